@@ -1,0 +1,77 @@
+//! Certificates.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::HeldAddress,
+    id::{ContainerId, Digest, Serial},
+    spiffe::SpiffeId,
+    time::UnixMs,
+};
+
+/// Whether a certificate counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateState {
+    /// It is honoured.
+    Valid,
+    /// Its time is over.
+    Expired,
+    /// It was ended before its time.
+    Revoked,
+}
+
+/// A certificate in a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateSummary {
+    /// Its serial number.
+    pub serial: Serial,
+    /// Who it speaks for.
+    pub subject: SpiffeId,
+    /// The container.
+    pub container: Option<ContainerId>,
+    /// The container's name.
+    pub name: String,
+    /// The addresses in it.
+    pub addresses: Vec<HeldAddress>,
+    /// IPs in it that are no container's.
+    pub ips: Vec<IpAddr>,
+    /// Valid from.
+    pub not_before_ms: UnixMs,
+    /// Valid until.
+    pub not_after_ms: UnixMs,
+    /// Whether it counts.
+    pub state: CertificateState,
+    /// Why it was revoked; empty if it was not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revoked_reason: String,
+    /// The index of its entry in the ledger.
+    pub index: u64,
+    /// SHA-256 of its DER.
+    pub der_sha256: Digest,
+}
+
+/// The answer of `GET /v1/certs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateList {
+    /// The certificates, newest first.
+    pub certificates: Vec<CertificateSummary>,
+    /// What to give as `before` for the next page; none at the end.
+    pub next_before: Option<u64>,
+}
+
+/// Everything about one certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateDetail {
+    /// As in a listing.
+    #[serde(flatten)]
+    pub summary: CertificateSummary,
+    /// The certificate in PEM.
+    pub pem: String,
+    /// The ledger entry of the issuance: the raw line.
+    pub entry: String,
+    /// The proof that the entry is in the log (C2SP tlog-proof).
+    pub proof: String,
+}

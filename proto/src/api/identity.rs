@@ -1,0 +1,57 @@
+//! Trust, enrollment, renewal.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    address::Address,
+    id::{ContainerId, Serial},
+    time::UnixMs,
+};
+
+/// What anyone may know of an installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trust {
+    /// The trust bundle in PEM: a line `# dockmaster-log-key: VERIFIER-KEY`, then the root
+    /// certificates. Its SHA-256 is the trust pin, so the pin covers the log key too.
+    pub bundle: String,
+    /// The master's time.
+    pub master_time_ms: UnixMs,
+}
+
+/// A request for a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateRequest {
+    /// A PKCS#10 request (RFC 2986), DER in base64. Only its key and its proof of possession count.
+    /// Its challengePassword attribute holds the base64 of the TLS exporter value of this connection
+    /// (RFC 9266 `tls-exporter`, as RFC 7030 section 3.5 does it), so it cannot be replayed.
+    #[serde(with = "crate::base64_bytes")]
+    pub csr: Vec<u8>,
+    /// The agent's version.
+    pub agent_version: String,
+}
+
+/// A certificate that was issued and logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedCertificate {
+    /// The leaf and the intermediate in PEM.
+    pub chain: String,
+    /// The trust bundle in PEM.
+    pub bundle: String,
+    /// The node's identity.
+    pub container_id: ContainerId,
+    /// The addresses in the certificate.
+    pub addresses: Vec<Address>,
+    /// The certificate's serial number.
+    pub serial: Serial,
+    /// Valid until.
+    pub not_after_ms: UnixMs,
+    /// When to ask for the next one.
+    pub renew_at_ms: UnixMs,
+    /// The ledger entry of the issuance: the raw line.
+    pub entry: String,
+    /// The proof that the entry is in the log (C2SP tlog-proof).
+    pub proof: String,
+    /// The master's time.
+    pub master_time_ms: UnixMs,
+}
