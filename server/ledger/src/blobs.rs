@@ -1,0 +1,230 @@
+//! Documents named by the SHA-256 of their content: sites, classifications, DER certificates.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::disk::{Disk, Durability, FileError, Folders, fresh_folder, read_if_there};
+
+/// The longest document that is taken, in bytes.
+pub const MAX_BLOB_BYTES: usize = 64 << 20;
+
+/// SHA-256 of a document; its name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+/// The documents. Clones share one store.
+///
+/// A file under its final name is either synced or also held by a retained write-ahead frame.
+/// That is what lets small documents ride in the commit's frame and reach their files without a
+/// sync each: a segment is dropped only after the whole file system was synced.
+#[derive(Clone)]
+pub struct Blobs(Arc<Inner>);
+
+struct Inner {
+    root: PathBuf,
+    tmp: PathBuf,
+    disk: Arc<Disk>,
+    /// Committed in a frame, not yet in a file.
+    riding: Mutex<HashMap<Digest, Arc<[u8]>>>,
+}
+
+/// Why a document could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// The file system refused.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The document is longer than [`MAX_BLOB_BYTES`].
+    #[error("a document of {0} bytes is too long; at most {MAX_BLOB_BYTES} are taken")]
+    TooLong(usize),
+    /// The content of the file does not match its name.
+    #[error(
+        "{} is damaged: its content does not match its name; restore it from a backup",
+        path.display()
+    )]
+    Damaged {
+        /// The damaged file.
+        path: PathBuf,
+    },
+}
+
+impl Blobs {
+    pub(crate) fn open(root: &Path, disk: Arc<Disk>) -> Result<Self, FileError> {
+        let tmp = root.join("tmp");
+        fresh_folder(&tmp)?;
+        let root = root.to_owned();
+        Ok(Self(Arc::new(Inner {
+            root,
+            tmp,
+            disk,
+            riding: Mutex::default(),
+        })))
+    }
+
+    /// Stores a document; when this returns it survives a crash. Blocks on the disk.
+    ///
+    /// A document that an entry names is put before that entry is committed: a crash between the
+    /// two leaves a document that nobody names.
+    ///
+    /// # Errors
+    /// When the document is too long or the disk refuses.
+    pub fn put(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
+        if bytes.len() > MAX_BLOB_BYTES {
+            return Err(BlobError::TooLong(bytes.len()));
+        }
+        let digest = Digest::of(bytes);
+        let mut folders = Folders::below(&self.0.root);
+        self.write(&digest, bytes, Durability::Synced, &mut folders)?;
+        folders.sync(&self.0.disk)?;
+        Ok(digest)
+    }
+
+    /// The document of this name, checked against it. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is damaged.
+    pub fn get(&self, digest: &Digest) -> Result<Option<Vec<u8>>, BlobError> {
+        if let Some(bytes) = self.riding(digest) {
+            return Ok(Some(bytes.to_vec()));
+        }
+        let path = self.path(digest);
+        match read_if_there(&path)? {
+            Some(bytes) if Digest::of(&bytes) == *digest => Ok(Some(bytes)),
+            Some(_) => Err(BlobError::Damaged { path }),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether there is a document of this name; its content is not looked at.
+    ///
+    /// # Errors
+    /// When the file system cannot tell.
+    pub fn contains(&self, digest: &Digest) -> Result<bool, BlobError> {
+        if self.riding(digest).is_some() {
+            return Ok(true);
+        }
+        let path = self.path(digest);
+        Ok(path
+            .try_exists()
+            .map_err(FileError::at("look for", &path))?)
+    }
+
+    /// Answers for a document that a committed frame holds until [`Self::settle`] wrote its file.
+    pub(crate) fn ride(&self, digest: Digest, bytes: Arc<[u8]>) {
+        self.lock().insert(digest, bytes);
+    }
+
+    /// Writes the file of a document that a retained frame holds.
+    pub(crate) fn settle(&self, digest: &Digest, bytes: &[u8]) -> Result<(), FileError> {
+        let mut folders = Folders::below(&self.0.root);
+        self.write(digest, bytes, Durability::Lazy, &mut folders)?;
+        self.lock().remove(digest);
+        Ok(())
+    }
+
+    /// Makes every settled document durable, so that frames may go.
+    pub(crate) fn sync(&self) -> Result<(), FileError> {
+        self.0.disk.sync_file_system(&self.0.root)
+    }
+
+    /// Writes unless the very content is there.
+    fn write(
+        &self,
+        digest: &Digest,
+        bytes: &[u8],
+        durability: Durability,
+        folders: &mut Folders,
+    ) -> Result<(), FileError> {
+        let path = self.path(digest);
+        if read_if_there(&path)?.as_deref() == Some(bytes) {
+            return folders.make_parents(&path);
+        }
+        self.0
+            .disk
+            .replace(&self.0.tmp, &path, bytes, durability, folders)
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        let (folder, file) = name.split_at(2);
+        self.0.root.join(folder).join(file)
+    }
+
+    fn riding(&self, digest: &Digest) -> Option<Arc<[u8]>> {
+        self.lock().get(digest).cloned()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Arc<[u8]>>> {
+        self.0.riding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Blobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Blobs").field(&self.0.root).finish()
+    }
+}
+
+impl Digest {
+    /// The name of a document.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut name = [0; 32];
+        let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+        name.copy_from_slice(digest.as_ref());
+        Self(name)
+    }
+
+    /// A name whose bytes are known.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+/// A text that is not 64 lower-case hexadecimal digits.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a digest is 64 lower-case hexadecimal digits")]
+pub struct DigestError;
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| DigestError)?;
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = (nibble(pair[0])? << 4) | nibble(pair[1])?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+fn nibble(digit: u8) -> Result<u8, DigestError> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        _ => Err(DigestError),
+    }
+}

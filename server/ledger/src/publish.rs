@@ -1,0 +1,251 @@
+//! From committed to published: files that anybody may serve, then the index.
+//!
+//! The publisher follows the writer and takes all that was committed since its last round at once.
+//! Its steps, and what a crash before the next one means:
+//!
+//! 1. Documents that rode in frames go to their files, unsynced. *Crash: the frames have them.*
+//! 2. Entry bundles and hash tiles go to `public/tile/`: each written aside, synced, renamed, then
+//!    their folders synced. *Crash: files beyond the checkpoint, which nobody asks for; recovery
+//!    writes the same bytes again.*
+//! 3. `public/checkpoint` is replaced the same way, by the newest frame's. *Crash before: recovery
+//!    does it.*
+//! 4. Partial files that a full one supersedes are removed. *Crash: some stay, harmlessly.*
+//! 5. The sink persists. *Crash: the index lags, and its owner catches up from the entries.*
+//! 6. Segments before that of the newest persisted frame are dropped, after one sync of the file
+//!    system that makes the documents of step 1 durable. The segment with the newest frame always
+//!    stays: it says at which time and with which checkpoint to go on.
+//!
+//! Recovery runs steps 1 to 4 through the same code.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use crate::commit::Sink;
+use crate::config::Step;
+use crate::disk::{Disk, Durability, FileError, Folders, read_if_there};
+use crate::tiles::{TileFile, Tiles};
+use crate::view::{Batch, View};
+use crate::wal;
+
+/// How long the publisher waits after a failure.
+const RETRY: Duration = Duration::from_millis(500);
+/// How often it tries on when the ledger is being shut down.
+const LAST_TRIES: u32 = 4;
+
+/// Writes the files of the log below `public/`.
+pub(crate) struct Public {
+    pub(crate) root: PathBuf,
+    pub(crate) tmp: PathBuf,
+    pub(crate) disk: Arc<Disk>,
+}
+
+/// Files that were written but whose folders are not yet synced.
+pub(crate) struct Round<'a> {
+    public: &'a Public,
+    folders: Folders,
+    superseded: Vec<PathBuf>,
+}
+
+impl Public {
+    pub(crate) fn checkpoint_path(&self) -> PathBuf {
+        self.root.join("checkpoint")
+    }
+
+    pub(crate) fn begin(&self) -> Round<'_> {
+        Round {
+            public: self,
+            folders: Folders::below(&self.root),
+            superseded: Vec::new(),
+        }
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8], folders: &mut Folders) -> Result<(), FileError> {
+        if read_if_there(path)?.as_deref() == Some(bytes) {
+            return folders.make_parents(path);
+        }
+        self.disk
+            .replace(&self.tmp, path, bytes, Durability::Synced, folders)
+    }
+}
+
+impl Round<'_> {
+    /// Writes one bundle or tile.
+    pub(crate) fn write(&mut self, file: &TileFile) -> Result<(), FileError> {
+        let path = self.public.root.join(&file.path);
+        if !file.path.contains(".p/") {
+            let mut partials = path.clone().into_os_string();
+            partials.push(".p");
+            self.superseded.push(partials.into());
+        }
+        self.public.replace(&path, &file.bytes, &mut self.folders)
+    }
+
+    /// Writes the partial files, and then the checkpoint that makes all of them count.
+    pub(crate) fn finish(
+        mut self,
+        tiles: &Tiles,
+        checkpoint: &str,
+    ) -> Result<Superseded, FileError> {
+        for file in tiles.partials() {
+            self.write(&file)?;
+        }
+        self.folders.sync(&self.public.disk)?;
+        let path = self.public.checkpoint_path();
+        let step = self.public.disk.step(Step::Checkpoint);
+        step.map_err(FileError::at("replace", &path))?;
+        let mut folders = Folders::below(&self.public.root);
+        self.public
+            .replace(&path, checkpoint.as_bytes(), &mut folders)?;
+        folders.sync(&self.public.disk)?;
+        Ok(Superseded(self.superseded))
+    }
+}
+
+/// Folders of partial files whose full one is published. Removed once readers have been told the
+/// new size, so that whoever misses one finds it has grown.
+#[must_use]
+pub(crate) struct Superseded(Vec<PathBuf>);
+
+impl Superseded {
+    pub(crate) fn remove(self) {
+        for folder in self.0 {
+            // What stays is only clutter.
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+}
+
+/// The thread that runs the steps above.
+pub(crate) struct Publisher {
+    pub(crate) queue: Receiver<Arc<Batch>>,
+    pub(crate) public: Public,
+    pub(crate) tiles: Tiles,
+    pub(crate) view: Arc<View>,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) wal_dir: PathBuf,
+    /// First index of the oldest segment that is still there.
+    pub(crate) oldest: u64,
+}
+
+/// Batches on their way.
+#[derive(Default)]
+struct Work {
+    to_publish: VecDeque<Arc<Batch>>,
+    to_persist: VecDeque<Arc<Batch>>,
+    newest_done: Option<u64>,
+}
+
+impl Work {
+    fn is_empty(&self) -> bool {
+        self.to_publish.is_empty() && self.to_persist.is_empty() && self.newest_done.is_none()
+    }
+}
+
+impl Publisher {
+    /// Runs until the writer is gone and all is published, or cannot be.
+    pub(crate) fn run(mut self) {
+        let mut work = Work::default();
+        let mut open = true;
+        let mut failures = 0;
+        while open || (!work.is_empty() && failures < LAST_TRIES) {
+            open = self.receive(&mut work, failures > 0);
+            match self.round(&mut work) {
+                Ok(()) => failures = 0,
+                Err(error) => {
+                    failures += 1;
+                    let why = chain(&*error);
+                    tracing::warn!("publishing the ledger failed, trying again: {why}");
+                    self.view.set_stalled(why);
+                }
+            }
+        }
+    }
+
+    /// Waits for work and takes all there is; says whether more may come.
+    fn receive(&self, work: &mut Work, failed: bool) -> bool {
+        let first = if failed {
+            self.queue.recv_timeout(RETRY)
+        } else if work.is_empty() {
+            self.queue
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            Err(RecvTimeoutError::Timeout)
+        };
+        let open = !matches!(first, Err(RecvTimeoutError::Disconnected));
+        work.to_publish.extend(first);
+        work.to_publish.extend(self.queue.try_iter());
+        if !open && failed {
+            // A closed queue no longer waits, and a failure deserves a pause.
+            std::thread::park_timeout(RETRY);
+        }
+        open
+    }
+
+    fn round(&mut self, work: &mut Work) -> Result<(), Box<dyn Error + Send + Sync>> {
+        if let Some(newest) = work.to_publish.back().cloned() {
+            self.publish(&work.to_publish, &newest)?;
+            work.to_persist.append(&mut work.to_publish);
+        }
+        while let Some(batch) = work.to_persist.front() {
+            self.public.disk.step(Step::Persist)?;
+            self.sink.persist(&batch.entries)?;
+            self.view.settle(batch.weight);
+            work.newest_done = Some(batch.segment);
+            work.to_persist.pop_front();
+        }
+        if let Some(segment) = work.newest_done {
+            self.drop_segments(segment)?;
+            work.newest_done = None;
+        }
+        Ok(())
+    }
+
+    /// Steps 1 to 4.
+    fn publish(&mut self, batches: &VecDeque<Arc<Batch>>, newest: &Batch) -> Result<(), FileError> {
+        let step = self.public.disk.step(Step::Tiles);
+        step.map_err(FileError::at("write tiles below", &self.public.root))?;
+        for (digest, bytes) in batches.iter().flat_map(|batch| &batch.blobs) {
+            self.view.blobs.settle(digest, bytes)?;
+        }
+        // A copy, so that a round that fails leaves nothing behind and can be run again.
+        let mut tiles = self.tiles.clone();
+        let mut round = self.public.begin();
+        for committed in batches.iter().flat_map(|batch| &batch.entries) {
+            tiles.push(&committed.entry, &mut |file| round.write(&file))?;
+        }
+        debug_assert_eq!(tiles.edge().map(|edge| edge.root()), Some(newest.root));
+        let superseded = round.finish(&tiles, &newest.checkpoint)?;
+        self.tiles = tiles;
+        self.view.publish(newest.head());
+        superseded.remove();
+        Ok(())
+    }
+
+    /// Step 6.
+    fn drop_segments(&mut self, keep: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
+        if keep > self.oldest {
+            self.public.disk.step(Step::Drop)?;
+            self.view.blobs.sync()?;
+            wal::drop_before(&self.wal_dir, keep, &self.public.disk)?;
+            self.oldest = keep;
+        }
+        Ok(())
+    }
+}
+
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
