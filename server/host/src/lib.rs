@@ -1,1 +1,116 @@
-//! Placeholder.
+//! What a container host knows about its containers, as a stream of observations and as answers
+//! to questions.
+//!
+//! In scope: watching a Docker-compatible engine over its Unix socket, and an inventory file for
+//! places without an engine (VMs, other runtimes, demonstrations, load tests). Out of scope: what
+//! an observation means. Opening and closing leases is the master's decision.
+//!
+//! Two ways in, and both are needed: [`Inventory::watch`] tells of changes as they happen, while
+//! [`Inventory::inspect`] and [`Inventory::find`] look afresh, for a request that overtakes the
+//! news of its own container.
+
+#![forbid(unsafe_code)]
+
+mod backoff;
+mod clock;
+pub mod docker;
+pub mod file;
+mod known;
+
+use std::net::IpAddr;
+
+use dockmaster_proto::{event::LeaseCause, facts::ContainerFacts, id::ContainerId};
+use tokio::sync::mpsc;
+
+pub use crate::{docker::DockerInventory, file::FileInventory};
+
+/// One piece of news about a host's containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// Everything that runs now, sorted by ID: the first news after every (re)connect. What is
+    /// not in it does not run; what is in it with a new start time was restarted unseen.
+    Snapshot(Vec<ContainerFacts>),
+    /// A container started, or what is known of it changed.
+    Up(ContainerFacts),
+    /// A container ended.
+    Down {
+        /// The container.
+        id: ContainerId,
+        /// [`LeaseCause::Died`] when its end was reported, [`LeaseCause::Missing`] when it was
+        /// found gone.
+        cause: LeaseCause,
+    },
+    /// The host cannot be watched at the moment, and why. A snapshot follows once it can; until
+    /// then nothing is known to have changed.
+    Lost(String),
+}
+
+/// Why a host has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The container engine.
+    #[error(transparent)]
+    Docker(#[from] docker::EngineError),
+    /// The inventory file.
+    #[error(transparent)]
+    File(#[from] std::sync::Arc<file::FileError>),
+}
+
+/// A source of truth about the containers of one host.
+#[derive(Debug)]
+pub enum Inventory {
+    /// A Docker-compatible engine.
+    Docker(DockerInventory),
+    /// A file.
+    File(FileInventory),
+}
+
+impl Inventory {
+    /// Sends observations until the receiver is dropped, reconnecting as often as it takes.
+    pub async fn watch(&self, observations: mpsc::Sender<Observation>) {
+        match self {
+            Self::Docker(docker) => docker.watch(observations).await,
+            Self::File(file) => file.watch(observations).await,
+        }
+    }
+
+    /// The fresh truth about one container; `None` when it does not run.
+    ///
+    /// # Errors
+    /// When the engine does not answer, or the file could never be read.
+    pub async fn inspect(&self, id: &ContainerId) -> Result<Option<ContainerFacts>, HostError> {
+        match self {
+            Self::Docker(docker) => Ok(docker.inspect(id).await?),
+            Self::File(file) => Ok(file.inspect(id)?),
+        }
+    }
+
+    /// The running containers that hold this IP now, by a fresh look: more than one when several
+    /// networks of the host use the same range.
+    ///
+    /// # Errors
+    /// When the engine does not answer, or the file could never be read.
+    pub async fn find(&self, ip: IpAddr) -> Result<Vec<ContainerFacts>, HostError> {
+        match self {
+            Self::Docker(docker) => Ok(docker.find(ip).await?),
+            Self::File(file) => Ok(file.find(ip)?),
+        }
+    }
+}
+
+/// Whether a container holds an IP in any network.
+fn holds(facts: &ContainerFacts, ip: IpAddr) -> bool {
+    facts.attachments.iter().any(|at| at.ips.contains(&ip))
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line
+}

@@ -1,0 +1,162 @@
+//! A Docker-compatible engine as the source of truth: events are hints, an inspection is the truth.
+
+mod engine;
+mod facts;
+mod hint;
+mod networks;
+mod socket;
+mod watch;
+
+use std::{net::IpAddr, path::Path, time::Duration};
+
+use bollard::models::ContainerSummary;
+use dockmaster_proto::{
+    facts::ContainerFacts,
+    id::{ContainerId, Name},
+};
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::mpsc;
+
+use self::{engine::Engine, facts::Look, networks::Network};
+pub use self::{engine::EngineError, facts::FactsError, socket::SocketError};
+use crate::{Observation, holds};
+
+/// The waits between looks at a container that should have an address and has none yet: about a
+/// second in all.
+const LOOKS: [Duration; 7] = [
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(300),
+    Duration::from_millis(350),
+];
+
+/// How many containers are looked at together.
+const TOGETHER: usize = 8;
+
+/// The containers of a Docker-compatible engine on this machine.
+#[derive(Debug)]
+pub struct DockerInventory {
+    engine: Engine,
+}
+
+impl DockerInventory {
+    /// An inventory of the engine behind this socket, whose local networks carry the host's name.
+    ///
+    /// # Errors
+    /// When there is no socket, or root does not own it: only the machine's own engine is
+    /// believed. Whether the engine answers is not asked here.
+    pub fn new(socket: impl AsRef<Path>, host: Name) -> Result<Self, EngineError> {
+        let engine = Engine::new(socket.as_ref(), host)?;
+        Ok(Self { engine })
+    }
+
+    pub(crate) async fn watch(&self, observations: mpsc::Sender<Observation>) {
+        watch::watch(self, observations).await;
+    }
+
+    pub(crate) async fn inspect(
+        &self,
+        id: &ContainerId,
+    ) -> Result<Option<ContainerFacts>, EngineError> {
+        self.settled(id).await
+    }
+
+    pub(crate) async fn find(&self, ip: IpAddr) -> Result<Vec<ContainerFacts>, EngineError> {
+        let ip = ip.to_canonical();
+        let mut found = self.running(&|summary| may_hold(summary, ip)).await?.facts;
+        found.retain(|facts| holds(facts, ip));
+        Ok(found)
+    }
+
+    /// The listed containers that are wanted, each by an inspection.
+    async fn running(
+        &self,
+        wanted: &(dyn Fn(&ContainerSummary) -> bool + Sync),
+    ) -> Result<Running, EngineError> {
+        let listed = self.engine.list().await?;
+        let ids = listed
+            .iter()
+            .filter(|summary| wanted(summary))
+            .filter_map(listed_id);
+        let mut looks = stream::iter(ids.collect::<Vec<_>>())
+            .map(|id| async move { (id, self.settled(&id).await) })
+            .buffer_unordered(TOGETHER);
+        let mut running = Running::default();
+        while let Some((id, look)) = looks.next().await {
+            match look {
+                Ok(facts) => running.facts.extend(facts),
+                // One stuck container must not hide all the others.
+                Err(error) if error.is_local() => {
+                    let error = crate::chain(&error);
+                    tracing::warn!(container = %id, error, "a running container is not clear");
+                    running.unclear.push(id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        running.facts.sort_unstable_by_key(|facts| facts.id);
+        Ok(running)
+    }
+
+    /// The truth about one container, after as many looks as it takes for its addresses to be there.
+    async fn settled(&self, id: &ContainerId) -> Result<Option<ContainerFacts>, EngineError> {
+        for wait in LOOKS {
+            match self.engine.look(id).await? {
+                Look::Stopped => return Ok(None),
+                Look::Running { facts, blank } if blank.is_empty() => return Ok(Some(*facts)),
+                Look::Running { .. } => tokio::time::sleep(wait).await,
+            }
+        }
+        match self.last_look(id).await? {
+            Look::Stopped => Ok(None),
+            Look::Running { facts, .. } => Ok(Some(*facts)),
+        }
+    }
+
+    /// The truth about one container whose addresses did not appear: what its networks say of it.
+    async fn last_look(&self, id: &ContainerId) -> Result<Look, EngineError> {
+        let Look::Running { mut facts, blank } = self.engine.look(id).await? else {
+            return Ok(Look::Stopped);
+        };
+        for network in &blank {
+            let Some(Network::Addressed(name)) = self.engine.network(network) else {
+                continue;
+            };
+            let ips = self.engine.addresses_by_network(network, id).await?;
+            let mut attachments = facts.attachments.iter_mut();
+            if let Some(attachment) = attachments.find(|at| at.network == name) {
+                attachment.ips = ips;
+            }
+        }
+        Ok(Look::Running { facts, blank })
+    }
+}
+
+/// What runs, as far as the engine can tell.
+#[derive(Debug, Default)]
+struct Running {
+    /// The containers that were inspected, sorted by ID.
+    facts: Vec<ContainerFacts>,
+    /// The containers that run, but whose inspection failed.
+    unclear: Vec<ContainerId>,
+}
+
+fn listed_id(summary: &ContainerSummary) -> Option<ContainerId> {
+    summary.id.as_ref()?.parse().ok()
+}
+
+/// Whether a listed container may hold an address: it is listed with it, or with a network whose
+/// address is not there yet.
+fn may_hold(summary: &ContainerSummary, ip: IpAddr) -> bool {
+    let settings = summary.network_settings.as_ref();
+    let Some(networks) = settings.and_then(|settings| settings.networks.as_ref()) else {
+        return true;
+    };
+    networks.iter().any(|(name, endpoint)| {
+        let ips = facts::addresses(endpoint);
+        ips.contains(&ip) || (ips.is_empty() && name != "host" && name != "none")
+    })
+}
