@@ -1,2 +1,3 @@
-//! Placeholder.
+//! The `dockmaster-agent` binary.
+#![forbid(unsafe_code)]
 fn main() {}
