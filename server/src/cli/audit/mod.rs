@@ -1,0 +1,43 @@
+//! `dockmaster audit`: questions to the ledger.
+
+mod crosscheck;
+mod list;
+mod replay;
+mod summary;
+mod verify;
+mod who;
+
+use clap::{Args, Subcommand};
+
+use super::{Global, error::CliError, remote::block_on};
+
+/// Search the audit log, ask who held an IP, verify the log
+#[derive(Debug, Args)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  dockmaster audit list --event cert_denied --limit 20
+  dockmaster audit who 172.17.0.5 --at 2026-11-24T14:03:00Z
+  dockmaster audit verify"
+)]
+pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(list::ListArgs),
+    Who(who::WhoArgs),
+    Verify(verify::VerifyArgs),
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(global: &Global, args: AuditArgs) -> Result<(), CliError> {
+    match args.command {
+        Command::List(args) => block_on(list::run(global, args)),
+        Command::Who(args) => block_on(who::run(global, args)),
+        Command::Verify(args) => block_on(verify::run(global, args)),
+    }
+}

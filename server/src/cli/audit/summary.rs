@@ -1,0 +1,127 @@
+//! What an entry says, in one line for people.
+
+use dockmaster_proto::{
+    event::{CertIssued, DocumentChanged, Event, LeaseCause},
+    id::ContainerId,
+};
+
+use crate::cli::table::{joined, short_digest, short_id};
+
+/// One line; the full entry is in JSON.
+pub(super) fn summary(event: &Event) -> String {
+    match event {
+        Event::CaCreated(e) => {
+            format!("{}, bundle sha256:{}", e.trust_domain, e.bundle_sha256)
+        }
+        Event::MasterStarted(e) => format!("version {}, log of {}", e.version, e.log_size),
+        Event::LeaseOpened(e) => format!(
+            "{} to {} ({}), epoch {}: {}",
+            e.address,
+            e.name,
+            short_id(&e.container),
+            e.epoch,
+            cause(e.cause)
+        ),
+        Event::LeaseClosed(e) => format!(
+            "{} of {}, epoch {}: {}",
+            e.address,
+            short_id(&e.container),
+            e.epoch,
+            cause(e.cause)
+        ),
+        Event::NodeObserved(e) => format!(
+            "{} ({}), image {}, on {}",
+            e.facts.name,
+            short_id(&e.facts.id),
+            e.facts.image,
+            e.host
+        ),
+        Event::NodeGone(e) => format!("{}: {}", short_id(&e.container), cause(e.cause)),
+        Event::CertIssued(e) | Event::CertRenewed(e) => certificate(e),
+        Event::CertDenied(e) => {
+            let times = if e.count > 1 {
+                format!(" ({} times)", e.count)
+            } else {
+                String::new()
+            };
+            let of = of(e.container.as_ref());
+            format!("{}{of}: {}: {}{times}", e.source, e.reason, e.detail)
+        }
+        Event::CertRevoked(e) => {
+            format!("{}{}: {}", e.serial, of(e.container.as_ref()), e.reason)
+        }
+        Event::LabelsChanged(e) => {
+            let set = e
+                .change
+                .set
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"));
+            let removed = e.change.remove.iter().map(|key| format!("{key}-"));
+            format!("{}: {}", short_id(&e.container), joined(set.chain(removed)))
+        }
+        Event::ClassificationChanged(e) | Event::SiteDeployed(e) => document(e),
+        Event::OperatorGranted(e) => {
+            format!(
+                "{} as {}, {} until {}",
+                e.operator, e.role, e.serial, e.not_after_ms
+            )
+        }
+    }
+}
+
+fn certificate(event: &CertIssued) -> String {
+    let held = event.addresses.iter().map(|held| held.address.to_string());
+    let bare = event.ips.iter().map(ToString::to_string);
+    let who = event
+        .container
+        .as_ref()
+        .map_or_else(|| event.subject.principal.to_string(), short_id);
+    let at = joined(held.chain(bare));
+    format!(
+        "{} to {who} at {at}, until {}",
+        event.serial, event.not_after_ms
+    )
+}
+
+fn document(event: &DocumentChanged) -> String {
+    let (revision, digest) = (event.revision, short_digest(&event.sha256));
+    if event.message.is_empty() {
+        format!("revision {revision}, {digest}")
+    } else {
+        format!("revision {revision}, {digest}: {}", event.message)
+    }
+}
+
+fn of(container: Option<&ContainerId>) -> String {
+    container
+        .map(|id| format!(" ({})", short_id(id)))
+        .unwrap_or_default()
+}
+
+/// A cause in words.
+pub(super) const fn cause(cause: LeaseCause) -> &'static str {
+    match cause {
+        LeaseCause::Started => "started",
+        LeaseCause::Found => "found running",
+        LeaseCause::Died => "died",
+        LeaseCause::Disconnected => "left the network",
+        LeaseCause::Missing => "found gone",
+        LeaseCause::Superseded => "another took the address",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dockmaster_proto::{event::LabelsChanged, label::LabelChange};
+
+    use super::*;
+
+    #[test]
+    fn a_label_change_reads_like_the_command_that_made_it() {
+        let event = Event::LabelsChanged(LabelsChanged {
+            container: ContainerId::from_bytes([0xab; 32]),
+            change: LabelChange::parse(["tier=front", "canary-"]).unwrap(),
+        });
+        assert_eq!(summary(&event), "abababababab: tier=front, canary-");
+    }
+}

@@ -1,0 +1,320 @@
+//! `dockmaster cert`: certificates that the master issued.
+
+use clap::{Args, Subcommand};
+use dockmaster_proto::{
+    api::certs::{CertificateDetail, CertificateList, CertificateState, CertificateSummary},
+    id::Serial,
+    route::Route,
+};
+
+use super::{
+    Global,
+    error::CliError,
+    output::OutputArgs,
+    remote::{Remote, block_on},
+    table,
+};
+
+/// How many certificates are asked for at once.
+const PAGE: u32 = 500;
+
+/// List and show certificates
+#[derive(Debug, Args)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  dockmaster cert list --node web-1
+  dockmaster cert show 0123456789abcdef0123456789abcdef"
+)]
+pub(crate) struct CertArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(ListArgs),
+    Show(ShowArgs),
+}
+
+/// List certificates, newest first
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dockmaster cert list
+  dockmaster cert list --node 172.17.0.2 --all -o json")]
+pub(crate) struct ListArgs {
+    /// Only those of this node: a container ID or its beginning, an IP, or a container name
+    #[arg(long)]
+    node: Option<String>,
+    /// Also those that expired or were revoked
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Show a certificate, its ledger entry and the proof that it is logged
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dockmaster cert show 0123456789abcdef0123456789abcdef
+  dockmaster cert show 0123456789abcdef0123456789abcdef -o json")]
+pub(crate) struct ShowArgs {
+    /// The serial number
+    serial: Serial,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(global: &Global, args: CertArgs) -> Result<(), CliError> {
+    match args.command {
+        Command::List(args) => block_on(list(global, args)),
+        Command::Show(args) => block_on(show(global, args)),
+    }
+}
+
+async fn list(global: &Global, args: ListArgs) -> Result<(), CliError> {
+    let mut remote = Remote::connect(global).await?;
+    let which = Which {
+        node: args.node,
+        all: args.all.then_some(All),
+    };
+    let certificates = fetch(&mut remote, &which).await?;
+    let list = CertificateList {
+        certificates,
+        next_before: None,
+    };
+    args.output.print(&list, render)
+}
+
+async fn show(global: &Global, args: ShowArgs) -> Result<(), CliError> {
+    let mut remote = Remote::connect(global).await?;
+    let serial = args.serial.to_string();
+    let detail: CertificateDetail = remote.get(Route::Certificate, &serial, &[]).await?;
+    args.output.print(&detail, render_detail)
+}
+
+/// Those that no longer count as well.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct All;
+
+/// Which certificates to list.
+#[derive(Debug, Default)]
+pub(crate) struct Which {
+    /// Only this node's.
+    pub(crate) node: Option<String>,
+    /// Also those that no longer count.
+    pub(crate) all: Option<All>,
+}
+
+/// Fetches certificates, page after page.
+///
+/// # Errors
+/// When the master refuses, does not answer, or its pages do not come to an end.
+pub(crate) async fn fetch(
+    remote: &mut Remote,
+    which: &Which,
+) -> Result<Vec<CertificateSummary>, CliError> {
+    let mut certificates = vec![];
+    let mut before: Option<u64> = None;
+    loop {
+        let query = [
+            ("node", which.node.clone()),
+            ("all", which.all.map(|All| "true".to_owned())),
+            ("before", before.map(|index| index.to_string())),
+            ("limit", Some(PAGE.to_string())),
+        ];
+        let page: CertificateList = remote.get(Route::Certificates, "", &query).await?;
+        certificates.extend(page.certificates);
+        match next_page(before, page.next_before)? {
+            Some(next) => before = Some(next),
+            None => return Ok(certificates),
+        }
+    }
+}
+
+/// Where the next page begins: pages go down, so a master that repeats itself cannot hold us.
+///
+/// # Errors
+/// When the next page is not below this one.
+pub(crate) fn next_page(this: Option<u64>, next: Option<u64>) -> Result<Option<u64>, CliError> {
+    match (this, next) {
+        (Some(this), Some(next)) if next >= this => Err(CliError::failed(
+            format!("the master's page after {this} begins at {next}, which is not below it"),
+            "is it another version than this program?",
+        )),
+        _ => Ok(next),
+    }
+}
+
+fn render(list: &CertificateList) -> String {
+    let heading = [
+        "SERIAL",
+        "NAME",
+        "CONTAINER",
+        "IP",
+        "STATE",
+        "NOT AFTER",
+        "INDEX",
+    ];
+    table::columns(
+        heading,
+        list.certificates.iter().map(row),
+        "no certificates",
+    )
+}
+
+fn row(certificate: &CertificateSummary) -> [String; 7] {
+    let name = if certificate.name.is_empty() {
+        certificate.subject.principal.to_string()
+    } else {
+        certificate.name.clone()
+    };
+    [
+        // Whole: "cert show" takes no shorter one.
+        certificate.serial.to_string(),
+        name,
+        certificate
+            .container
+            .as_ref()
+            .map(table::short_id)
+            .unwrap_or_default(),
+        ips(certificate),
+        state(certificate),
+        certificate.not_after_ms.to_string(),
+        certificate.index.to_string(),
+    ]
+}
+
+fn render_detail(detail: &CertificateDetail) -> String {
+    let certificate = &detail.summary;
+    let held = certificate
+        .addresses
+        .iter()
+        .map(|held| format!("{} (epoch {})", held.address, held.epoch));
+    let bare = certificate.ips.iter().map(ToString::to_string);
+    let container = certificate.container.map(|id| id.to_string());
+    let mut text = table::fields([
+        ("serial", certificate.serial.to_string()),
+        ("subject", certificate.subject.to_string()),
+        ("name", certificate.name.clone()),
+        ("container", container.unwrap_or_default()),
+        ("addresses", held.chain(bare).collect::<Vec<_>>().join("\n")),
+        ("state", state(certificate)),
+        ("not before", certificate.not_before_ms.to_string()),
+        ("not after", certificate.not_after_ms.to_string()),
+        ("sha256", certificate.der_sha256.to_string()),
+        ("log index", certificate.index.to_string()),
+    ]);
+    for (title, part) in [("entry", &detail.entry), ("proof", &detail.proof)] {
+        text.push_str(&format!(
+            "\n{title}\n{}",
+            table::indented(&table::printable(part))
+        ));
+    }
+    text.push_str(&format!("\n{}", table::printable(&detail.pem)));
+    text
+}
+
+fn ips(certificate: &CertificateSummary) -> String {
+    let held = certificate.addresses.iter().map(|held| held.address.ip);
+    table::joined(held.chain(certificate.ips.iter().copied()))
+}
+
+fn state(certificate: &CertificateSummary) -> String {
+    match certificate.state {
+        CertificateState::Valid => "valid".into(),
+        CertificateState::Expired => "expired".into(),
+        CertificateState::Revoked if certificate.revoked_reason.is_empty() => "revoked".into(),
+        CertificateState::Revoked => format!("revoked: {}", certificate.revoked_reason),
+    }
+}
+
+/// A certificate for the tests.
+#[cfg(test)]
+pub(crate) fn example() -> CertificateSummary {
+    use dockmaster_proto::{
+        event::HeldAddress,
+        id::{ContainerId, Digest},
+        time::UnixMs,
+    };
+
+    let container = ContainerId::from_bytes([0xab; 32]);
+    CertificateSummary {
+        serial: Serial::from_bytes([0x1f; 16]),
+        subject: format!("spiffe://td/host/h1/container/{container}")
+            .parse()
+            .unwrap(),
+        container: Some(container),
+        name: "web-1".into(),
+        addresses: vec![HeldAddress {
+            address: "h1/bridge/172.17.0.2".parse().unwrap(),
+            epoch: 3,
+        }],
+        ips: vec![],
+        not_before_ms: UnixMs(1_795_528_980_000),
+        not_after_ms: UnixMs(1_795_532_580_000),
+        state: CertificateState::Valid,
+        revoked_reason: String::new(),
+        index: 5,
+        der_sha256: Digest::of(b"der"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_a_row() {
+        let mut other = example();
+        other.name.clear();
+        other.container = None;
+        other.addresses.clear();
+        other.ips = vec!["10.0.0.1".parse().unwrap()];
+        other.subject = "spiffe://td/master/m1".parse().unwrap();
+        other.state = CertificateState::Revoked;
+        other.revoked_reason = "superseded".into();
+        let text = render(&CertificateList {
+            certificates: vec![example(), other],
+            next_before: None,
+        });
+        let serial = "1f".repeat(16);
+        assert_eq!(
+            text,
+            format!(
+                "SERIAL                            NAME        CONTAINER     IP          STATE                NOT AFTER                 INDEX\n\
+                 {serial}  web-1       abababababab  172.17.0.2  valid                2026-11-24T15:03:00.000Z  5\n\
+                 {serial}  /master/m1  -             10.0.0.1    revoked: superseded  2026-11-24T15:03:00.000Z  5"
+            )
+        );
+    }
+
+    #[test]
+    fn a_certificate_is_shown_with_its_leases_and_its_pem() {
+        let text = render_detail(&CertificateDetail {
+            summary: example(),
+            pem: "-----BEGIN CERTIFICATE-----\n".into(),
+            entry: "{\"v\":1}".into(),
+            proof: "c2sp.org/tlog-proof@v1\nindex 5\n".into(),
+        });
+        assert!(
+            text.contains("addresses   h1/bridge/172.17.0.2 (epoch 3)\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nproof\n  c2sp.org/tlog-proof@v1\n  index 5\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("\n-----BEGIN CERTIFICATE-----\n"), "{text}");
+    }
+
+    #[test]
+    fn pages_that_do_not_go_down_are_an_error() {
+        assert_eq!(next_page(None, Some(9)).unwrap(), Some(9));
+        assert_eq!(next_page(Some(9), Some(4)).unwrap(), Some(4));
+        assert_eq!(next_page(Some(9), None).unwrap(), None);
+        assert!(next_page(Some(9), Some(9)).is_err());
+    }
+}

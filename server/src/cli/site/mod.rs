@@ -1,0 +1,32 @@
+//! `dockmaster site`: the tree of classes, data, templates and files.
+
+mod deploy;
+
+use clap::{Args, Subcommand};
+
+use super::{Global, error::CliError, remote::block_on};
+
+/// Deploy a site
+#[derive(Debug, Args)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Example:
+  dockmaster site deploy ./site -m 'new greeting'"
+)]
+pub(crate) struct SiteArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Deploy(deploy::DeployArgs),
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(global: &Global, args: SiteArgs) -> Result<(), CliError> {
+    match args.command {
+        Command::Deploy(args) => block_on(deploy::run(global, args)),
+    }
+}
