@@ -1,0 +1,290 @@
+//! One connection to a master, and calls on it.
+
+use std::{fmt, net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use dockmaster_proto::{catalog::MAX_CATALOG_BYTES, problem::Problem, route::Route};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{net::TcpStream, task::JoinHandle};
+use tokio_rustls::client::TlsStream;
+
+use crate::ClientError;
+
+/// How long an answer may take, beyond what the call itself asks the master to wait.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest answer that is read.
+const MAX_ANSWER: usize = MAX_CATALOG_BYTES;
+/// RFC 9266 section 4.2.
+const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Call {
+    route: Route,
+    parameter: String,
+    query: Vec<(&'static str, Option<String>)>,
+    headers: HeaderMap,
+    body: Option<Bytes>,
+    wait: Duration,
+}
+
+impl Call {
+    /// A call of a route without a parameter.
+    #[must_use]
+    pub fn new(route: Route) -> Self {
+        Self {
+            route,
+            parameter: String::new(),
+            query: Vec::new(),
+            headers: HeaderMap::new(),
+            body: None,
+            wait: Duration::ZERO,
+        }
+    }
+
+    /// With the path's parameter.
+    #[must_use]
+    pub fn parameter(mut self, parameter: impl Into<String>) -> Self {
+        self.parameter = parameter.into();
+        self
+    }
+
+    /// With a query; pairs without a value are left out.
+    #[must_use]
+    pub fn query(
+        mut self,
+        query: impl IntoIterator<Item = (&'static str, Option<String>)>,
+    ) -> Self {
+        self.query.extend(query);
+        self
+    }
+
+    /// With a JSON body.
+    ///
+    /// # Panics
+    /// Never for the request types of `dockmaster-proto`: they always serialise.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "requests are made of strings, numbers, lists and maps with string keys"
+    )]
+    pub fn json(mut self, body: &impl Serialize) -> Self {
+        self.body = Some(
+            serde_json::to_vec(body)
+                .expect("a request serialises")
+                .into(),
+        );
+        self.headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        self
+    }
+
+    /// With a body of bytes.
+    #[must_use]
+    pub fn bytes(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Some(body.into());
+        self.headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        );
+        self
+    }
+
+    /// Only if the thing is no longer the one with this ETag.
+    #[must_use]
+    pub fn unless(mut self, etag: &str) -> Self {
+        // An ETag came from a header, so it fits into one.
+        if let Ok(etag) = HeaderValue::from_str(etag) {
+            self.headers.insert(header::IF_NONE_MATCH, etag);
+        }
+        self
+    }
+
+    /// The master may hold the request until the thing changes, this long (RFC 7240 section 4.3).
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        if let Ok(prefer) = HeaderValue::from_str(&format!("wait={}", wait.as_secs())) {
+            self.headers
+                .insert(HeaderName::from_static("prefer"), prefer);
+        }
+        self.wait = wait;
+        self
+    }
+}
+
+/// An answer that is no problem.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// 2xx, or 304 where the call had an ETag.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// A header as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// A connection to the master. One call at a time.
+pub struct Connection {
+    master: SocketAddr,
+    exporter: [u8; 32],
+    sender: SendRequest<Full<Bytes>>,
+    driver: JoinHandle<()>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("master", &self.master)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Connection {
+    pub(crate) async fn start(
+        master: SocketAddr,
+        stream: TlsStream<TcpStream>,
+    ) -> Result<Self, ClientError> {
+        let exporter =
+            stream
+                .get_ref()
+                .1
+                .export_keying_material([0; 32], EXPORTER_LABEL, Some(&[]));
+        let exporter = exporter.map_err(|error| ClientError::Tls {
+            master,
+            why: error.to_string(),
+        })?;
+        let broken = |error: hyper::Error| ClientError::Broken {
+            master,
+            why: chain(&error),
+        };
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        let driver = tokio::spawn(async move {
+            // What breaks the connection shows in the call that it breaks.
+            let _ = connection.await;
+        });
+        Ok(Self {
+            master,
+            exporter,
+            sender,
+            driver,
+        })
+    }
+
+    /// The connection's RFC 9266 `tls-exporter` value: what binds a certificate request to it.
+    #[must_use]
+    pub const fn exporter(&self) -> &[u8; 32] {
+        &self.exporter
+    }
+
+    /// Whether calls are still possible.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
+    /// Makes a call and reads the JSON of its answer.
+    ///
+    /// # Errors
+    /// When the master refuses, does not answer, or answers something else.
+    pub async fn call<T: DeserializeOwned>(&mut self, call: &Call) -> Result<T, ClientError> {
+        let reply = self.send(call).await?;
+        serde_json::from_slice(&reply.body).map_err(|error| ClientError::BadAnswer {
+            master: self.master,
+            why: error.to_string(),
+        })
+    }
+
+    /// Makes a call.
+    ///
+    /// # Errors
+    /// When the master refuses or does not answer.
+    pub async fn send(&mut self, call: &Call) -> Result<Reply, ClientError> {
+        let master = self.master;
+        let after = ANSWER_TIMEOUT + call.wait;
+        let answered = tokio::time::timeout(after, self.exchange(call)).await;
+        answered.map_err(|_| ClientError::Timeout { master, after })?
+    }
+
+    async fn exchange(&mut self, call: &Call) -> Result<Reply, ClientError> {
+        let master = self.master;
+        let broken = |error: hyper::Error| ClientError::Broken {
+            master,
+            why: chain(&error),
+        };
+        self.sender.ready().await.map_err(broken)?;
+        let response = self
+            .sender
+            .send_request(request(master, call)?)
+            .await
+            .map_err(broken)?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, MAX_ANSWER).collect().await;
+        let body = body
+            .map_err(|error| ClientError::Broken {
+                master,
+                why: error.to_string(),
+            })?
+            .to_bytes();
+        if head.status.is_success() || head.status == StatusCode::NOT_MODIFIED {
+            return Ok(Reply {
+                status: head.status,
+                headers: head.headers,
+                body,
+            });
+        }
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => Err(problem.into()),
+            Err(_) => Err(ClientError::BadAnswer {
+                master,
+                why: format!("status {}", head.status),
+            }),
+        }
+    }
+}
+
+fn request(master: SocketAddr, call: &Call) -> Result<Request<Full<Bytes>>, ClientError> {
+    let path = call.route.path_and_query(&call.parameter, &call.query);
+    let body = Full::new(call.body.clone().unwrap_or_default());
+    let request = Request::builder()
+        .method(call.route.method())
+        .uri(path)
+        .header(header::HOST, master.to_string());
+    let mut request = request.body(body).map_err(|error| ClientError::BadAnswer {
+        master,
+        why: error.to_string(),
+    })?;
+    request.headers_mut().extend(call.headers.clone());
+    Ok(request)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
