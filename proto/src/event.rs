@@ -45,6 +45,10 @@ pub enum Event {
     CaCreated(CaCreated),
     /// A master began to serve; anything about liveness before it is bounded by this.
     MasterStarted(MasterStarted),
+    /// A host is being watched from now on: what it has not reported is not so.
+    HostWatched(HostWatched),
+    /// A host cannot be watched for the moment.
+    HostLost(HostLost),
     /// A container holds an address from now on.
     LeaseOpened(LeaseOpened),
     /// A container holds an address no more.
@@ -78,6 +82,8 @@ impl Event {
         match self {
             Self::CaCreated(_) => "ca_created",
             Self::MasterStarted(_) => "master_started",
+            Self::HostWatched(_) => "host_watched",
+            Self::HostLost(_) => "host_lost",
             Self::LeaseOpened(_) => "lease_opened",
             Self::LeaseClosed(_) => "lease_closed",
             Self::NodeObserved(_) => "node_observed",
@@ -94,9 +100,11 @@ impl Event {
     }
 
     /// All names, for filters and their completion.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 16] = [
         "ca_created",
         "master_started",
+        "host_watched",
+        "host_lost",
         "lease_opened",
         "lease_closed",
         "node_observed",
@@ -125,6 +133,8 @@ impl Event {
             Self::LabelsChanged(event) => Some(&event.container),
             Self::CaCreated(_)
             | Self::MasterStarted(_)
+            | Self::HostWatched(_)
+            | Self::HostLost(_)
             | Self::ClassificationChanged(_)
             | Self::SiteDeployed(_)
             | Self::OperatorGranted(_) => None,
@@ -180,6 +190,24 @@ pub struct MasterStarted {
     pub version: String,
     /// The log's size that it found.
     pub log_size: u64,
+}
+
+/// A host is being watched from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostWatched {
+    /// The host.
+    pub host: Name,
+    /// How many containers ran when the watch began.
+    pub containers: u64,
+}
+
+/// A host cannot be watched for the moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostLost {
+    /// The host.
+    pub host: Name,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// How a lease came to be or to end.

@@ -44,6 +44,12 @@ pub struct Opened {
     lock: File,
 }
 
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("size", &self.head().size).finish_non_exhaustive()
+    }
+}
+
 impl Ledger {
     /// Makes an empty ledger: folders, and a first frame with the checkpoint of size 0.
     ///

@@ -2,17 +2,19 @@
 
 use std::future::Future;
 
-use dockmaster_proto::route::Route;
+use dockmaster_client::{Call, ClientError, Connection, Context};
+use dockmaster_proto::{problem::ProblemCode, route::Route};
 use dockmaster_tlog::note::VerifierKey;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Global, error::CliError};
 
 /// The pairs of a query; those without a value are left out.
-pub(crate) type Query<'a> = &'a [(&'a str, Option<String>)];
+pub(crate) type Query<'a> = &'a [(&'static str, Option<String>)];
 
 /// A connection to the master of the context.
 pub(crate) struct Remote {
+    connection: Connection,
     log_key: VerifierKey,
 }
 
@@ -22,16 +24,26 @@ impl Remote {
     /// # Errors
     /// When there is no context, it cannot be read, or the master cannot be reached or trusted.
     pub(crate) async fn connect(global: &Global) -> Result<Self, CliError> {
-        let Some(_path) = &global.context else {
+        let Some(path) = &global.context else {
             return Err(CliError::usage(
                 "no context says which master to ask",
                 "give --context FILE or set DOCKMASTER_CONTEXT; \"dockmaster init\" wrote DIR/operator.yaml",
             ));
         };
-        std::future::ready(Err(CliError::unreachable("no client yet", ""))).await
+        let context =
+            Context::load(path).map_err(|error| CliError::because("no context", &error, ""))?;
+        let bundle = context.trust_bundle().map_err(CliError::from)?;
+        let log_key = VerifierKey::parse(bundle.log_key()).map_err(|error| {
+            CliError::because("the context's log key cannot be used", &error, "")
+        })?;
+        let connection = context.dialer()?.dial().await?;
+        Ok(Self {
+            connection,
+            log_key,
+        })
     }
 
-    /// The key that signs the log's checkpoints, as the context has it.
+    /// The key that signs the log's checkpoints, as the trust bundle has it.
     pub(crate) const fn log_key(&self) -> &VerifierKey {
         &self.log_key
     }
@@ -42,11 +54,14 @@ impl Remote {
     /// When the master refuses or does not answer.
     pub(crate) async fn get<A: DeserializeOwned>(
         &mut self,
-        _route: Route,
-        _parameter: &str,
-        _query: Query<'_>,
+        route: Route,
+        parameter: &str,
+        query: Query<'_>,
     ) -> Result<A, CliError> {
-        std::future::ready(Err(CliError::unreachable("no client yet", ""))).await
+        let call = Call::new(route)
+            .parameter(parameter)
+            .query(query.iter().cloned());
+        Ok(self.connection.call(&call).await?)
     }
 
     /// Asks for something that may not be there.
@@ -55,10 +70,14 @@ impl Remote {
     /// When the master refuses or does not answer.
     pub(crate) async fn find<A: DeserializeOwned>(
         &mut self,
-        _route: Route,
-        _parameter: &str,
+        route: Route,
+        parameter: &str,
     ) -> Result<Option<A>, CliError> {
-        std::future::ready(Err(CliError::unreachable("no client yet", ""))).await
+        found(
+            self.connection
+                .call(&Call::new(route).parameter(parameter))
+                .await,
+        )
     }
 
     /// Sends a request with a body.
@@ -67,11 +86,14 @@ impl Remote {
     /// When the master refuses or does not answer.
     pub(crate) async fn send<Q: Serialize, A: DeserializeOwned>(
         &mut self,
-        _route: Route,
-        _parameter: &str,
-        _body: &Q,
+        route: Route,
+        parameter: &str,
+        body: &Q,
     ) -> Result<A, CliError> {
-        std::future::ready(Err(CliError::unreachable("no client yet", ""))).await
+        Ok(self
+            .connection
+            .call(&Call::new(route).parameter(parameter).json(body))
+            .await?)
     }
 
     /// Asks for bytes; `None` when there is no such thing.
@@ -80,10 +102,15 @@ impl Remote {
     /// When the master refuses or does not answer.
     pub(crate) async fn get_bytes(
         &mut self,
-        _route: Route,
-        _parameter: &str,
+        route: Route,
+        parameter: &str,
     ) -> Result<Option<Vec<u8>>, CliError> {
-        std::future::ready(Err(CliError::unreachable("no client yet", ""))).await
+        let reply = found(
+            self.connection
+                .send(&Call::new(route).parameter(parameter))
+                .await,
+        )?;
+        Ok(reply.map(|reply| reply.body.to_vec()))
     }
 
     /// Uploads bytes.
@@ -92,11 +119,32 @@ impl Remote {
     /// When the master refuses or does not answer.
     pub(crate) async fn put_bytes(
         &mut self,
-        _route: Route,
-        _parameter: &str,
-        _bytes: Vec<u8>,
+        route: Route,
+        parameter: &str,
+        bytes: Vec<u8>,
     ) -> Result<(), CliError> {
-        std::future::ready(Err(CliError::unreachable("no client yet", ""))).await
+        self.connection
+            .send(&Call::new(route).parameter(parameter).bytes(bytes))
+            .await?;
+        Ok(())
+    }
+}
+
+fn found<A>(answer: Result<A, ClientError>) -> Result<Option<A>, CliError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(ClientError::Problem(problem)) if problem.code == ProblemCode::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl From<ClientError> for CliError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Problem(problem) => problem.into(),
+            error if error.is_unreachable() => Self::unreachable(error.to_string(), ""),
+            error => Self::failed(error.to_string(), ""),
+        }
     }
 }
 

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use dockmaster::app::{HostSource, Master, Options};
 use dockmaster_proto::id::Name;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::error::CliError;
 
@@ -50,9 +53,81 @@ pub(crate) enum LogFormat {
 }
 
 /// Runs the master until it is told to stop.
-pub(crate) fn run(_args: ServeArgs) -> Result<(), CliError> {
-    Err(CliError::failed(
-        "\"dockmaster serve\" is not part of this build",
-        "",
-    ))
+pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
+    let ServeArgs {
+        data,
+        docker,
+        inventory,
+        host_name,
+        log_format,
+    } = args;
+    start_log(log_format);
+    let source = match (docker, inventory) {
+        (Some(socket), _) => HostSource::Docker(socket),
+        (None, Some(file)) => HostSource::File(file),
+        (None, None) => HostSource::Nowhere,
+    };
+    let options = Options {
+        data,
+        source,
+        host: host_name,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime =
+        runtime.map_err(|error| CliError::because("the master cannot start", &error, ""))?;
+    runtime.block_on(async {
+        let mut stop = StopSignals::new()?;
+        let failed = |error| CliError::because("the master cannot start", &error, "");
+        let master = tokio::select! {
+            started = Master::start(options) => started.map_err(failed)?,
+            () = stop.wait() => return Ok(()),
+        };
+        super::output::note(&format!("ready https://{}", master.address()));
+        stop.wait().await;
+        tracing::info!("stopping");
+        master.stop().await;
+        Ok(())
+    })
+}
+
+fn start_log(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DOCKMASTER_LOG")
+        .unwrap_or_else(|_| "info".into());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+/// SIGTERM, as an init system or a container engine sends it, and Ctrl-C.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn new() -> Result<Self, CliError> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| CliError::because("signals cannot be received", &error, ""))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

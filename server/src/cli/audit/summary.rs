@@ -14,6 +14,8 @@ pub(super) fn summary(event: &Event) -> String {
             format!("{}, bundle sha256:{}", e.trust_domain, e.bundle_sha256)
         }
         Event::MasterStarted(e) => format!("version {}, log of {}", e.version, e.log_size),
+        Event::HostWatched(e) => format!("{}, {} containers run", e.host, e.containers),
+        Event::HostLost(e) => format!("{}: {}", e.host, e.reason),
         Event::LeaseOpened(e) => format!(
             "{} to {} ({}), epoch {}: {}",
             e.address,

@@ -1,0 +1,204 @@
+//! The HTTP API: bytes to requests, requests to the parts of the master, results to answers.
+
+mod audit;
+mod auth;
+mod certs;
+mod documents;
+mod log;
+mod node;
+mod nodes;
+pub mod problem;
+mod reply;
+mod router;
+mod service;
+
+use std::{path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use dockmaster_certs::bundle::TrustBundle;
+use dockmaster_proto::{
+    problem::{Problem, ProblemCode},
+    route::{Route, parse_query},
+};
+use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+pub use auth::{Caller, Peer};
+pub use reply::Reply;
+
+use crate::{
+    blobs::Blobs,
+    delivery::Delivery,
+    documents::DocumentStore,
+    enrollment::Enrollment,
+    env,
+    index::Index,
+    journal::{Cause, Journal},
+    reports::Reports,
+};
+
+/// Everything that the API needs of the master.
+#[derive(Debug)]
+pub struct Api {
+    /// The way to the ledger, and the view.
+    pub journal: Journal,
+    /// The index.
+    pub index: Index,
+    /// Blobs.
+    pub blobs: Blobs,
+    /// Certificates.
+    pub enrollment: Enrollment,
+    /// Catalogs.
+    pub delivery: Arc<Delivery>,
+    /// The classification and the site.
+    pub documents: DocumentStore,
+    /// Last reports.
+    pub reports: Reports,
+    /// The trust bundle.
+    pub bundle: Arc<TrustBundle>,
+    /// `ledger/public`.
+    pub public_log: PathBuf,
+    /// Becomes true when the master is about to stop: waiting requests end.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// One request whose peer may make it.
+struct Request {
+    route: Route,
+    /// The path's parameter, decoded; empty where the route has none.
+    parameter: String,
+    query: Vec<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+    peer: Peer,
+    caller: Caller,
+    cause: Cause,
+}
+
+impl Request {
+    fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            problem::bad_request(format!(
+                "the body is not what {} {} takes: {error}",
+                self.route.method(),
+                self.route.template()
+            ))
+        })
+    }
+
+    fn query(&self, key: &str) -> Option<&str> {
+        self.query
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn query_as<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &self,
+        key: &str,
+    ) -> Result<Option<T>, Problem> {
+        self.query(key)
+            .map(str::parse)
+            .transpose()
+            .map_err(|error| problem::bad_request(format!("query parameter {key}: {error}")))
+    }
+}
+
+impl Api {
+    async fn dispatch(&self, request: &Request) -> Result<Reply, Problem> {
+        self.settle(request.route).await;
+        match request.route {
+            Route::Trust => Ok(self.trust()),
+            Route::Enroll | Route::Renew => self.enroll(request).await,
+            Route::Catalog => self.catalog(request).await,
+            Route::Blob => self.blob(request),
+            Route::Reports => self.report(request),
+            Route::Nodes => self.nodes(request),
+            Route::Node => self.node(request),
+            Route::NodeLabels => self.label(request).await,
+            Route::NodeCatalog => self.node_catalog(request),
+            Route::NodeWhy => self.node_why(request),
+            Route::Classification => self.classification(),
+            Route::ClassificationPlan => self.plan_classification(request).await,
+            Route::ClassificationApply => self.apply_classification(request).await,
+            Route::Site => self.site(),
+            Route::SiteMissing => self.missing_files(request),
+            Route::SiteFile => self.upload_file(request).await,
+            Route::SiteDeploy => self.deploy_site(request).await,
+            Route::Certificates => self.certificates(request),
+            Route::Certificate => self.certificate(request),
+            Route::Audit => self.audit(request),
+            Route::AuditWho => self.who(request),
+            Route::AuditProof => self.prove(request),
+            Route::Checkpoint => self.checkpoint(),
+            Route::Tile => self.tile(request),
+            Route::Healthz => Ok(reply::bytes(
+                StatusCode::OK,
+                "text/plain; charset=utf-8",
+                "ok\n".into(),
+            )),
+            Route::Readyz => Ok(self.readyz()),
+        }
+    }
+}
+
+impl Api {
+    /// Waits for the projections that a question of an operator is answered from, so that whoever
+    /// changed something sees it. Agents never wait for this.
+    async fn settle(&self, route: Route) {
+        match route {
+            Route::Nodes
+            | Route::Node
+            | Route::NodeWhy
+            | Route::NodeCatalog
+            | Route::NodeLabels => {
+                self.journal.settle().await;
+                self.delivery.settle().await;
+            }
+            Route::Certificates | Route::Certificate | Route::Audit | Route::AuditWho => {
+                self.journal.settle().await
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What the router and the peer make of a request head.
+fn admit(
+    api: &Api,
+    peer: &Peer,
+    head: &http::request::Parts,
+    request_id: &str,
+) -> Result<(Route, String, Caller, Cause, Vec<(String, String)>), Problem> {
+    let (route, parameter) = router::find(&head.method, head.uri.path())?;
+    let caller = auth::authorise(route, peer, &api.journal.state(), env::now())?;
+    let query = parse_query(head.uri.query().unwrap_or_default())
+        .ok_or_else(|| problem::bad_request("the query is not percent-encoded UTF-8"))?;
+    let cause = Cause {
+        actor: peer.actor(),
+        request_id: request_id.to_owned(),
+    };
+    if let Some(length) = head
+        .headers
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+        && length > route.max_body() as u64
+    {
+        return Err(too_large(route));
+    }
+    Ok((route, parameter, caller, cause, query))
+}
+
+fn too_large(route: Route) -> Problem {
+    Problem::new(
+        ProblemCode::TooLarge,
+        format!(
+            "the body is larger than the {} bytes that {} {} takes",
+            route.max_body(),
+            route.method(),
+            route.template()
+        ),
+        "",
+    )
+}

@@ -1,0 +1,154 @@
+//! Who may call what.
+
+use std::net::SocketAddr;
+
+use dockmaster_certs::identity::PeerIdentity;
+use dockmaster_proto::{
+    id::{ContainerId, Name},
+    problem::{Problem, ProblemCode},
+    route::{Audience, Route},
+    spiffe::Principal,
+    time::UnixMs,
+};
+
+use crate::state::State;
+
+/// The other end of a connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// What its certificate says, where it showed one that leads to the trust bundle.
+    pub identity: Option<PeerIdentity>,
+    /// The connection's RFC 9266 `tls-exporter` value.
+    pub binding: [u8; 32],
+}
+
+impl Peer {
+    /// Who it is, for the ledger and the log.
+    #[must_use]
+    pub fn actor(&self) -> String {
+        match &self.identity {
+            Some(identity) => identity.id.principal.to_string(),
+            None => format!("anyone@{}", self.address.ip().to_canonical()),
+        }
+    }
+}
+
+/// A peer that may use a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Anyone.
+    Anyone,
+    /// A container whose certificate is honoured and whose address is its own.
+    Node(ContainerId),
+    /// An operator.
+    Operator(Name),
+}
+
+/// Whether a peer may use a route: checked at every request and not only in the handshake, because
+/// a connection outlives a lease.
+pub(super) fn authorise(
+    route: Route,
+    peer: &Peer,
+    state: &State,
+    now: UnixMs,
+) -> Result<Caller, Problem> {
+    match route.audience() {
+        Audience::Anyone => Ok(Caller::Anyone),
+        Audience::Node => node(peer, state, now).map(Caller::Node),
+        Audience::Operator => operator(peer, state, now).map(Caller::Operator),
+    }
+}
+
+fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem> {
+    let identity = identity(
+        peer,
+        now,
+        "a container's certificate; the agent gets one by enrolling",
+    )?;
+    let Principal::Container { id, .. } = &identity.id.principal else {
+        return Err(forbidden(identity, "containers"));
+    };
+    let ended = |detail: String| {
+        Problem::new(
+            ProblemCode::CertificateRevoked,
+            detail,
+            "enroll again for a certificate of what runs now",
+        )
+    };
+    let Some(node) = state.node(id) else {
+        return Err(ended(format!(
+            "container {} of this certificate has ended",
+            id.short()
+        )));
+    };
+    if !node.honours(&identity.serial) {
+        return Err(ended(format!(
+            "certificate {} of container {} is revoked or its lease is closed",
+            identity.serial,
+            id.short()
+        )));
+    }
+    let source = peer.address.ip().to_canonical();
+    if !node.addresses.iter().any(|held| held.address.ip == source) {
+        return Err(ended(format!(
+            "the certificate is that of container {}, which does not hold {source}",
+            id.short()
+        )));
+    }
+    Ok(*id)
+}
+
+fn operator(peer: &Peer, state: &State, now: UnixMs) -> Result<Name, Problem> {
+    let identity = identity(
+        peer,
+        now,
+        "an operator's certificate; use the context file that \"dockmaster init\" wrote",
+    )?;
+    let Principal::Operator(name) = &identity.id.principal else {
+        return Err(forbidden(identity, "operators"));
+    };
+    // Only certificates that the ledger knows count, whoever signed them.
+    if state.operator(&identity.serial).is_none() {
+        return Err(Problem::new(
+            ProblemCode::CertificateRevoked,
+            format!(
+                "certificate {} of operator {name} is not one that this master's ledger grants",
+                identity.serial
+            ),
+            "use the context file of this installation",
+        ));
+    }
+    Ok(name.clone())
+}
+
+fn identity<'a>(peer: &'a Peer, now: UnixMs, wanted: &str) -> Result<&'a PeerIdentity, Problem> {
+    let Some(identity) = &peer.identity else {
+        return Err(Problem::new(
+            ProblemCode::NoCertificate,
+            "the route needs a client certificate and none was shown",
+            format!("show {wanted}"),
+        ));
+    };
+    // The handshake checked the time once; a connection may live longer than its certificate.
+    if identity.not_after <= now {
+        return Err(Problem::new(
+            ProblemCode::NoCertificate,
+            format!("the client certificate expired at {}", identity.not_after),
+            format!("show {wanted}"),
+        ));
+    }
+    Ok(identity)
+}
+
+fn forbidden(identity: &PeerIdentity, wanted: &str) -> Problem {
+    Problem::new(
+        ProblemCode::Forbidden,
+        format!(
+            "the route is for {wanted}, and the certificate is that of {}",
+            identity.id.principal
+        ),
+        "",
+    )
+}

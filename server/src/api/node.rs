@@ -1,0 +1,159 @@
+//! What agents call: trust, certificates, catalogs, blobs, reports.
+
+use std::time::Duration;
+
+use dockmaster_proto::{
+    api::identity::{CertificateRequest, Trust},
+    id::{ContainerId, Digest},
+    problem::{Problem, ProblemCode},
+    report::Report,
+    route::Route,
+};
+use http::{HeaderName, StatusCode, header};
+
+use super::{Api, Caller, Reply, Request, problem, reply, service};
+use crate::{delivery::Assignment, enrollment::Applicant, env};
+
+/// How long a request for a catalog may be held.
+const MAX_WAIT: Duration = Duration::from_secs(300);
+/// How long a request waits for a first catalog that is still being compiled.
+const FIRST_COMPILE: Duration = Duration::from_secs(30);
+
+impl Api {
+    pub(super) fn trust(&self) -> Reply {
+        reply::json(
+            StatusCode::OK,
+            &Trust {
+                bundle: self.bundle.to_pem(),
+                master_time_ms: env::now(),
+            },
+        )
+    }
+
+    pub(super) async fn enroll(&self, request: &Request) -> Result<Reply, Problem> {
+        let body: CertificateRequest = request.json()?;
+        let renewing = match &request.caller {
+            Caller::Node(id) if request.route == Route::Renew => Some(*id),
+            _ => None,
+        };
+        let applicant = Applicant {
+            source: request.peer.address.ip().to_canonical(),
+            binding: request.peer.binding,
+            renewing,
+        };
+        let issued = self
+            .enrollment
+            .issue(&applicant, &body, &request.cause)
+            .await?;
+        Ok(reply::json(StatusCode::CREATED, &issued))
+    }
+
+    pub(super) async fn catalog(&self, request: &Request) -> Result<Reply, Problem> {
+        let node = caller(request)?;
+        let wait = service::wait_preference(request, MAX_WAIT);
+        let mut assignments = self.delivery.subscribe(&node);
+        let known = |assignment: &Assignment| match assignment {
+            Assignment::Pending => true,
+            Assignment::Compiled(compiled) => {
+                service::matches_etag(request, &etag(&compiled.digest))
+            }
+            Assignment::Failed(_) => wait.is_some(),
+        };
+        let is_pending = matches!(*assignments.borrow(), Assignment::Pending);
+        let deadline = wait.unwrap_or_default().max(if is_pending {
+            FIRST_COMPILE
+        } else {
+            Duration::ZERO
+        });
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            _ = tokio::time::timeout(deadline, assignments.wait_for(|assignment| !known(assignment))) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+        // The lease may have closed while the request was held.
+        if self.journal.state().node(&node).is_none() {
+            return Err(Problem::new(
+                ProblemCode::CertificateRevoked,
+                format!("container {} has ended", node.short()),
+                "",
+            ));
+        }
+        let assignment = assignments.borrow().clone();
+        match assignment {
+            Assignment::Pending => Err(Problem::new(
+                ProblemCode::Unavailable,
+                "the catalog is still being compiled",
+                "ask again",
+            )),
+            Assignment::Failed(error) => Err(Problem::new(
+                ProblemCode::CompileFailed,
+                error.to_string(),
+                "mend the site or the classification; \"dockmaster node show\" repeats the error",
+            )),
+            Assignment::Compiled(compiled) => {
+                let etag = etag(&compiled.digest);
+                let status = if service::matches_etag(request, &etag) {
+                    StatusCode::NOT_MODIFIED
+                } else {
+                    StatusCode::OK
+                };
+                let reply = match status {
+                    StatusCode::NOT_MODIFIED => reply::empty(status),
+                    _ => reply::bytes(status, "application/json", compiled.bytes.to_vec().into()),
+                };
+                let reply = reply::with_header(reply, header::ETAG, &etag);
+                Ok(reply::with_header(
+                    reply,
+                    HeaderName::from_static("dockmaster-time"),
+                    &env::now().0.to_string(),
+                ))
+            }
+        }
+    }
+
+    pub(super) fn blob(&self, request: &Request) -> Result<Reply, Problem> {
+        let node = caller(request)?;
+        let digest: Digest = request
+            .parameter
+            .parse()
+            .map_err(|error| problem::bad_request(format!("{error}")))?;
+        // A blob that the caller's catalog does not name does not exist for it: blobs hold other nodes' files too.
+        let bytes = self
+            .delivery
+            .blob(&node, &digest)
+            .ok_or_else(|| problem::not_found(format_args!("blob {digest} in your catalog")))?;
+        let reply = reply::bytes(
+            StatusCode::OK,
+            "application/octet-stream",
+            bytes.to_vec().into(),
+        );
+        Ok(reply::with_header(
+            reply,
+            header::CACHE_CONTROL,
+            "private, max-age=31536000, immutable",
+        ))
+    }
+
+    pub(super) fn report(&self, request: &Request) -> Result<Reply, Problem> {
+        let node = caller(request)?;
+        let report: Report = request.json()?;
+        self.reports
+            .keep(&node, report, env::now())
+            .map_err(|error| problem::internal(&error))?;
+        Ok(reply::empty(StatusCode::NO_CONTENT))
+    }
+}
+
+fn etag(digest: &Digest) -> String {
+    format!("\"{digest}\"")
+}
+
+fn caller(request: &Request) -> Result<ContainerId, Problem> {
+    match &request.caller {
+        Caller::Node(id) => Ok(*id),
+        // The route table says that only nodes come here.
+        Caller::Anyone | Caller::Operator(_) => {
+            Err(problem::bad_request("the route is for containers"))
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Nodes, as operators see them.
+
+use std::cmp::Reverse;
+
+use dockmaster_proto::{
+    api::nodes::{Explanation, NodeCatalog, NodeDetail, NodeList, NodeState, NodeSummary},
+    event::{Event, LabelsChanged},
+    label::{LabelChange, MAX_VALUE, Tier},
+    problem::{Problem, ProblemCode},
+    selector::Selector,
+};
+use http::StatusCode;
+
+use super::{Api, Reply, Request, problem, reply};
+use crate::{
+    delivery::Assignment,
+    state::{LookupError, NodeRecord, NodeReference, State},
+};
+
+impl Api {
+    pub(super) fn nodes(&self, request: &Request) -> Result<Reply, Problem> {
+        let selector = selector(request)?.unwrap_or_else(Selector::everything);
+        let mut records: Vec<NodeRecord> = matching(&self.journal.state(), &selector)
+            .cloned()
+            .collect();
+        if request.query("all") == Some("true") {
+            for node in self.index.gone_nodes() {
+                let node = node.map_err(|error| problem::from_index(&error))?;
+                let is_live = records.iter().any(|live| live.id() == node.id());
+                if !is_live && selector.matches(&node.view(), Tier::Agent) {
+                    records.push(node);
+                }
+            }
+        }
+        let mut nodes: Vec<NodeSummary> = records.iter().map(|node| self.summary(node)).collect();
+        nodes.sort_by(|a, b| (&a.view.name, a.view.id).cmp(&(&b.view.name, b.view.id)));
+        Ok(reply::json(StatusCode::OK, &NodeList { nodes }))
+    }
+
+    pub(super) fn node(&self, request: &Request) -> Result<Reply, Problem> {
+        let node = self.find_any(&request.parameter)?;
+        let explained = self.delivery.explain(&node.view());
+        let catalog_error = match self.delivery.assignment(node.id()) {
+            Some(Assignment::Failed(error)) => error.to_string(),
+            _ => String::new(),
+        };
+        let report = self
+            .reports
+            .last(node.id())
+            .map_err(|error| problem::internal(&error))?;
+        let detail = NodeDetail {
+            summary: self.summary(&node),
+            certificate: node
+                .certificates
+                .first()
+                .map(|certificate| certificate.serial),
+            groups: explained.groups,
+            classes: explained.classes,
+            catalog_error,
+            revisions: self.delivery.revisions(),
+            report,
+        };
+        Ok(reply::json(StatusCode::OK, &detail))
+    }
+
+    pub(super) async fn label(&self, request: &Request) -> Result<Reply, Problem> {
+        let change: LabelChange = request.json()?;
+        if change.set.is_empty() && change.remove.is_empty() {
+            return Err(problem::bad_request("the change sets and removes nothing"));
+        }
+        if let Some((key, _)) = change.set.iter().find(|(_, value)| value.len() > MAX_VALUE) {
+            return Err(problem::bad_request(format!(
+                "the value of label {key} is longer than {MAX_VALUE} bytes"
+            )));
+        }
+        let container = *self.find_live(&request.parameter)?.id();
+        let event = Event::LabelsChanged(LabelsChanged { container, change });
+        self.journal
+            .commit(&request.cause, vec![event], vec![])
+            .await
+            .map_err(|error| problem::from_commit(&error))?;
+        let node = self.journal.state().node(&container).cloned();
+        let node = node.ok_or_else(|| {
+            problem::not_found(format_args!(
+                "live node {}; it ended meanwhile",
+                container.short()
+            ))
+        })?;
+        Ok(reply::json(StatusCode::OK, &self.summary(&node)))
+    }
+
+    pub(super) fn node_catalog(&self, request: &Request) -> Result<Reply, Problem> {
+        let node = self.find_live(&request.parameter)?;
+        match self.delivery.assignment(node.id()) {
+            Some(Assignment::Compiled(compiled)) => {
+                let catalog = NodeCatalog {
+                    digest: compiled.digest,
+                    revisions: self.delivery.revisions(),
+                    catalog: compiled.catalog.clone(),
+                };
+                Ok(reply::json(StatusCode::OK, &catalog))
+            }
+            Some(Assignment::Failed(error)) => Err(Problem::new(
+                ProblemCode::CompileFailed,
+                error.to_string(),
+                "mend the site or the classification",
+            )),
+            Some(Assignment::Pending) | None => Err(Problem::new(
+                ProblemCode::Unavailable,
+                "the catalog is still being compiled",
+                "ask again",
+            )),
+        }
+    }
+
+    pub(super) fn node_why(&self, request: &Request) -> Result<Reply, Problem> {
+        let node = self.find_any(&request.parameter)?;
+        let explanation: Explanation = self.delivery.why(&node.view());
+        Ok(reply::json(StatusCode::OK, &explanation))
+    }
+
+    fn summary(&self, node: &NodeRecord) -> NodeSummary {
+        let state = match node.gone_at_ms {
+            Some(_) => NodeState::Gone,
+            None if node.last_certificate.is_some() => NodeState::Enrolled,
+            None => NodeState::Running,
+        };
+        let catalog = match self.delivery.assignment(node.id()) {
+            Some(Assignment::Compiled(compiled)) => Some(compiled.digest),
+            _ => None,
+        };
+        let last_apply = self.reports.last_status(node.id());
+        NodeSummary {
+            view: node.view(),
+            state,
+            gone_at_ms: node.gone_at_ms,
+            catalog,
+            last_apply,
+        }
+    }
+
+    fn find_live(&self, reference: &str) -> Result<NodeRecord, Problem> {
+        self.journal
+            .state()
+            .find(NodeReference(reference))
+            .cloned()
+            .map_err(|error| problem::from_lookup(&error))
+    }
+
+    /// A live node, or else the one that ended last.
+    pub(super) fn find_any(&self, reference: &str) -> Result<NodeRecord, Problem> {
+        let found = self.journal.state().find(NodeReference(reference)).cloned();
+        match found {
+            Ok(node) => Ok(node),
+            Err(error @ LookupError::Ambiguous { .. }) => Err(problem::from_lookup(&error)),
+            Err(error @ LookupError::Unknown(_)) => {
+                let mut gone = self
+                    .index
+                    .gone_nodes()
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|error| problem::from_index(&error))?;
+                gone.retain(|node| NodeReference(reference).fits(node));
+                gone.sort_by_key(|node| Reverse(node.gone_at_ms));
+                gone.into_iter()
+                    .next()
+                    .ok_or_else(|| problem::from_lookup(&error))
+            }
+        }
+    }
+}
+
+pub(super) fn selector(request: &Request) -> Result<Option<Selector>, Problem> {
+    request.query_as("selector")
+}
+
+pub(super) fn matching<'a>(
+    state: &'a State,
+    selector: &Selector,
+) -> impl Iterator<Item = &'a NodeRecord> {
+    state
+        .nodes()
+        .filter(|node| selector.matches(&node.view(), Tier::Agent))
+}

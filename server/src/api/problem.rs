@@ -1,0 +1,62 @@
+//! The one place where an error of the master becomes a problem that a caller is told.
+
+use dockmaster_ledger::CommitError;
+use dockmaster_proto::problem::{Problem, ProblemCode};
+
+use crate::{audit::AuditError, index::IndexError, state::LookupError};
+
+/// A change that could not be committed.
+#[must_use]
+pub fn from_commit(error: &CommitError) -> Problem {
+    tracing::error!(error = %error, "a change could not be committed");
+    Problem::new(
+        ProblemCode::Unavailable,
+        format!("the master cannot commit the change: {error}"),
+        "nothing was changed; /readyz says when it can again",
+    )
+}
+
+/// A fault of ours: the cause goes to the log and not to the caller.
+pub(super) fn internal(error: &dyn std::error::Error) -> Problem {
+    tracing::error!(error = %error, "a request failed");
+    Problem::new(
+        ProblemCode::Internal,
+        "the master failed to answer",
+        "its log says why, under this request ID",
+    )
+}
+
+pub(super) fn from_lookup(error: &LookupError) -> Problem {
+    match error {
+        LookupError::Unknown(_) => Problem::new(
+            ProblemCode::NotFound,
+            error.to_string(),
+            "\"dockmaster node list\" shows the live nodes, with --all those that ended too",
+        ),
+        LookupError::Ambiguous { .. } => Problem::new(
+            ProblemCode::Ambiguous,
+            error.to_string(),
+            "give more digits of the container ID",
+        ),
+    }
+}
+
+pub(super) fn from_audit(error: &AuditError) -> Problem {
+    internal(error)
+}
+
+pub(super) fn from_index(error: &IndexError) -> Problem {
+    internal(error)
+}
+
+pub(super) fn not_found(what: impl std::fmt::Display) -> Problem {
+    Problem::new(ProblemCode::NotFound, format!("there is no {what}"), "")
+}
+
+pub(super) fn bad_request(detail: impl Into<String>) -> Problem {
+    Problem::new(
+        ProblemCode::BadRequest,
+        detail,
+        "docs/api.md says what the route takes",
+    )
+}

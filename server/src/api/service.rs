@@ -1,0 +1,105 @@
+//! One request from head to answer: admission, the bounded body, dispatch, the log line.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use dockmaster_proto::{
+    problem::{Problem, ProblemCode},
+    route::Route,
+};
+use http::{HeaderName, header};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+
+use super::{Api, Peer, Reply, Request, admit, reply, too_large};
+use crate::env;
+
+/// How long the body of a request may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+impl Api {
+    /// Answers a request. Every answer carries the request's ID.
+    pub async fn handle(&self, peer: &Peer, request: http::Request<Incoming>) -> Reply {
+        let request_id = env::request_id();
+        let (head, body) = request.into_parts();
+        let result = self.answer(peer, &head, body, &request_id).await;
+        let reply = result.unwrap_or_else(|mut problem| {
+            problem.request_id.clone_from(&request_id);
+            tracing::info!(
+                %request_id, peer = %peer.actor(), method = %head.method, path = head.uri.path(),
+                status = problem.status, code = %problem.code, detail = %problem.detail, "refused"
+            );
+            reply::problem(&problem)
+        });
+        reply::with_header(reply, REQUEST_ID, &request_id)
+    }
+
+    async fn answer(
+        &self,
+        peer: &Peer,
+        head: &http::request::Parts,
+        body: Incoming,
+        request_id: &str,
+    ) -> Result<Reply, Problem> {
+        // Before the body: whoever may not call at all need not be read from.
+        let (route, parameter, caller, cause, query) = admit(self, peer, head, request_id)?;
+        let body = read(route, body).await?;
+        let request = Request {
+            route,
+            parameter,
+            query,
+            headers: head.headers.clone(),
+            body,
+            peer: peer.clone(),
+            caller,
+            cause,
+        };
+        let reply = self.dispatch(&request).await?;
+        tracing::debug!(request_id, peer = %peer.actor(), method = %head.method, path = head.uri.path(), status = reply.status().as_u16(), "answered");
+        Ok(reply)
+    }
+}
+
+async fn read(route: Route, body: Incoming) -> Result<Bytes, Problem> {
+    let limited = Limited::new(body, route.max_body());
+    match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large(route)),
+        Ok(Err(error)) => Err(super::problem::bad_request(format!(
+            "the body broke off: {error}"
+        ))),
+        Err(_) => Err(Problem::new(
+            ProblemCode::BadRequest,
+            format!(
+                "the body did not arrive within {} s",
+                BODY_TIMEOUT.as_secs()
+            ),
+            "",
+        )),
+    }
+}
+
+pub(super) fn header<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a str> {
+    request.headers.get(name)?.to_str().ok()
+}
+
+/// The seconds of `Prefer: wait=SECONDS` (RFC 7240 section 4.3), at most `most`.
+pub(super) fn wait_preference(request: &Request, most: Duration) -> Option<Duration> {
+    let prefer = header(request, &HeaderName::from_static("prefer"))?;
+    let seconds = prefer
+        .split([',', ';'])
+        .find_map(|part| part.trim().strip_prefix("wait="))?;
+    seconds
+        .parse()
+        .ok()
+        .map(|seconds| Duration::from_secs(seconds).min(most))
+}
+
+/// Whether `If-None-Match` names this ETag.
+pub(super) fn matches_etag(request: &Request, etag: &str) -> bool {
+    header(request, &header::IF_NONE_MATCH).is_some_and(|tags| {
+        tags.split(',')
+            .any(|tag| tag.trim().trim_start_matches("W/") == etag)
+    })
+}

@@ -1,0 +1,418 @@
+//! The composition root: a data directory becomes a running master.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use dockmaster_certs::{authority::Authority, bundle::TrustBundle};
+use dockmaster_host::{DockerInventory, FileInventory, Inventory};
+use dockmaster_ledger::{Config as LedgerConfig, Ledger, Opened};
+use dockmaster_proto::{
+    event::{Entry, Event, MasterStarted},
+    id::Name,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    api::Api,
+    blobs::Blobs,
+    config::{Config, ConfigError},
+    datadir::DataDir,
+    delivery::Delivery,
+    documents::DocumentStore,
+    enrollment::{Attestor, Enrollment, Policy},
+    env,
+    identity::MasterIdentity,
+    index::Index,
+    journal::{Cause, Journal, Projector, SharedState},
+    keeper::LeaseKeeper,
+    listener,
+    reports::Reports,
+    setup::signing_key,
+};
+
+/// Observations of the host that may wait to be dealt with.
+const OBSERVATIONS: usize = 1024;
+/// How often refusals that were gathered and certificates that grew old are seen to.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// How many entries are read from the ledger before the index takes them up.
+const CATCH_UP: usize = 4096;
+
+/// Why a master does not start or stops early.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file cannot be read.
+    #[error("{path}: {source}", path = .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path}: {why}; restore it from a backup", path = .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The address cannot be listened on.
+    #[error(
+        "cannot listen on {address}: {source}; is another master running, or the address not of this machine?"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A part of the master cannot start.
+    #[error("{part} cannot start: {why}")]
+    Part {
+        /// Which.
+        part: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+impl AppError {
+    fn part(part: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Self {
+        move |why| Self::Part {
+            part,
+            why: why.to_string(),
+        }
+    }
+}
+
+/// Where the truth about containers comes from.
+#[derive(Debug, Clone, Default)]
+pub enum HostSource {
+    /// Nowhere: the master serves, but no container gets a certificate.
+    #[default]
+    Nowhere,
+    /// The engine behind this socket.
+    Docker(PathBuf),
+    /// This inventory file.
+    File(PathBuf),
+}
+
+/// How a master is to run.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Where the truth about containers comes from.
+    pub source: HostSource,
+    /// The name of this machine as a container host, in place of the configured one.
+    pub host: Option<Name>,
+}
+
+/// A master that serves.
+#[derive(Debug)]
+pub struct Master {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    ledger: Ledger,
+    index: Index,
+}
+
+impl Master {
+    /// Starts a master from its data directory. Returns when it accepts connections.
+    ///
+    /// # Errors
+    /// When a part cannot start.
+    pub async fn start(options: Options) -> Result<Self, AppError> {
+        let Options { data, source, host } = options;
+        let dir = DataDir::new(data);
+        let mut config = Config::load(&dir.config())?;
+        if let Some(host) = host {
+            config.host = host;
+        }
+        let inventory = inventory(source, &config.host)?;
+        let authorities = Authorities::load(&dir)?;
+        let opened = open_ledger(&dir, &config)?;
+        let log_size = opened.size();
+        let index = open_index(&dir, &opened)?;
+        let state = SharedState::new(
+            index
+                .load_state()
+                .map_err(|error| AppError::part("the index")(&error))?,
+        );
+        let (projector, progress) = Projector::new(state.clone(), index.clone());
+        let ledger = opened
+            .start(projector)
+            .map_err(|error| AppError::part("the ledger")(&error))?;
+        let journal = Journal::new(ledger.clone(), config.name.clone(), state, progress);
+        let listener =
+            TcpListener::bind(config.listen)
+                .await
+                .map_err(|source| AppError::Listen {
+                    address: config.listen,
+                    source,
+                })?;
+        let address = listener.local_addr().map_err(|source| AppError::Listen {
+            address: config.listen,
+            source,
+        })?;
+        let started = MasterStarted {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            log_size,
+        };
+        commit(&journal, &config, Event::MasterStarted(started)).await?;
+
+        let (stop, stopping) = watch::channel(false);
+        let inventory = inventory.map(Arc::new);
+        let attestor = watch_host(&journal, &config, inventory);
+        let blobs = Blobs::new(ledger.blobs().clone());
+        let delivery = Arc::new(Delivery::new(journal.clone(), blobs.clone()));
+        tokio::spawn(delivery.clone().run());
+        let policy = Policy {
+            trust_domain: config.trust_domain.clone(),
+            lifetime_ms: config.lifetime_ms,
+        };
+        let bundle = Arc::new(authorities.bundle);
+        let api = Arc::new(Api {
+            enrollment: Enrollment::new(
+                journal.clone(),
+                attestor,
+                Arc::new(authorities.containers),
+                bundle.clone(),
+                policy,
+            ),
+            documents: DocumentStore::new(journal.clone(), blobs.clone(), delivery.clone()),
+            delivery,
+            reports: Reports::open(dir.reports())
+                .map_err(|error| AppError::part("the store of reports")(&error))?,
+            index: index.clone(),
+            blobs: blobs.clone(),
+            bundle: bundle.clone(),
+            public_log: ledger.public().to_owned(),
+            journal: journal.clone(),
+            stopping: stopping.clone(),
+        });
+        let identity = Arc::new(MasterIdentity::new(
+            config.name.clone(),
+            configured_addresses(&config),
+            journal.clone(),
+            Arc::new(authorities.infrastructure),
+            bundle,
+        ));
+        identity
+            .renew()
+            .await
+            .map_err(|error| AppError::part("TLS")(&error))?;
+        tokio::spawn(keep_house(
+            api.clone(),
+            identity.clone(),
+            actor(&config),
+            stopping.clone(),
+        ));
+        let serving = tokio::spawn(listener::serve(listener, identity, api, stopping));
+        Ok(Self {
+            address,
+            stop,
+            serving,
+            ledger,
+            index,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops: requests in progress end, what was committed is published and indexed.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "the listener panicked");
+        }
+        self.ledger.shutdown().await;
+        if let Err(error) = self.index.sync() {
+            tracing::warn!(%error, "the index may have to catch up at the next start");
+        }
+    }
+}
+
+fn inventory(source: HostSource, host: &Name) -> Result<Option<Inventory>, AppError> {
+    match source {
+        HostSource::Nowhere => Ok(None),
+        HostSource::File(path) => Ok(Some(Inventory::File(FileInventory::new(
+            path,
+            host.clone(),
+        )))),
+        HostSource::Docker(socket) => match DockerInventory::new(socket, host.clone()) {
+            Ok(docker) => Ok(Some(Inventory::Docker(docker))),
+            Err(error) => Err(AppError::part("the watch of the container engine")(&error)),
+        },
+    }
+}
+
+struct Authorities {
+    containers: Authority,
+    infrastructure: Authority,
+    bundle: TrustBundle,
+}
+
+impl Authorities {
+    fn load(dir: &DataDir) -> Result<Self, AppError> {
+        let bundle_path = dir.bundle();
+        let bundle =
+            TrustBundle::parse(&read(&bundle_path)?).map_err(|error| AppError::Damaged {
+                path: bundle_path,
+                why: error.to_string(),
+            })?;
+        Ok(Self {
+            containers: authority(dir, "intermediate")?,
+            infrastructure: authority(dir, "infra")?,
+            bundle,
+        })
+    }
+}
+
+fn authority(dir: &DataDir, name: &str) -> Result<Authority, AppError> {
+    let (certificate, key) = (
+        dir.ca().join(format!("{name}.pem")),
+        dir.ca().join(format!("{name}.key")),
+    );
+    Authority::from_pem(&read(&certificate)?, &read(&key)?).map_err(|error| AppError::Damaged {
+        path: certificate,
+        why: error.to_string(),
+    })
+}
+
+fn open_ledger(dir: &DataDir, config: &Config) -> Result<Opened, AppError> {
+    let path = dir.log_key();
+    let damaged = |why: &dyn std::fmt::Display| AppError::Damaged {
+        path: path.clone(),
+        why: why.to_string(),
+    };
+    let seed: dockmaster_proto::id::Digest = read(&path)?
+        .trim()
+        .parse()
+        .map_err(|error| damaged(&error))?;
+    let key =
+        signing_key(&config.trust_domain, seed.as_bytes()).map_err(|error| damaged(&error))?;
+    let opened = Ledger::open(LedgerConfig::new(
+        dir.ledger(),
+        dir.blobs(),
+        key,
+        Arc::new(env::now_ms),
+    ));
+    opened.map_err(|error| AppError::part("the ledger")(&error))
+}
+
+/// The index with everything that is in the ledger.
+fn open_index(dir: &DataDir, opened: &Opened) -> Result<Index, AppError> {
+    let failed = |error: &dyn std::fmt::Display| AppError::part("the index")(error);
+    let index = Index::open(&dir.index(), opened.size()).map_err(|error| failed(&error))?;
+    let applied = index.applied().map_err(|error| failed(&error))?;
+    if applied < opened.size() {
+        tracing::info!(
+            from = applied,
+            to = opened.size(),
+            "the index catches up with the ledger"
+        );
+    }
+    let mut entries: Vec<(u64, Entry)> = Vec::new();
+    for committed in opened.entries(applied) {
+        let committed = committed.map_err(|error| failed(&error))?;
+        let entry = serde_json::from_slice(&committed.entry)
+            .map_err(|error| failed(&format!("entry {}: {error}", committed.index)))?;
+        entries.push((committed.index, entry));
+        if entries.len() == CATCH_UP {
+            index
+                .apply(entries.iter().map(|(index, entry)| (*index, entry)))
+                .map_err(|error| failed(&error))?;
+            entries.clear();
+        }
+    }
+    index
+        .apply(entries.iter().map(|(index, entry)| (*index, entry)))
+        .map_err(|error| failed(&error))?;
+    Ok(index)
+}
+
+/// Starts the watch of the host and the keeper of its leases.
+fn watch_host(journal: &Journal, config: &Config, inventory: Option<Arc<Inventory>>) -> Attestor {
+    let (look, looks) = mpsc::channel(OBSERVATIONS);
+    if let Some(inventory) = &inventory {
+        let (observe, observations) = mpsc::channel(OBSERVATIONS);
+        let keeper = LeaseKeeper::new(journal.clone(), inventory.clone(), config.host.clone());
+        tokio::spawn(keeper.run(observations, looks));
+        let inventory = inventory.clone();
+        tokio::spawn(async move { inventory.watch(observe).await });
+    }
+    Attestor::new(inventory, look)
+}
+
+async fn keep_house(
+    api: Arc<Api>,
+    identity: Arc<MasterIdentity>,
+    actor: String,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut timer = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        tokio::select! {
+            _ = timer.tick() => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+        let cause = Cause {
+            actor: actor.clone(),
+            request_id: env::request_id(),
+        };
+        api.enrollment.flush_refusals(&cause).await;
+        if let Err(error) = identity.renew().await {
+            tracing::error!(%error, "the master's certificate was not renewed; trying again");
+        }
+    }
+}
+
+async fn commit(journal: &Journal, config: &Config, event: Event) -> Result<(), AppError> {
+    let cause = Cause {
+        actor: actor(config),
+        request_id: env::request_id(),
+    };
+    journal
+        .commit(&cause, vec![event], vec![])
+        .await
+        .map_err(|error| AppError::part("the ledger")(&error))?;
+    Ok(())
+}
+
+fn actor(config: &Config) -> String {
+    format!("/master/{}", config.name)
+}
+
+/// The addresses that the master's certificate names from the start; others are learned from connections.
+fn configured_addresses(config: &Config) -> Vec<std::net::IpAddr> {
+    let mut addresses = config.addresses.clone();
+    if !config.listen.ip().is_unspecified() {
+        addresses.push(config.listen.ip());
+    }
+    addresses
+}
+
+fn read(path: &Path) -> Result<String, AppError> {
+    std::fs::read_to_string(path).map_err(|source| AppError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,226 @@
+//! Questions to the ledger: which entries, and who held an address.
+
+use dockmaster_ledger::Ledger;
+use dockmaster_proto::{
+    api::audit::{Certainty, EntryList, EntryQuery, Holder, HolderQuery, Holders, IndexedEntry},
+    event::{Entry, LeaseCause},
+    id::ContainerId,
+    time::UnixMs,
+};
+
+use crate::index::{Index, IndexError, LeaseRecord, WatchRecord};
+
+/// Entries of a page where no number is given.
+const DEFAULT_LIMIT: u32 = 100;
+/// Entries of a page at most.
+const MAX_LIMIT: u32 = 1000;
+/// How many entries one query looks at; the next page goes on where it stopped.
+const MAX_SCANNED: u64 = 200_000;
+/// How many entries are read at once.
+const CHUNK: u64 = 256;
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The ledger's files cannot be read.
+    #[error("the ledger cannot be read: {0}")]
+    Ledger(#[from] dockmaster_ledger::ReadError),
+    /// The index cannot be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
+
+/// The entries that a query asks for, newest first. `nodes` are the containers that its `node`
+/// may mean.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn list(
+    ledger: &Ledger,
+    query: &EntryQuery,
+    nodes: Option<&[ContainerId]>,
+) -> Result<EntryList, AuditError> {
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT) as usize;
+    let end = query.before.unwrap_or(u64::MAX).min(ledger.head().size);
+    let floor = end.saturating_sub(MAX_SCANNED);
+    let mut entries = Vec::new();
+    let mut upper = end;
+    while upper > floor {
+        // Chunks end on bundle borders, so that each bundle is read once.
+        let lower = ((upper - 1) / CHUNK * CHUNK).max(floor);
+        let mut chunk: Vec<(u64, Entry)> = Vec::new();
+        for committed in ledger.entries(lower..upper) {
+            let committed = committed?;
+            if let Ok(entry) = serde_json::from_slice(&committed.entry) {
+                chunk.push((committed.index, entry));
+            }
+        }
+        for (index, entry) in chunk.into_iter().rev() {
+            if query.since.is_some_and(|since| entry.ts_ms < since) {
+                return Ok(EntryList {
+                    entries,
+                    next_before: None,
+                });
+            }
+            if fits(query, nodes, &entry) {
+                entries.push(IndexedEntry { index, entry });
+                if entries.len() == limit {
+                    return Ok(EntryList {
+                        entries,
+                        next_before: (index > 0).then_some(index),
+                    });
+                }
+            }
+        }
+        upper = lower;
+    }
+    Ok(EntryList {
+        entries,
+        next_before: (floor > 0).then_some(floor),
+    })
+}
+
+fn fits(query: &EntryQuery, nodes: Option<&[ContainerId]>, entry: &Entry) -> bool {
+    let EntryQuery {
+        ip,
+        node: _,
+        serial,
+        event,
+        since: _,
+        until,
+        before: _,
+        limit: _,
+    } = query;
+    ip.is_none_or(|ip| entry.event.concerns_ip(ip.to_canonical()))
+        && nodes.is_none_or(|nodes| entry.event.container().is_some_and(|id| nodes.contains(id)))
+        && serial.is_none_or(|serial| entry.event.serial() == Some(&serial))
+        && event
+            .as_ref()
+            .is_none_or(|event| entry.event.name() == event)
+        && until.is_none_or(|until| entry.ts_ms < until)
+}
+
+/// Who held an IP at a time.
+///
+/// # Errors
+/// When the index cannot be read.
+pub fn who(index: &Index, query: &HolderQuery, now: UnixMs) -> Result<Holders, AuditError> {
+    let at = query.at.unwrap_or(now);
+    let mut holders = Vec::new();
+    for lease in index.leases_of_ip(query.ip) {
+        let lease = lease?;
+        let in_network = query
+            .network
+            .as_ref()
+            .is_none_or(|network| *network == lease.address.network);
+        let covers =
+            lease.opened_at_ms <= at && lease.closed_at_ms.is_none_or(|closed| at < closed);
+        if in_network && covers {
+            holders.push(holder(lease));
+        }
+    }
+    let watches = index.watches().collect::<Result<Vec<_>, _>>()?;
+    let (certainty, note) = match holders.first() {
+        Some(first) => (first.certainty, String::new()),
+        None => absence(&watches, at, now),
+    };
+    Ok(Holders {
+        ip: query.ip,
+        at_ms: at,
+        certainty,
+        note,
+        holders,
+    })
+}
+
+fn holder(lease: LeaseRecord) -> Holder {
+    let LeaseRecord {
+        address,
+        epoch,
+        container,
+        name,
+        image,
+        host,
+        opened_at_ms,
+        opened_cause,
+        closed_at_ms,
+        closed_cause,
+        certificates,
+    } = lease;
+    let bounded = opened_cause == LeaseCause::Started && closed_cause != Some(LeaseCause::Missing);
+    let certainty = if bounded {
+        Certainty::Held
+    } else {
+        Certainty::Authorised
+    };
+    Holder {
+        network: address.network,
+        container,
+        name,
+        image,
+        host,
+        epoch,
+        opened_at_ms,
+        opened_cause,
+        closed_at_ms,
+        closed_cause,
+        certificates,
+        certainty,
+    }
+}
+
+/// Nobody is known to have held it: because nobody did, or because nobody looked?
+fn absence(watches: &[WatchRecord], at: UnixMs, now: UnixMs) -> (Certainty, String) {
+    if at > now {
+        return (Certainty::Unknown, "that time is yet to come".into());
+    }
+    if watches
+        .iter()
+        .any(|watch| watch.since_ms <= at && watch.until_ms.is_none_or(|until| at <= until))
+    {
+        return (Certainty::Nobody, String::new());
+    }
+    let before = watches
+        .iter()
+        .filter_map(|watch| watch.until_ms)
+        .filter(|until| *until < at)
+        .max();
+    let after = watches
+        .iter()
+        .map(|watch| watch.since_ms)
+        .filter(|since| *since > at)
+        .min();
+    let note = match (before, after) {
+        (Some(before), Some(after)) => format!("no host was watched from {before} to {after}"),
+        (Some(before), None) => format!("no host has been watched since {before}"),
+        (None, Some(after)) => format!("no host was watched before {after}"),
+        (None, None) => "no host has ever been watched".into(),
+    };
+    (Certainty::Unknown, note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_only_said_of_a_time_that_was_watched() {
+        let watch = |since, until: Option<u64>| WatchRecord {
+            host: "h1".parse().unwrap(),
+            since_ms: UnixMs(since),
+            until_ms: until.map(UnixMs),
+        };
+        let watches = [watch(100, Some(200)), watch(300, None)];
+        let at = |at| absence(&watches, UnixMs(at), UnixMs(1000));
+        assert_eq!(at(150).0, Certainty::Nobody);
+        assert_eq!(at(400).0, Certainty::Nobody);
+        let (certainty, note) = at(250);
+        assert_eq!(certainty, Certainty::Unknown);
+        assert!(
+            note.contains("00.200Z to") && note.contains("00.300Z"),
+            "{note}"
+        );
+        assert_eq!(at(50).0, Certainty::Unknown);
+        assert_eq!(at(2000).0, Certainty::Unknown);
+    }
+}

@@ -1,0 +1,232 @@
+//! Catalogs: compiled when something they read has changed, and handed to whoever waits for them.
+//!
+//! One task compiles. What it makes of each node lies in a watch channel, and a held request waits
+//! at its node's channel: a node whose catalog did not change is not woken.
+
+mod in_force;
+pub mod plan;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use dockmaster_compiler::Compiled;
+use dockmaster_proto::{
+    api::nodes::Explanation,
+    catalog::Revisions,
+    id::{ContainerId, Digest},
+    node::NodeView,
+};
+use tokio::sync::watch;
+
+use self::in_force::InForce;
+use crate::{blobs::Blobs, journal::Journal};
+
+/// How long a question waits for catalogs that are being compiled.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// What a node is to apply.
+#[derive(Debug, Clone)]
+pub enum Assignment {
+    /// It is not known yet.
+    Pending,
+    /// This catalog.
+    Compiled(Arc<Compiled>),
+    /// None: it does not compile. The last good one stays with the agent.
+    Failed(Arc<str>),
+}
+
+impl Assignment {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Pending, Self::Pending) => true,
+            (Self::Compiled(a), Self::Compiled(b)) => a.digest == b.digest,
+            (Self::Failed(a), Self::Failed(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+/// What the classification says of a node.
+#[derive(Debug, Clone, Default)]
+pub struct Explained {
+    /// The groups that it matches, strongest first.
+    pub groups: Vec<String>,
+    /// Its classes.
+    pub classes: Vec<String>,
+}
+
+/// Compiles and hands out catalogs.
+#[derive(Debug)]
+pub struct Delivery {
+    journal: Journal,
+    blobs: Blobs,
+    in_force: RwLock<Arc<InForce>>,
+    assignments: Mutex<HashMap<ContainerId, watch::Sender<Assignment>>>,
+    /// The number of entries of the view as of the last compilation.
+    compiled: watch::Sender<u64>,
+}
+
+impl Delivery {
+    /// A delivery that has compiled nothing yet.
+    #[must_use]
+    pub fn new(journal: Journal, blobs: Blobs) -> Self {
+        Self {
+            journal,
+            blobs,
+            in_force: RwLock::new(Arc::new(InForce::nothing())),
+            assignments: Mutex::default(),
+            compiled: watch::Sender::new(0),
+        }
+    }
+
+    /// Compiles now and after every change of the view; ends when the ledger does.
+    pub async fn run(self: Arc<Self>) {
+        let mut changes = self.journal.changes();
+        loop {
+            changes.mark_unchanged();
+            let delivery = self.clone();
+            if tokio::task::spawn_blocking(move || delivery.refresh())
+                .await
+                .is_err()
+            {
+                tracing::error!("a compilation panicked; agents keep the catalogs that they have");
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until everything committed before the call is compiled.
+    pub async fn settle(&self) {
+        let size = self.journal.state().size();
+        let mut compiled = self.compiled.subscribe();
+        // A listing with an older catalog is better than none.
+        let _ = tokio::time::timeout(SETTLE, compiled.wait_for(|compiled| *compiled >= size)).await;
+    }
+
+    /// A node's assignment, now and whenever it changes.
+    #[must_use]
+    pub fn subscribe(&self, node: &ContainerId) -> watch::Receiver<Assignment> {
+        let mut assignments = self
+            .assignments
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        assignments
+            .entry(*node)
+            .or_insert_with(|| watch::Sender::new(Assignment::Pending))
+            .subscribe()
+    }
+
+    /// A node's assignment; none where nobody ever asked and nothing was compiled.
+    #[must_use]
+    pub fn assignment(&self, node: &ContainerId) -> Option<Assignment> {
+        let assignments = self
+            .assignments
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        assignments.get(node).map(|sender| sender.borrow().clone())
+    }
+
+    /// A blob that the node's catalog names.
+    #[must_use]
+    pub fn blob(&self, node: &ContainerId, digest: &Digest) -> Option<Arc<[u8]>> {
+        match self.assignment(node)? {
+            Assignment::Compiled(compiled) => compiled
+                .blobs
+                .iter()
+                .find(|(named, _)| named == digest)
+                .map(|(_, bytes)| bytes.clone()),
+            Assignment::Pending | Assignment::Failed(_) => None,
+        }
+    }
+
+    /// The documents in force.
+    #[must_use]
+    pub fn revisions(&self) -> Revisions {
+        self.current().revisions
+    }
+
+    /// What the classification in force says of a node.
+    #[must_use]
+    pub fn explain(&self, node: &NodeView) -> Explained {
+        match self.current().classification.resolve(node) {
+            Ok(resolved) => Explained {
+                groups: resolved.groups,
+                classes: resolved.classes,
+            },
+            Err(_) => Explained::default(),
+        }
+    }
+
+    /// Why a node is classified as it is.
+    #[must_use]
+    pub fn why(&self, node: &NodeView) -> Explanation {
+        self.current().classification.explain(node)
+    }
+
+    fn current(&self) -> Arc<InForce> {
+        self.in_force
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Compiles every live node's catalog as far as something it read has changed, and tells those
+    /// whose catalog is another one now.
+    fn refresh(&self) {
+        let (size, documents, fleet) = {
+            let state = self.journal.state();
+            let fleet: Vec<NodeView> = state.nodes().map(crate::state::NodeRecord::view).collect();
+            (state.size(), state.documents().clone(), fleet)
+        };
+        let current = self.current();
+        let current = if current.is_of(&documents) {
+            current
+        } else {
+            match InForce::load(&documents, &self.blobs) {
+                Ok(loaded) => {
+                    let loaded = Arc::new(loaded);
+                    *self
+                        .in_force
+                        .write()
+                        .unwrap_or_else(PoisonError::into_inner) = loaded.clone();
+                    loaded
+                }
+                Err(error) => {
+                    // They were parsed before they were committed, so the blobs are damaged.
+                    tracing::error!(%error, "the documents in force cannot be read; agents keep the catalogs that they have");
+                    return;
+                }
+            }
+        };
+        let results = current.compile_all(&fleet);
+        let mut assignments = self
+            .assignments
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (node, result) in fleet.iter().zip(results) {
+            let assignment = match result {
+                Ok(compiled) => Assignment::Compiled(compiled),
+                Err(error) => Assignment::Failed(error.into()),
+            };
+            let sender = assignments
+                .entry(node.id)
+                .or_insert_with(|| watch::Sender::new(Assignment::Pending));
+            sender.send_if_modified(|current| {
+                let changed = !current.is_same(&assignment);
+                if changed {
+                    *current = assignment;
+                }
+                changed
+            });
+        }
+        // A dropped sender ends the requests that ended nodes hold.
+        assignments.retain(|id, _| fleet.binary_search_by(|node| node.id.cmp(id)).is_ok());
+        drop(assignments);
+        self.compiled.send_replace(size);
+    }
+}

@@ -1,0 +1,137 @@
+//! What a change of documents would do to the nodes that live now.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use dockmaster_compiler::{Classification, Compiled, Site, diff};
+use dockmaster_proto::{
+    api::documents::{CatalogChange, CompileFailure, GroupChange, NodeName, Plan},
+    id::Digest,
+    node::NodeView,
+};
+
+use super::{Assignment, Delivery, in_force::InForce};
+
+/// Documents that someone would like; what is `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Proposed {
+    /// Another classification.
+    pub classification: Option<Arc<Classification>>,
+    /// Another site.
+    pub site: Option<Arc<Site>>,
+}
+
+impl Delivery {
+    /// What the change would do. Compiles every live node's catalog; blocks.
+    #[must_use]
+    pub fn plan(&self, proposed: &Proposed) -> Plan {
+        let nodes: Vec<NodeView> = self
+            .journal
+            .state()
+            .nodes()
+            .map(crate::state::NodeRecord::view)
+            .collect();
+        let current = self.current();
+        let next = InForce::new(
+            current.revisions,
+            proposed
+                .classification
+                .clone()
+                .unwrap_or_else(|| current.classification.clone()),
+            proposed
+                .site
+                .clone()
+                .unwrap_or_else(|| current.site.clone()),
+        );
+        let (catalogs, failures) = self.compare(&nodes, next.compile_all(&nodes));
+        Plan {
+            base: current.revisions.classification,
+            nodes: nodes.len() as u64,
+            groups: group_changes(&nodes, &current.classification, &next.classification),
+            catalogs,
+            failures,
+            warnings: next.classification.lint(Some(&next.site), &nodes),
+        }
+    }
+
+    fn compare(
+        &self,
+        nodes: &[NodeView],
+        results: Vec<Result<Arc<Compiled>, String>>,
+    ) -> (Vec<CatalogChange>, Vec<CompileFailure>) {
+        let mut failures = Vec::new();
+        let mut diffs: BTreeMap<(Option<Digest>, Digest), String> = BTreeMap::new();
+        let mut by_diff: BTreeMap<String, Vec<NodeName>> = BTreeMap::new();
+        for (node, result) in nodes.iter().zip(results) {
+            let new = match result {
+                Ok(new) => new,
+                Err(error) => {
+                    failures.push(CompileFailure {
+                        node: name(node),
+                        error,
+                    });
+                    continue;
+                }
+            };
+            let old = match self.assignment(&node.id) {
+                Some(Assignment::Compiled(old)) => Some(old),
+                _ => None,
+            };
+            let old_digest = old.as_ref().map(|old| old.digest);
+            if old_digest == Some(new.digest) {
+                continue;
+            }
+            let text = diffs
+                .entry((old_digest, new.digest))
+                .or_insert_with(|| diff(old.as_deref(), &new));
+            by_diff.entry(text.clone()).or_default().push(name(node));
+        }
+        let mut changes: Vec<CatalogChange> = by_diff
+            .into_iter()
+            .map(|(diff, nodes)| CatalogChange { nodes, diff })
+            .collect();
+        changes.sort_by_key(|change| std::cmp::Reverse(change.nodes.len()));
+        (changes, failures)
+    }
+}
+
+fn group_changes(
+    nodes: &[NodeView],
+    old: &Classification,
+    new: &Classification,
+) -> Vec<GroupChange> {
+    let mut changes: BTreeMap<String, GroupChange> = BTreeMap::new();
+    for node in nodes {
+        let (before, after) = (groups(old, node), groups(new, node));
+        for group in after.iter().filter(|group| !before.contains(group)) {
+            entry(&mut changes, group).gained.push(name(node));
+        }
+        for group in before.iter().filter(|group| !after.contains(group)) {
+            entry(&mut changes, group).lost.push(name(node));
+        }
+    }
+    changes.into_values().collect()
+}
+
+fn entry<'a>(changes: &'a mut BTreeMap<String, GroupChange>, group: &str) -> &'a mut GroupChange {
+    changes
+        .entry(group.to_owned())
+        .or_insert_with(|| GroupChange {
+            group: group.to_owned(),
+            gained: Vec::new(),
+            lost: Vec::new(),
+        })
+}
+
+fn groups(classification: &Classification, node: &NodeView) -> Vec<String> {
+    classification
+        .resolve(node)
+        .map(|resolved| resolved.groups)
+        .unwrap_or_default()
+}
+
+fn name(node: &NodeView) -> NodeName {
+    NodeName {
+        name: node.name.clone(),
+        id: node.id,
+    }
+}

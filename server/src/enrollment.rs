@@ -1,0 +1,271 @@
+//! From a request to a certificate: *parse -> load -> decide -> commit*, one way for a first
+//! certificate and for a renewal.
+
+mod attest;
+mod decide;
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use dockmaster_certs::{
+    authority::Authority, bundle::TrustBundle, csr::VerifiedCsr, issue::Issued, key::random_serial,
+};
+use dockmaster_proto::{
+    api::identity::{CertificateRequest, IssuedCertificate},
+    event::{CertDenied, CertIssued, CertRevoked, Event},
+    id::ContainerId,
+    problem::{Problem, ProblemCode},
+};
+use ring::rand::SystemRandom;
+
+pub use attest::{Attestor, Claimed};
+pub use decide::{Grant, Policy, Refusal};
+
+use crate::{
+    env,
+    journal::{Cause, Journal},
+    refusals::Refusals,
+};
+
+/// Who asks, as the connection tells it.
+#[derive(Debug, Clone)]
+pub struct Applicant {
+    /// The peer's IP.
+    pub source: IpAddr,
+    /// The connection's RFC 9266 `tls-exporter` value.
+    pub binding: [u8; 32],
+    /// The container whose current certificate the peer showed; none at a first enrollment.
+    pub renewing: Option<ContainerId>,
+}
+
+/// The issuing part of a master.
+#[derive(Debug)]
+pub struct Enrollment {
+    journal: Journal,
+    attestor: Attestor,
+    authority: Arc<Authority>,
+    bundle: Arc<TrustBundle>,
+    policy: Policy,
+    refusals: Mutex<Refusals>,
+}
+
+impl Enrollment {
+    /// An issuing part.
+    #[must_use]
+    pub fn new(
+        journal: Journal,
+        attestor: Attestor,
+        authority: Arc<Authority>,
+        bundle: Arc<TrustBundle>,
+        policy: Policy,
+    ) -> Self {
+        Self {
+            journal,
+            attestor,
+            authority,
+            bundle,
+            policy,
+            refusals: Mutex::default(),
+        }
+    }
+
+    /// Issues a certificate to an applicant, or says why not. Returns only when the issuance is
+    /// durable in the ledger; a refusal is recorded too.
+    ///
+    /// # Errors
+    /// The problem that the applicant is told.
+    pub async fn issue(
+        &self,
+        applicant: &Applicant,
+        request: &CertificateRequest,
+        cause: &Cause,
+    ) -> Result<IssuedCertificate, Problem> {
+        match self.try_issue(applicant, request, cause).await {
+            Err(Failure::Refused(refusal)) => {
+                self.record(applicant.source, &refusal, cause).await;
+                Err(refusal.into_problem())
+            }
+            Err(Failure::Ours(problem)) => Err(problem),
+            Ok(issued) => Ok(issued),
+        }
+    }
+
+    async fn try_issue(
+        &self,
+        applicant: &Applicant,
+        request: &CertificateRequest,
+        cause: &Cause,
+    ) -> Result<IssuedCertificate, Failure> {
+        let csr = VerifiedCsr::parse(&request.csr, &applicant.binding)
+            .map_err(|error| Refusal::bad_csr(&error))?;
+        let claimed = self.attestor.claim(&self.journal, applicant.source).await?;
+        let grant = {
+            let state = self.journal.state();
+            decide::decide(
+                applicant,
+                &claimed,
+                &state,
+                &self.policy,
+                |ip| self.authority.permits(ip),
+                env::now(),
+            )?
+        };
+        let serial =
+            random_serial(&SystemRandom::new()).map_err(|error| Failure::internal(&error))?;
+        let issued = self
+            .authority
+            .issue_container(&csr, &grant.leaf(&self.policy, serial))
+            .map_err(|error| Failure::internal(&error))?;
+        self.commit(applicant, grant, issued, cause).await
+    }
+
+    async fn commit(
+        &self,
+        applicant: &Applicant,
+        grant: Grant,
+        issued: Issued,
+        cause: &Cause,
+    ) -> Result<IssuedCertificate, Failure> {
+        let container = grant.container;
+        let record = grant.record(&issued);
+        let event = if applicant.renewing.is_some() {
+            Event::CertRenewed(record)
+        } else {
+            Event::CertIssued(record)
+        };
+        let receipt = self
+            .journal
+            .commit(cause, vec![event], vec![issued.der.to_vec()])
+            .await
+            .map_err(Failure::commit)?;
+        let honoured = self
+            .journal
+            .state()
+            .node(&container)
+            .is_some_and(|node| node.honours(&issued.serial));
+        if !honoured {
+            // The lease closed while the entry was on its way to the disk. It is in the log, so its end must be too.
+            let reason = "the lease closed while it was being issued".to_owned();
+            let revoked = CertRevoked {
+                serial: issued.serial,
+                container: Some(container),
+                reason,
+            };
+            self.journal
+                .commit(cause, vec![Event::CertRevoked(revoked)], vec![])
+                .await
+                .map_err(Failure::commit)?;
+            return Err(Refusal::lease_closed(applicant.source, container).into());
+        }
+        let Some((proof, committed)) = receipt.proof(0).zip(receipt.entries().first()) else {
+            return Err(Failure::internal(&"the receipt lacks the entry"));
+        };
+        let entry = String::from_utf8_lossy(&committed.entry).into_owned();
+        Ok(IssuedCertificate {
+            chain: format!("{}{}", issued.pem, self.authority.certificate_pem()),
+            bundle: self.bundle.to_pem(),
+            container_id: container,
+            addresses: grant
+                .addresses
+                .into_iter()
+                .map(|held| held.address)
+                .collect(),
+            serial: issued.serial,
+            not_after_ms: issued.not_after,
+            renew_at_ms: decide::renew_at(issued.not_before, issued.not_after, &issued.serial),
+            entry,
+            proof: proof.encode(),
+            master_time_ms: env::now(),
+        })
+    }
+
+    async fn record(&self, source: IpAddr, refusal: &Refusal, cause: &Cause) {
+        let denied = CertDenied {
+            source,
+            container: refusal.container,
+            reason: refusal.code.as_str().to_owned(),
+            detail: refusal.detail.clone(),
+            count: 1,
+        };
+        let first = self
+            .refusals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .record(refusal.code, denied, env::now());
+        if let Some(denied) = first {
+            self.commit_refusals(cause, vec![denied]).await;
+        }
+    }
+
+    /// Commits the refusals of minutes that are over; called now and then.
+    pub async fn flush_refusals(&self, cause: &Cause) {
+        let over = self
+            .refusals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .flush(env::now());
+        if !over.is_empty() {
+            self.commit_refusals(cause, over).await;
+        }
+    }
+
+    async fn commit_refusals(&self, cause: &Cause, refusals: Vec<CertDenied>) {
+        let events = refusals.into_iter().map(Event::CertDenied).collect();
+        if let Err(error) = self.journal.commit(cause, events, vec![]).await {
+            // The refusal itself stands; only its record is lost, and the log says so.
+            tracing::error!(%error, "a refusal could not be recorded in the ledger");
+        }
+    }
+}
+
+/// Why there is no certificate.
+enum Failure {
+    /// The applicant's fault, or the policy's verdict: recorded.
+    Refused(Refusal),
+    /// The master's fault: not evidence about anyone.
+    Ours(Problem),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Failure {
+    fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "a certificate could not be issued");
+        Self::Ours(Problem::new(
+            ProblemCode::Internal,
+            "the master could not issue the certificate",
+            "its log says why, under this request ID",
+        ))
+    }
+
+    fn commit(error: dockmaster_ledger::CommitError) -> Self {
+        Self::Ours(crate::api::problem::from_commit(&error))
+    }
+}
+
+impl Grant {
+    fn record(&self, issued: &Issued) -> CertIssued {
+        CertIssued {
+            subject: issued.subject.clone(),
+            container: Some(self.container),
+            host: Some(self.host.clone()),
+            addresses: self.addresses.clone(),
+            ips: Vec::new(),
+            serial: issued.serial,
+            issuer_key_id: issued.issuer_key_id.to_string(),
+            not_before_ms: issued.not_before,
+            not_after_ms: issued.not_after,
+            spki_sha256: issued.spki_sha256,
+            der_sha256: issued.der_sha256,
+            evidence: vec![self.evidence.clone()],
+            rule: self.rule.clone(),
+            prev: self.prev,
+        }
+    }
+}

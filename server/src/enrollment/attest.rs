@@ -1,0 +1,108 @@
+//! Whose address is it? The view's answer, confirmed by a fresh look at the host.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use dockmaster_host::Inventory;
+use dockmaster_proto::{facts::ContainerFacts, id::ContainerId};
+use tokio::{sync::mpsc, time::Instant};
+
+use super::decide::Refusal;
+use crate::journal::Journal;
+
+/// How long a request that came before its host's report is kept waiting.
+const PARK: Duration = Duration::from_secs(10);
+/// How often a parked request has the host looked at again: an address may be given without an event.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// The container that an applicant's address belongs to, confirmed by its host a moment ago.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The container.
+    pub container: ContainerId,
+    /// What the host said of it just now.
+    pub facts: ContainerFacts,
+}
+
+/// Asks the host about addresses.
+#[derive(Debug, Clone)]
+pub struct Attestor {
+    inventory: Option<Arc<Inventory>>,
+    /// Containers that the lease keeper should look at again.
+    look: mpsc::Sender<ContainerId>,
+    park: Duration,
+}
+
+impl Attestor {
+    /// An attestor; without an inventory nothing can be attested and every request is refused.
+    #[must_use]
+    pub const fn new(inventory: Option<Arc<Inventory>>, look: mpsc::Sender<ContainerId>) -> Self {
+        Self {
+            inventory,
+            look,
+            park: PARK,
+        }
+    }
+
+    /// Whose address it is. Waits while the host has not reported yet.
+    ///
+    /// # Errors
+    /// The refusal, when nobody holds the address within the time that a request is parked.
+    pub async fn claim(&self, journal: &Journal, source: IpAddr) -> Result<Claimed, Refusal> {
+        let Some(inventory) = &self.inventory else {
+            return Err(Refusal::no_inventory(source));
+        };
+        let deadline = Instant::now() + self.park;
+        let mut changes = journal.changes();
+        loop {
+            changes.mark_unchanged();
+            let holders: Vec<ContainerId> = journal
+                .state()
+                .leases_of_ip(source)
+                .map(|(_, lease)| lease.container)
+                .collect();
+            match holders[..] {
+                [container] => match inventory.inspect(&container).await {
+                    Ok(Some(facts)) if has_ip(&facts, source) => {
+                        return Ok(Claimed { container, facts });
+                    }
+                    // The host contradicts the view: the event is still on its way.
+                    Ok(_) => self.look_at(container).await,
+                    Err(error) => {
+                        tracing::warn!(%source, %error, "the host could not confirm a lease; trying again")
+                    }
+                },
+                [] => match inventory.find(source).await {
+                    Ok(found) => {
+                        for facts in found {
+                            self.look_at(facts.id).await;
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%source, %error, "the host could not be asked for an address; trying again")
+                    }
+                },
+                _ => return Err(Refusal::ambiguous(source, &holders)),
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                return Err(Refusal::no_lease(source, &journal.state()));
+            }
+            // Woken by any change of the view; the look-again covers what causes none.
+            let _ =
+                tokio::time::timeout_at((now + LOOK_AGAIN).min(deadline), changes.changed()).await;
+        }
+    }
+
+    async fn look_at(&self, container: ContainerId) {
+        // The keeper only ends when the master does.
+        let _ = self.look.send(container).await;
+    }
+}
+
+fn has_ip(facts: &ContainerFacts, ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    facts
+        .attachments
+        .iter()
+        .any(|attachment| attachment.ips.iter().any(|held| held.to_canonical() == ip))
+}

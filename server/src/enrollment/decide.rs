@@ -1,0 +1,216 @@
+//! The decision: a pure function of the claim, the view and the policy.
+
+use std::net::IpAddr;
+
+use dockmaster_certs::{csr::CsrError, issue::Validity, profile::ContainerLeaf};
+use dockmaster_proto::{
+    event::{Evidence, HeldAddress},
+    facts::NetworkMode,
+    id::{ContainerId, Digest, Name, Serial, TrustDomain},
+    problem::{Problem, ProblemCode},
+    time::UnixMs,
+};
+
+use super::{Applicant, Claimed};
+use crate::state::State;
+
+/// What may be issued.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The trust domain of every certificate.
+    pub trust_domain: TrustDomain,
+    /// Lifetime of a container's certificate in milliseconds.
+    pub lifetime_ms: u64,
+}
+
+/// A certificate that may be issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The container.
+    pub container: ContainerId,
+    /// The host that vouches.
+    pub host: Name,
+    /// The addresses that go into it.
+    pub addresses: Vec<HeldAddress>,
+    /// When the container was started.
+    pub started_at_ms: UnixMs,
+    /// The image's digest.
+    pub image_digest: String,
+    /// From when until when.
+    pub validity: Validity,
+    /// What it rests on.
+    pub evidence: Evidence,
+    /// The rule that allows it.
+    pub rule: String,
+    /// The entry of the node's previous certificate.
+    pub prev: Option<u64>,
+}
+
+impl Grant {
+    pub(super) fn leaf(&self, policy: &Policy, serial: Serial) -> ContainerLeaf {
+        ContainerLeaf {
+            trust_domain: policy.trust_domain.clone(),
+            host: self.host.clone(),
+            container: self.container,
+            addresses: self.addresses.clone(),
+            started_at_ms: self.started_at_ms,
+            image_digest: self.image_digest.clone(),
+            ips: self.addresses.iter().map(|held| held.address.ip).collect(),
+            validity: self.validity,
+            serial,
+        }
+    }
+}
+
+/// A certificate that may not be issued, and what the applicant is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kind of reason.
+    pub code: ProblemCode,
+    /// The failing fact.
+    pub detail: String,
+    /// What to do next.
+    pub hint: String,
+    /// The container that it is about.
+    pub container: Option<ContainerId>,
+}
+
+pub(super) fn decide(
+    applicant: &Applicant,
+    claimed: &Claimed,
+    state: &State,
+    policy: &Policy,
+    permits: impl Fn(IpAddr) -> bool,
+    now: UnixMs,
+) -> Result<Grant, Refusal> {
+    let (source, container) = (applicant.source, claimed.container);
+    let Some(node) = state.node(&container) else {
+        return Err(Refusal::lease_closed(source, container));
+    };
+    if !node.addresses.iter().any(|held| held.address.ip == source) {
+        return Err(Refusal::lease_closed(source, container));
+    }
+    if let Some(other) = applicant.renewing.filter(|other| *other != container) {
+        return Err(Refusal {
+            code: ProblemCode::CertificateRevoked,
+            detail: format!(
+                "{source} belongs to container {}, and the certificate shown is that of container {}",
+                container.short(),
+                other.short()
+            ),
+            hint: "a container must enroll for a certificate of its own".into(),
+            container: Some(container),
+        });
+    }
+    if !permits(source) {
+        return Err(Refusal {
+            code: ProblemCode::AddressNotPermitted,
+            detail: format!("{source} of container {} lies outside the ranges that this master's authority may certify", container.short()),
+            hint: "\"dockmaster ca show\" lists the ranges; they are chosen by --permit at \"dockmaster init\"".into(),
+            container: Some(container),
+        });
+    }
+    // An address outside the permitted ranges would make the whole certificate invalid.
+    let addresses = node
+        .addresses
+        .iter()
+        .filter(|held| permits(held.address.ip))
+        .cloned()
+        .collect();
+    Ok(Grant {
+        container,
+        host: node.host.clone(),
+        addresses,
+        started_at_ms: node.facts.started_at_ms,
+        image_digest: node.facts.image_digest.clone(),
+        validity: Validity::of_container(now, node.facts.started_at_ms, policy.lifetime_ms),
+        evidence: Evidence::Host {
+            host: node.host.clone(),
+            facts_sha256: facts_digest(claimed),
+        },
+        rule: "default: host evidence".into(),
+        prev: node.last_certificate,
+    })
+}
+
+/// When the holder should ask for the next certificate: at half its life, a tenth earlier or later
+/// by the serial's own random bits, so that containers started together do not renew together.
+pub(super) fn renew_at(not_before: UnixMs, not_after: UnixMs, serial: &Serial) -> UnixMs {
+    let life = not_after.since(not_before);
+    let jitter = life / 5 * u64::from(serial.as_bytes()[15]) / 255;
+    UnixMs(not_before.0 + life * 2 / 5 + jitter)
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "facts are strings, numbers, lists and a map with string keys"
+)]
+fn facts_digest(claimed: &Claimed) -> Digest {
+    Digest::of(&serde_json::to_vec(&claimed.facts).expect("facts serialise"))
+}
+
+impl Refusal {
+    pub(super) fn bad_csr(error: &CsrError) -> Self {
+        Self {
+            code: ProblemCode::BadCsr,
+            detail: format!("the certificate request is not acceptable: {error}"),
+            hint: "let dockmaster-agent make the request; its format is in docs/enrollment.md"
+                .into(),
+            container: None,
+        }
+    }
+
+    pub(super) fn no_inventory(source: IpAddr) -> Self {
+        Self {
+            code: ProblemCode::NoLease,
+            detail: format!(
+                "this master watches no container host, so nothing vouches for {source}"
+            ),
+            hint: "start it as \"dockmaster serve --docker\"".into(),
+            container: None,
+        }
+    }
+
+    pub(super) fn no_lease(source: IpAddr, state: &State) -> Self {
+        let on_host_network = state
+            .nodes()
+            .any(|node| node.facts.network_mode == NetworkMode::Host);
+        let hint = if on_host_network {
+            "a container started with --network host has no address of its own; start it on a bridge network"
+        } else {
+            "the request must come from a container of the engine that \"dockmaster serve --docker\" watches, and not through a proxy or NAT; \"dockmaster node list\" shows the addresses"
+        };
+        Self {
+            code: ProblemCode::NoLease,
+            detail: format!("no running container is known to hold {source}"),
+            hint: hint.into(),
+            container: None,
+        }
+    }
+
+    pub(super) fn ambiguous(source: IpAddr, holders: &[ContainerId]) -> Self {
+        let holders: Vec<String> = holders.iter().map(ContainerId::short).collect();
+        Self {
+            code: ProblemCode::AmbiguousAddress,
+            detail: format!(
+                "{source} is held by several containers in different networks: {}",
+                holders.join(", ")
+            ),
+            hint: "give the networks distinct ranges".into(),
+            container: None,
+        }
+    }
+
+    pub(super) fn lease_closed(source: IpAddr, container: ContainerId) -> Self {
+        Self {
+            code: ProblemCode::NoLease,
+            detail: format!("container {} no longer holds {source}", container.short()),
+            hint: "the container that holds the address now must ask again".into(),
+            container: Some(container),
+        }
+    }
+
+    pub(super) fn into_problem(self) -> Problem {
+        Problem::new(self.code, self.detail, self.hint)
+    }
+}

@@ -1,0 +1,245 @@
+//! The master's own certificate: it names every address under which the master is dialled, is
+//! renewed by itself, and is in the ledger like any other.
+
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use dockmaster_certs::{
+    authority::Authority,
+    bundle::TrustBundle,
+    infra::{MASTER_LIFETIME_MS, Terms},
+    issue::{Issued, Validity},
+    key::{KeyPair, random_serial},
+};
+use dockmaster_proto::{
+    event::{CertIssued, Event, Evidence},
+    id::Name,
+    time::UnixMs,
+};
+use ring::rand::SystemRandom;
+use rustls::{
+    RootCertStore, ServerConfig,
+    server::{NoServerSessionStorage, WebPkiClientVerifier},
+};
+use tokio::sync::Mutex;
+
+use crate::{
+    env,
+    journal::{Cause, Journal},
+};
+
+/// Addresses that a certificate learned from connections at most: a machine with privacy addresses
+/// must not make it grow without end.
+const MAX_LEARNED: usize = 64;
+
+/// Why the master has no certificate to show.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// No key could be made.
+    #[error("no key for the master's certificate: {0}")]
+    Key(String),
+    /// The infrastructure authority refused.
+    #[error("the master's certificate could not be issued: {0}")]
+    Issue(String),
+    /// The issuance could not be recorded.
+    #[error("the master's certificate could not be recorded in the ledger: {0}")]
+    Commit(#[from] dockmaster_ledger::CommitError),
+    /// rustls refused the certificate or the trust bundle.
+    #[error("the TLS configuration is not usable: {0}")]
+    Tls(String),
+}
+
+/// Issues and holds the master's certificate and the TLS configuration made of it.
+#[derive(Debug)]
+pub struct MasterIdentity {
+    name: Name,
+    journal: Journal,
+    infrastructure: Arc<Authority>,
+    bundle: Arc<TrustBundle>,
+    /// Addresses that the operator configured.
+    configured: Vec<IpAddr>,
+    current: RwLock<Option<Current>>,
+    issuing: Mutex<()>,
+}
+
+#[derive(Debug, Clone)]
+struct Current {
+    tls: Arc<ServerConfig>,
+    ips: BTreeSet<IpAddr>,
+    renew_at: UnixMs,
+}
+
+impl MasterIdentity {
+    /// An identity that holds no certificate yet; the first connection or [`Self::renew`] makes one.
+    #[must_use]
+    pub fn new(
+        name: Name,
+        configured: Vec<IpAddr>,
+        journal: Journal,
+        infrastructure: Arc<Authority>,
+        bundle: Arc<TrustBundle>,
+    ) -> Self {
+        Self {
+            name,
+            journal,
+            infrastructure,
+            bundle,
+            configured,
+            current: RwLock::default(),
+            issuing: Mutex::new(()),
+        }
+    }
+
+    /// The TLS configuration for a connection to this local address. When the certificate does not
+    /// name the address yet (a network was made since), a new one is issued first: the kernel
+    /// accepted the connection, so the address is this machine's.
+    ///
+    /// # Errors
+    /// When a new certificate is needed and cannot be issued.
+    pub async fn tls_for(&self, local: IpAddr) -> Result<Arc<ServerConfig>, IdentityError> {
+        let local = local.to_canonical();
+        if let Some(current) = self
+            .current()
+            .filter(|current| current.ips.contains(&local))
+        {
+            return Ok(current.tls);
+        }
+        self.issue(Some(local)).await
+    }
+
+    /// Issues a new certificate when there is none or half of its life is over.
+    ///
+    /// # Errors
+    /// When it cannot be issued; the old one goes on.
+    pub async fn renew(&self) -> Result<(), IdentityError> {
+        if self
+            .current()
+            .is_none_or(|current| current.renew_at <= env::now())
+        {
+            self.issue(None).await?;
+        }
+        Ok(())
+    }
+
+    fn current(&self) -> Option<Current> {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    async fn issue(&self, local: Option<IpAddr>) -> Result<Arc<ServerConfig>, IdentityError> {
+        let _one_at_a_time = self.issuing.lock().await;
+        let known = self.current();
+        // Another connection to the same new address may have been first.
+        if let (Some(local), Some(current)) = (local, &known)
+            && current.ips.contains(&local)
+        {
+            return Ok(current.tls.clone());
+        }
+        let mut ips: BTreeSet<IpAddr> = known.map(|current| current.ips).unwrap_or_default();
+        if ips.len() >= MAX_LEARNED {
+            ips.clear();
+        }
+        ips.extend(&self.configured);
+        ips.extend(local);
+        let key = KeyPair::generate(&SystemRandom::new())
+            .map_err(|error| IdentityError::Key(error.to_string()))?;
+        let serial = random_serial(&SystemRandom::new())
+            .map_err(|error| IdentityError::Key(error.to_string()))?;
+        let validity =
+            Validity::backdated(env::now(), MASTER_LIFETIME_MS).within(&self.infrastructure);
+        let ips_sorted: Vec<IpAddr> = ips.iter().copied().collect();
+        let issued = self
+            .infrastructure
+            .issue_master(
+                key.public_key(),
+                &self.name,
+                &ips_sorted,
+                Terms { serial, validity },
+            )
+            .map_err(|error| IdentityError::Issue(error.to_string()))?;
+        let tls = Arc::new(tls_config(
+            &key,
+            &issued,
+            &self.infrastructure,
+            &self.bundle,
+        )?);
+        self.record(&issued, &ips_sorted).await?;
+        let renew_at = UnixMs(issued.not_before.0 + issued.not_after.since(issued.not_before) / 2);
+        let current = Current {
+            tls: tls.clone(),
+            ips,
+            renew_at,
+        };
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
+        Ok(tls)
+    }
+
+    async fn record(&self, issued: &Issued, ips: &[IpAddr]) -> Result<(), IdentityError> {
+        let event = CertIssued {
+            subject: issued.subject.clone(),
+            container: None,
+            host: None,
+            addresses: Vec::new(),
+            ips: ips.to_vec(),
+            serial: issued.serial,
+            issuer_key_id: issued.issuer_key_id.to_string(),
+            not_before_ms: issued.not_before,
+            not_after_ms: issued.not_after,
+            spki_sha256: issued.spki_sha256,
+            der_sha256: issued.der_sha256,
+            evidence: vec![Evidence::Master],
+            rule: "a master's own certificate".to_owned(),
+            prev: None,
+        };
+        let cause = Cause {
+            actor: format!("/master/{}", self.name),
+            request_id: env::request_id(),
+        };
+        self.journal
+            .commit(
+                &cause,
+                vec![Event::CertIssued(event)],
+                vec![issued.der.to_vec()],
+            )
+            .await?;
+        Ok(())
+    }
+}
+
+fn tls_config(
+    key: &KeyPair,
+    issued: &Issued,
+    authority: &Authority,
+    bundle: &TrustBundle,
+) -> Result<ServerConfig, IdentityError> {
+    let tls = |error: &dyn std::fmt::Display| IdentityError::Tls(error.to_string());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    for root in bundle.roots() {
+        roots.add(root.clone()).map_err(|error| tls(&error))?;
+    }
+    // A client may come without a certificate (to enroll); one that it shows must lead to a root.
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| tls(&error))?;
+    let chain = vec![issued.der.clone(), authority.certificate().clone()];
+    let key = key.to_private_key_der();
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| tls(&error))?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)
+        .map_err(|error| tls(&error))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // A resumed session would skip the verifier, so a revoked certificate would go on; and with
+    // P-256 resumption saves next to nothing.
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(config)
+}

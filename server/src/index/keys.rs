@@ -1,0 +1,82 @@
+//! Keys. One tree holds everything, so that one batch changes everything at once.
+
+use std::net::IpAddr;
+
+use dockmaster_proto::{
+    address::{Address, ip_key},
+    id::{ContainerId, Name, Serial},
+    time::UnixMs,
+};
+
+pub(super) const FORMAT: &[u8] = b"m/format";
+pub(super) const APPLIED: &[u8] = b"m/applied";
+pub(super) const CLASSIFICATION: &[u8] = b"d/classification";
+pub(super) const SITE: &[u8] = b"d/site";
+
+pub(super) const NODES: &[u8] = b"n/";
+pub(super) const EPOCHS: &[u8] = b"e/";
+pub(super) const CERTIFICATES_BY_INDEX: &[u8] = b"i/";
+pub(super) const OPERATORS: &[u8] = b"p/";
+pub(super) const WATCHES: &[u8] = b"w/";
+const LEASES: &[u8] = b"l/";
+const OPEN_LEASES: &[u8] = b"o/";
+const CERTIFICATES: &[u8] = b"c/";
+
+fn key(prefix: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = prefix.to_vec();
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+pub(super) fn node(id: &ContainerId) -> Vec<u8> {
+    key(NODES, &[id.as_bytes()])
+}
+
+/// Leases sort by IP, network and beginning, so that the lease of an address at a time is the last
+/// one that began before.
+pub(super) fn lease(address: &Address, opened_at: UnixMs) -> Vec<u8> {
+    key(
+        LEASES,
+        &[
+            &ip_key(address.ip),
+            address.network.as_str().as_bytes(),
+            &[0],
+            &opened_at.0.to_be_bytes(),
+        ],
+    )
+}
+
+pub(super) fn leases_of_ip(ip: IpAddr) -> Vec<u8> {
+    key(LEASES, &[&ip_key(ip)])
+}
+
+/// The beginning of the lease of an address that is open now.
+pub(super) fn open_lease(address: &Address) -> Vec<u8> {
+    key(OPEN_LEASES, &[address.to_string().as_bytes()])
+}
+
+pub(super) fn epoch(address: &Address) -> Vec<u8> {
+    key(EPOCHS, &[address.to_string().as_bytes()])
+}
+
+pub(super) fn certificate(serial: &Serial) -> Vec<u8> {
+    key(CERTIFICATES, &[serial.as_bytes()])
+}
+
+pub(super) fn certificate_at(index: u64) -> Vec<u8> {
+    key(CERTIFICATES_BY_INDEX, &[&index.to_be_bytes()])
+}
+
+pub(super) fn operator(serial: &Serial) -> Vec<u8> {
+    key(OPERATORS, &[serial.as_bytes()])
+}
+
+pub(super) fn watches_of(host: &Name) -> Vec<u8> {
+    key(WATCHES, &[host.as_str().as_bytes(), &[0]])
+}
+
+pub(super) fn watch(host: &Name, since: UnixMs) -> Vec<u8> {
+    key(&watches_of(host), &[&since.0.to_be_bytes()])
+}

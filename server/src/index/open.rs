@@ -1,0 +1,109 @@
+//! Opening an index, or making room for a new one.
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use super::{Index, keys, overlay::Overlay};
+
+/// The version of the keys and values; another version in the file means: make it again.
+const FORMAT: u64 = 1;
+
+/// sled takes up to three times of this.
+const CACHE_BYTES: u64 = 32 << 20;
+
+/// Why the index cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// A file operation failed.
+    #[error("the index at {path}: {source}", path = .path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// sled failed.
+    #[error("the index: {0}")]
+    Sled(#[from] sled::Error),
+    /// A value is not what this version writes.
+    #[error(
+        "the index has an unreadable value under {key:?}: {source}; stop the master, delete index.sled and start it again"
+    )]
+    Value {
+        /// The key.
+        key: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+impl IndexError {
+    pub(super) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+impl Index {
+    /// Opens the index, or makes an empty one where there is none, where it is unreadable or of
+    /// another format, or where it has taken up more than the `log_size` entries that exist.
+    ///
+    /// # Errors
+    /// When no index can be made at the path.
+    pub fn open(path: &Path, log_size: u64) -> Result<Self, IndexError> {
+        if path.exists() {
+            match usable(path, log_size) {
+                Ok(index) => return Ok(index),
+                Err(reason) => {
+                    tracing::warn!(path = %path.display(), %reason, "the index cannot be used; it is made again from the ledger");
+                    std::fs::remove_dir_all(path).map_err(|e| IndexError::io(path, e))?;
+                }
+            }
+        }
+        let index = Self::open_sled(path)?;
+        let mut overlay = Overlay::new(&index.db);
+        overlay.put(keys::FORMAT, &FORMAT);
+        overlay.put(keys::APPLIED, &0u64);
+        overlay.commit()?;
+        Ok(index)
+    }
+
+    fn open_sled(path: &Path) -> Result<Self, IndexError> {
+        let db = sled::Config::new()
+            .path(path)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(Some(1000))
+            .open()?;
+        Ok(Self {
+            db,
+            path: path.to_owned(),
+        })
+    }
+}
+
+fn usable(path: &Path, log_size: u64) -> Result<Index, String> {
+    // sled 0.34 panics on some damaged files instead of returning an error.
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        let index = Index::open_sled(path)?;
+        let format: Option<u64> = Overlay::new(&index.db).get(keys::FORMAT)?;
+        let applied: Option<u64> = Overlay::new(&index.db).get(keys::APPLIED)?;
+        Ok::<_, IndexError>((index, format, applied))
+    }));
+    match opened {
+        Err(_) => Err("sled panicked while it opened it".to_owned()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Ok((_, Some(format), _))) if format != FORMAT => Err(format!(
+            "it has format {format}, this version writes {FORMAT}"
+        )),
+        Ok(Ok((index, Some(_), Some(applied)))) if applied <= log_size => Ok(index),
+        Ok(Ok((_, Some(_), Some(applied)))) => Err(format!(
+            "it has taken up {applied} entries and the ledger has {log_size}"
+        )),
+        Ok(Ok(_)) => Err("it is empty".to_owned()),
+    }
+}

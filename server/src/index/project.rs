@@ -1,0 +1,217 @@
+//! Entries into records.
+
+use dockmaster_proto::{
+    event::{CertIssued, Entry, Event, HeldAddress, LeaseClosed, LeaseOpened},
+    id::{Name, Serial},
+    spiffe::Principal,
+    time::UnixMs,
+};
+
+use super::{
+    IndexError, keys,
+    overlay::Overlay,
+    records::{CertificateRecord, LeaseRecord, Revocation, WatchRecord},
+};
+use crate::state::{CurrentCertificate, NodeRecord, Operator, revision_info};
+
+/// The key under which the time of the newest entry stands: how far a watch is certain that a
+/// crash of the master cut off.
+const LAST_TIME: &[u8] = b"m/last-time";
+/// The hosts that are being watched, as a list.
+const WATCHED: &[u8] = b"m/watched";
+
+pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
+    match &entry.event {
+        Event::CaCreated(_) | Event::CertDenied(_) => {}
+        Event::MasterStarted(_) => end_watches(None, to)?,
+        Event::HostWatched(event) => {
+            end_watches(Some(&event.host), to)?;
+            let mut watched: Vec<(Name, UnixMs)> = to.get(WATCHED)?.unwrap_or_default();
+            watched.push((event.host.clone(), entry.ts_ms));
+            to.put(WATCHED, &watched);
+            let record = WatchRecord {
+                host: event.host.clone(),
+                since_ms: entry.ts_ms,
+                until_ms: None,
+            };
+            to.put(&keys::watch(&event.host, entry.ts_ms), &record);
+        }
+        Event::HostLost(event) => end_watches(Some(&event.host), to)?,
+        Event::LeaseOpened(event) => open(event, entry, to)?,
+        Event::LeaseClosed(event) => close(event, entry, to)?,
+        Event::NodeObserved(event) => {
+            let key = keys::node(&event.facts.id);
+            let mut node = match to.get::<NodeRecord>(&key)? {
+                Some(live) if live.gone_at_ms.is_none() => live,
+                // A new run of the container; what operators said of it stands.
+                ended => NodeRecord {
+                    operator_labels: ended.map(|ended| ended.operator_labels).unwrap_or_default(),
+                    ..NodeRecord::new(event.host.clone(), event.facts.clone())
+                },
+            };
+            node.facts = event.facts.clone();
+            to.put(&key, &node);
+        }
+        Event::NodeGone(event) => {
+            to.update::<NodeRecord>(&keys::node(&event.container), |node| node.end(entry.ts_ms))?;
+        }
+        Event::CertIssued(event) | Event::CertRenewed(event) => certify(index, event, to)?,
+        Event::CertRevoked(event) => {
+            revoke(&event.serial, entry.ts_ms, &event.reason, to)?;
+            to.delete(&keys::operator(&event.serial));
+            if let Some(container) = &event.container {
+                to.update::<NodeRecord>(&keys::node(container), |node| {
+                    node.certificates
+                        .retain(|certificate| certificate.serial != event.serial);
+                })?;
+            }
+        }
+        Event::LabelsChanged(event) => {
+            to.update::<NodeRecord>(&keys::node(&event.container), |node| {
+                // As in the view: a node that ended meanwhile is not labelled any more.
+                if node.gone_at_ms.is_none() {
+                    node.relabel(&event.change);
+                }
+            })?;
+        }
+        Event::ClassificationChanged(event) => {
+            to.put(keys::CLASSIFICATION, &revision_info(event, entry))
+        }
+        Event::SiteDeployed(event) => to.put(keys::SITE, &revision_info(event, entry)),
+        Event::OperatorGranted(event) => {
+            let operator = Operator {
+                name: event.operator.to_string(),
+                role: event.role.clone(),
+                not_after_ms: event.not_after_ms,
+            };
+            to.put(&keys::operator(&event.serial), &operator);
+        }
+    }
+    to.put(LAST_TIME, &entry.ts_ms);
+    Ok(())
+}
+
+fn open(event: &LeaseOpened, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
+    let LeaseOpened {
+        address,
+        epoch,
+        container,
+        name,
+        image,
+        host,
+        cause,
+    } = event.clone();
+    let key = keys::lease(&address, entry.ts_ms);
+    to.put(&keys::open_lease(&address), &entry.ts_ms);
+    to.put(&keys::epoch(&address), &epoch);
+    to.update::<NodeRecord>(&keys::node(&container), |node| {
+        node.gain(HeldAddress {
+            address: address.clone(),
+            epoch,
+        })
+    })?;
+    let record = LeaseRecord {
+        address,
+        epoch,
+        container,
+        name,
+        image,
+        host,
+        opened_at_ms: entry.ts_ms,
+        opened_cause: cause,
+        closed_at_ms: None,
+        closed_cause: None,
+        certificates: Vec::new(),
+    };
+    to.put(&key, &record);
+    Ok(())
+}
+
+fn close(event: &LeaseClosed, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
+    to.update::<NodeRecord>(&keys::node(&event.container), |node| {
+        node.lose(&event.address)
+    })?;
+    let open_key = keys::open_lease(&event.address);
+    let Some(opened_at) = to.get::<UnixMs>(&open_key)? else {
+        return Ok(());
+    };
+    to.delete(&open_key);
+    let mut ended = Vec::new();
+    to.update::<LeaseRecord>(&keys::lease(&event.address, opened_at), |lease| {
+        lease.closed_at_ms = Some(entry.ts_ms);
+        lease.closed_cause = Some(event.cause);
+        ended.clone_from(&lease.certificates);
+    })?;
+    // The end of a lease ends its certificates, whether or not an entry of its own says so.
+    for serial in ended {
+        revoke(&serial, entry.ts_ms, "lease closed", to)?;
+    }
+    Ok(())
+}
+
+fn revoke(
+    serial: &Serial,
+    at_ms: UnixMs,
+    reason: &str,
+    to: &mut Overlay<'_>,
+) -> Result<(), IndexError> {
+    to.update::<CertificateRecord>(&keys::certificate(serial), |certificate| {
+        let is_over = certificate.issued.not_after_ms <= at_ms;
+        if certificate.revoked.is_none() && !is_over {
+            certificate.revoked = Some(Revocation {
+                at_ms,
+                reason: reason.to_owned(),
+            });
+        }
+    })
+}
+
+fn certify(index: u64, event: &CertIssued, to: &mut Overlay<'_>) -> Result<(), IndexError> {
+    let mut name = String::new();
+    if let Principal::Container { id, .. } = &event.subject.principal {
+        to.update::<NodeRecord>(&keys::node(id), |node| {
+            name.clone_from(&node.facts.name);
+            node.certify(CurrentCertificate {
+                serial: event.serial,
+                index,
+                not_after_ms: event.not_after_ms,
+                addresses: event.addresses.clone(),
+            });
+        })?;
+    }
+    for held in &event.addresses {
+        if let Some(opened_at) = to.get::<UnixMs>(&keys::open_lease(&held.address))? {
+            to.update::<LeaseRecord>(&keys::lease(&held.address, opened_at), |lease| {
+                if lease.epoch == held.epoch {
+                    lease.certificates.push(event.serial);
+                }
+            })?;
+        }
+    }
+    to.put(&keys::certificate_at(index), &event.serial);
+    let record = CertificateRecord {
+        issued: event.clone(),
+        index,
+        name,
+        revoked: None,
+    };
+    to.put(&keys::certificate(&event.serial), &record);
+    Ok(())
+}
+
+/// Ends the watches of one host, or of all. The end is the newest entry before this one: what came
+/// after that moment nobody saw for certain.
+fn end_watches(host: Option<&Name>, to: &mut Overlay<'_>) -> Result<(), IndexError> {
+    let last: Option<UnixMs> = to.get(LAST_TIME)?;
+    let watched: Vec<(Name, UnixMs)> = to.get(WATCHED)?.unwrap_or_default();
+    let (ending, going_on): (Vec<_>, Vec<_>) = watched
+        .into_iter()
+        .partition(|(watched, _)| host.is_none_or(|host| host == watched));
+    for (host, since) in ending {
+        to.update::<WatchRecord>(&keys::watch(&host, since), |watch| {
+            watch.until_ms = Some(last.unwrap_or(since))
+        })?;
+    }
+    to.put(WATCHED, &going_on);
+    Ok(())
+}

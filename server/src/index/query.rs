@@ -1,0 +1,148 @@
+//! Questions to the index.
+
+use std::net::IpAddr;
+
+use dockmaster_proto::{address::Address, event::HeldAddress, id::Serial, time::UnixMs};
+use serde::de::DeserializeOwned;
+
+use super::{
+    Index, IndexError, keys,
+    overlay::{Overlay, decode},
+    records::{CertificateRecord, LeaseRecord, WatchRecord},
+};
+use crate::state::{Documents, Lease, NodeRecord, RestoredParts, State};
+
+impl Index {
+    /// The view as of the entries that the index has taken up.
+    ///
+    /// # Errors
+    /// When sled fails.
+    pub fn load_state(&self) -> Result<State, IndexError> {
+        let read = Overlay::new(&self.db);
+        let mut state = State::default();
+        for node in self.scan::<NodeRecord>(keys::NODES) {
+            let (_, node) = node?;
+            if node.gone_at_ms.is_some() {
+                state.keep_labels(node);
+                continue;
+            }
+            let mut leases = Vec::new();
+            for held in &node.addresses {
+                if let Some(lease) = self.open_lease(held)? {
+                    leases.push((held.clone(), lease));
+                }
+            }
+            state.restore_node(node, leases);
+        }
+        let epochs = self.scan::<u64>(keys::EPOCHS).map(|epoch| {
+            let (key, epoch) = epoch?;
+            Ok(text_after(keys::EPOCHS, &key)
+                .and_then(|text| text.parse::<Address>().ok())
+                .map(|address| (address, epoch)))
+        });
+        let epochs = epochs
+            .filter_map(Result::transpose)
+            .collect::<Result<_, IndexError>>()?;
+        let operators = self.scan(keys::OPERATORS).map(|operator| {
+            let (key, operator) = operator?;
+            let serial = key[keys::OPERATORS.len()..]
+                .try_into()
+                .ok()
+                .map(Serial::from_bytes);
+            Ok(serial.map(|serial| (serial, operator)))
+        });
+        let operators = operators
+            .filter_map(Result::transpose)
+            .collect::<Result<_, IndexError>>()?;
+        let documents = Documents {
+            classification: read.get(keys::CLASSIFICATION)?,
+            site: read.get(keys::SITE)?,
+        };
+        state.restore(RestoredParts {
+            epochs,
+            operators,
+            documents,
+            size: self.applied()?,
+        });
+        Ok(state)
+    }
+
+    fn open_lease(&self, held: &HeldAddress) -> Result<Option<Lease>, IndexError> {
+        let read = Overlay::new(&self.db);
+        let Some(opened_at) = read.get::<UnixMs>(&keys::open_lease(&held.address))? else {
+            return Ok(None);
+        };
+        let record: Option<LeaseRecord> = read.get(&keys::lease(&held.address, opened_at))?;
+        Ok(record.map(|record| Lease {
+            container: record.container,
+            epoch: record.epoch,
+            opened_at_ms: record.opened_at_ms,
+            cause: record.opened_cause,
+        }))
+    }
+
+    /// Nodes whose container ended.
+    ///
+    /// # Errors
+    /// When sled fails.
+    pub fn gone_nodes(&self) -> impl Iterator<Item = Result<NodeRecord, IndexError>> {
+        self.scan::<NodeRecord>(keys::NODES)
+            .filter_map(|node| match node {
+                Ok((_, node)) => node.gone_at_ms.is_some().then_some(Ok(node)),
+                Err(error) => Some(Err(error)),
+            })
+    }
+
+    /// All leases that an IP ever had, in whichever network, by network and beginning.
+    pub fn leases_of_ip(
+        &self,
+        ip: IpAddr,
+    ) -> impl Iterator<Item = Result<LeaseRecord, IndexError>> {
+        self.scan::<LeaseRecord>(&keys::leases_of_ip(ip))
+            .map(|lease| lease.map(|(_, lease)| lease))
+    }
+
+    /// The intervals in which hosts were watched.
+    pub fn watches(&self) -> impl Iterator<Item = Result<WatchRecord, IndexError>> {
+        self.scan::<WatchRecord>(keys::WATCHES)
+            .map(|watch| watch.map(|(_, watch)| watch))
+    }
+
+    /// A certificate.
+    ///
+    /// # Errors
+    /// When sled fails.
+    pub fn certificate(&self, serial: &Serial) -> Result<Option<CertificateRecord>, IndexError> {
+        Overlay::new(&self.db).get(&keys::certificate(serial))
+    }
+
+    /// Certificates whose entry's index is below `before`, newest first.
+    pub fn certificates(
+        &self,
+        before: u64,
+    ) -> impl Iterator<Item = Result<CertificateRecord, IndexError>> {
+        let range = keys::certificate_at(0)..keys::certificate_at(before);
+        self.db.range(range).rev().filter_map(|found| {
+            let record = found.map_err(IndexError::from).and_then(|(key, value)| {
+                let serial: Serial = decode(&key, &value)?;
+                self.certificate(&serial)
+            });
+            record.transpose()
+        })
+    }
+
+    fn scan<T: DeserializeOwned>(
+        &self,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = Result<(sled::IVec, T), IndexError>> + use<T> {
+        self.db.scan_prefix(prefix).map(|found| {
+            let (key, value) = found?;
+            let value = decode(&key, &value)?;
+            Ok((key, value))
+        })
+    }
+}
+
+fn text_after<'a>(prefix: &[u8], key: &'a [u8]) -> Option<&'a str> {
+    std::str::from_utf8(key.get(prefix.len()..)?).ok()
+}

@@ -1,0 +1,69 @@
+//! What the index holds beside live nodes.
+
+use dockmaster_proto::{
+    address::Address,
+    event::{CertIssued, LeaseCause},
+    id::{ContainerId, Name, Serial},
+    time::UnixMs,
+};
+use serde::{Deserialize, Serialize};
+
+/// A lease, open or closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRecord {
+    /// The address.
+    pub address: Address,
+    /// The epoch.
+    pub epoch: u64,
+    /// The holder.
+    pub container: ContainerId,
+    /// The holder's name at the time.
+    pub name: String,
+    /// The image that it ran.
+    pub image: String,
+    /// The host that vouched.
+    pub host: Name,
+    /// From.
+    pub opened_at_ms: UnixMs,
+    /// How that is known.
+    pub opened_cause: LeaseCause,
+    /// Until; none while it is open.
+    pub closed_at_ms: Option<UnixMs>,
+    /// How that is known.
+    pub closed_cause: Option<LeaseCause>,
+    /// The certificates that name it, oldest first.
+    pub certificates: Vec<Serial>,
+}
+
+/// A certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateRecord {
+    /// What the ledger says of it.
+    pub issued: CertIssued,
+    /// The index of its entry.
+    pub index: u64,
+    /// The container's name at the time; empty for a master's.
+    pub name: String,
+    /// Set when it was ended before its time.
+    pub revoked: Option<Revocation>,
+}
+
+/// The early end of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// When.
+    pub at_ms: UnixMs,
+    /// Why.
+    pub reason: String,
+}
+
+/// An interval in which a host was watched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchRecord {
+    /// The host.
+    pub host: Name,
+    /// From.
+    pub since_ms: UnixMs,
+    /// The last moment for which it is certain; none while it goes on.
+    pub until_ms: Option<UnixMs>,
+}

@@ -1,0 +1,265 @@
+use std::collections::BTreeMap;
+
+use dockmaster_host::Observation;
+use dockmaster_proto::{
+    event::{CertIssued, ENTRY_VERSION, Event, Evidence, HostWatched, LabelsChanged, LeaseCause},
+    facts::{Attachment, ContainerFacts, Limits, NetworkMode},
+    id::{ContainerId, Digest, Name, Serial},
+    label::LabelChange,
+    time::UnixMs,
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{leases, state::State};
+
+const IPS: [&str; 3] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Up(u8, Vec<&'static str>),
+    Down(u8),
+    Certify(u8),
+    Label(u8, &'static str),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let ips = prop::collection::vec(prop::sample::select(IPS.to_vec()), 0..3);
+    let one = prop_oneof![
+        (1u8..5, ips).prop_map(|(container, ips)| Step::Up(container, ips)),
+        (1u8..5).prop_map(Step::Down),
+        (1u8..5).prop_map(Step::Certify),
+        (
+            1u8..5,
+            prop::sample::select(vec!["tier=front", "tier-", "a=b"])
+        )
+            .prop_map(|(container, change)| Step::Label(container, change)),
+    ];
+    prop::collection::vec(one, 0..25)
+}
+
+fn id(container: u8) -> ContainerId {
+    ContainerId::from_bytes([container; 32])
+}
+
+fn host() -> Name {
+    "h1".parse().unwrap()
+}
+
+fn facts(container: u8, ips: &[&str]) -> ContainerFacts {
+    let ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
+    ContainerFacts {
+        id: id(container),
+        name: format!("c{container}"),
+        image: "app:1".into(),
+        image_digest: String::new(),
+        labels: BTreeMap::new(),
+        started_at_ms: UnixMs(1),
+        limits: Limits::default(),
+        network_mode: NetworkMode::Own,
+        attachments: vec![Attachment {
+            network: "h1/bridge".parse().unwrap(),
+            ips,
+        }],
+    }
+}
+
+fn events(step: &Step, state: &State) -> Vec<Event> {
+    match step {
+        Step::Up(container, ips) => {
+            leases::decide(&Observation::Up(facts(*container, ips)), &host(), state)
+        }
+        Step::Down(container) => leases::decide(
+            &Observation::Down {
+                id: id(*container),
+                cause: LeaseCause::Died,
+            },
+            &host(),
+            state,
+        ),
+        Step::Label(container, change) => {
+            let change = LabelChange::parse([*change]).unwrap();
+            vec![Event::LabelsChanged(LabelsChanged {
+                container: id(*container),
+                change,
+            })]
+        }
+        Step::Certify(container) => match state.node(&id(*container)) {
+            None => vec![],
+            Some(node) => {
+                let size = state.size();
+                let subject = format!("spiffe://td/host/h1/container/{}", id(*container))
+                    .parse()
+                    .unwrap();
+                let serial = Serial::from_bytes(u128::from(size).to_be_bytes());
+                vec![Event::CertIssued(CertIssued {
+                    subject,
+                    container: Some(id(*container)),
+                    host: Some(host()),
+                    addresses: node.addresses.clone(),
+                    ips: vec![],
+                    serial,
+                    issuer_key_id: String::new(),
+                    not_before_ms: UnixMs(0),
+                    not_after_ms: UnixMs(1 << 40),
+                    spki_sha256: Digest::of(b""),
+                    der_sha256: Digest::of(b""),
+                    evidence: vec![Evidence::Master],
+                    rule: String::new(),
+                    prev: node.last_certificate,
+                })]
+            }
+        },
+    }
+}
+
+fn entry(index: u64, event: Event) -> Entry {
+    Entry {
+        v: ENTRY_VERSION,
+        ts_ms: UnixMs(1000 + index),
+        event,
+        request_id: "r".into(),
+        actor: "a".into(),
+        master: host(),
+    }
+}
+
+/// The log that the steps make, and the view that it folds to.
+fn run(steps: &[Step]) -> (Vec<Entry>, State) {
+    let (mut log, mut state) = (Vec::new(), State::default());
+    for step in steps {
+        for event in events(step, &state) {
+            let entry = entry(log.len() as u64, event);
+            state.apply(log.len() as u64, &entry);
+            log.push(entry);
+        }
+    }
+    (log, state)
+}
+
+fn assert_same(loaded: &State, view: &State) {
+    assert_eq!(
+        loaded.nodes().collect::<Vec<_>>(),
+        view.nodes().collect::<Vec<_>>()
+    );
+    for ip in IPS {
+        let address = format!("h1/bridge/{ip}").parse().unwrap();
+        assert_eq!(loaded.lease(&address), view.lease(&address), "{ip}");
+        assert_eq!(
+            loaded.next_epoch(&address),
+            view.next_epoch(&address),
+            "{ip}"
+        );
+        assert_eq!(
+            loaded.leases_of_ip(address.ip).count(),
+            view.leases_of_ip(address.ip).count()
+        );
+    }
+    assert_eq!(loaded.documents(), view.documents());
+    assert_eq!(loaded.size(), view.size());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Invariant 5: what the index gives back is what the entries fold to, in however many batches
+    /// it took them up, and also when it took some of them up twice.
+    #[test]
+    fn a_view_loaded_from_the_index_is_the_view_that_the_log_folds_to(steps in steps(), batch in 1usize..9, again in 0usize..4) {
+        let (log, view) = run(&steps);
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::open(&dir.path().join("index"), log.len() as u64).unwrap();
+        let numbered: Vec<(u64, &Entry)> = (0..).zip(&log).collect();
+        for batch in numbered.chunks(batch) {
+            index.apply(batch.iter().copied()).unwrap();
+        }
+        let tail = numbered.len().saturating_sub(again);
+        index.apply(numbered[tail..].iter().copied()).unwrap();
+        prop_assert_eq!(index.applied().unwrap(), log.len() as u64);
+        assert_same(&index.load_state().unwrap(), &view);
+    }
+}
+
+#[test]
+fn an_index_that_knows_more_than_the_ledger_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("index");
+    let (log, _) = run(&[Step::Up(1, vec!["10.0.0.1"])]);
+    let index = Index::open(&path, 2).unwrap();
+    index.apply((0..).zip(&log)).unwrap();
+    index.sync().unwrap();
+    drop(index);
+    assert_eq!(Index::open(&path, 2).unwrap().applied().unwrap(), 2);
+    assert_eq!(Index::open(&path, 1).unwrap().applied().unwrap(), 0);
+}
+
+#[test]
+fn a_damaged_index_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("index");
+    let index = Index::open(&path, 9).unwrap();
+    let (log, _) = run(&[Step::Up(1, vec!["10.0.0.1"])]);
+    index.apply((0..).zip(&log)).unwrap();
+    index.sync().unwrap();
+    drop(index);
+    for file in ["db", "conf"] {
+        std::fs::write(path.join(file), b"garbage").unwrap();
+        assert_eq!(
+            Index::open(&path, 9).unwrap().applied().unwrap(),
+            0,
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn the_end_of_a_lease_ends_its_certificates() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = Index::open(&dir.path().join("index"), 99).unwrap();
+    let (log, _) = run(&[
+        Step::Up(1, vec!["10.0.0.1"]),
+        Step::Certify(1),
+        Step::Down(1),
+    ]);
+    index.apply((0..).zip(&log)).unwrap();
+    let certificate = index.certificates(u64::MAX).next().unwrap().unwrap();
+    assert_eq!(certificate.revoked.unwrap().reason, "lease closed");
+    assert_eq!(certificate.name, "c1");
+    let lease = index
+        .leases_of_ip("10.0.0.1".parse().unwrap())
+        .next()
+        .unwrap()
+        .unwrap();
+    assert_eq!(lease.certificates, [certificate.issued.serial]);
+    assert_eq!(lease.closed_cause, Some(LeaseCause::Died));
+}
+
+#[test]
+fn a_watch_ends_at_the_last_moment_that_was_certain() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = Index::open(&dir.path().join("index"), 99).unwrap();
+    let watched = || {
+        Event::HostWatched(HostWatched {
+            host: host(),
+            containers: 0,
+        })
+    };
+    let started = Event::MasterStarted(dockmaster_proto::event::MasterStarted {
+        version: String::new(),
+        log_size: 0,
+    });
+    let log: Vec<Entry> = (0..)
+        .zip([watched(), started.clone(), started, watched()])
+        .map(|(i, event)| entry(i, event))
+        .collect();
+    index.apply((0..).zip(&log)).unwrap();
+    let watches: Vec<_> = index
+        .watches()
+        .map(|watch| {
+            watch
+                .map(|watch| (watch.since_ms.0, watch.until_ms.map(|until| until.0)))
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(watches, [(1000, Some(1000)), (1003, None)]);
+}

@@ -1,0 +1,242 @@
+//! The master's way to the ledger: events in, durable and taken up by the view when it returns.
+
+use std::{
+    error::Error,
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
+
+use dockmaster_ledger::{CommitError, Committed, Draft, Ledger, Proposal, Receipt, Sink};
+use dockmaster_proto::{
+    event::{ENTRY_VERSION, Entry, Event},
+    id::Name,
+    time::UnixMs,
+};
+use tokio::sync::watch;
+
+use crate::{index::Index, state::State};
+
+/// Who caused a change, and by which request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// A SPIFFE path such as `/operator/ada`, or `anyone@IP`.
+    pub actor: String,
+    /// The request's ID.
+    pub request_id: String,
+}
+
+/// The view, shared by everything that reads it.
+#[derive(Debug, Clone)]
+pub struct SharedState(Arc<RwLock<State>>);
+
+impl SharedState {
+    /// Shares a view.
+    #[must_use]
+    pub fn new(state: State) -> Self {
+        Self(Arc::new(RwLock::new(state)))
+    }
+
+    /// The view; do not hold it across an `await`.
+    #[must_use]
+    pub fn read(&self) -> RwLockReadGuard<'_, State> {
+        // A panic while the view was being changed would have aborted the writer thread's process.
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The only writer of durable state that the rest of the master knows.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    ledger: Ledger,
+    master: Name,
+    state: SharedState,
+    progress: Progress,
+}
+
+/// How far the projections are, as numbers of entries taken up.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// Of the view.
+    pub applied: watch::Receiver<u64>,
+    /// Of the index.
+    pub indexed: watch::Receiver<u64>,
+}
+
+/// How long a question waits for the index to catch up with what was committed before it.
+const SETTLE: Duration = Duration::from_secs(5);
+
+impl Journal {
+    /// A journal over a running ledger whose sink is the other half, [`Projector`].
+    #[must_use]
+    pub const fn new(ledger: Ledger, master: Name, state: SharedState, progress: Progress) -> Self {
+        Self {
+            ledger,
+            master,
+            state,
+            progress,
+        }
+    }
+
+    /// The view.
+    #[must_use]
+    pub fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read()
+    }
+
+    /// The ledger, for reading.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Tells of each change of the view: the number of entries that it has taken up.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.progress.applied.clone()
+    }
+
+    /// Waits until the index has everything that was committed before the call, so that whoever
+    /// changed something finds it in a listing. On a slow disk the wait ends and the listing lags.
+    pub async fn settle(&self) {
+        let size = self.ledger.head().size;
+        let mut indexed = self.progress.indexed.clone();
+        if tokio::time::timeout(SETTLE, indexed.wait_for(|indexed| *indexed >= size))
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                size,
+                "the index lags behind the ledger; listings may lack the newest entries"
+            );
+        }
+    }
+
+    /// Commits events, and returns when they are durable and in the view. Small documents that the
+    /// events name by digest ride along as blobs.
+    ///
+    /// # Errors
+    /// When the ledger cannot write; nothing then happened.
+    pub async fn commit(
+        &self,
+        cause: &Cause,
+        events: Vec<Event>,
+        blobs: Vec<Vec<u8>>,
+    ) -> Result<Receipt, CommitError> {
+        let drafts = events
+            .into_iter()
+            .map(|event| self.draft(cause, event))
+            .collect();
+        self.ledger.commit(Proposal { drafts, blobs }).await
+    }
+
+    fn draft(&self, cause: &Cause, event: Event) -> Draft {
+        let (cause, master) = (cause.clone(), self.master.clone());
+        Box::new(move |stamp| encode(UnixMs(stamp.ts_ms), event, cause, master))
+    }
+}
+
+/// An entry's bytes.
+#[expect(
+    clippy::expect_used,
+    reason = "every field is a string, a number, a list or a map with string keys"
+)]
+pub fn encode(ts_ms: UnixMs, event: Event, cause: Cause, master: Name) -> Vec<u8> {
+    let Cause { actor, request_id } = cause;
+    let entry = Entry {
+        v: ENTRY_VERSION,
+        ts_ms,
+        event,
+        request_id,
+        actor,
+        master,
+    };
+    serde_json::to_vec(&entry).expect("an entry serialises")
+}
+
+/// Takes committed entries up into the view and the index. Called by the ledger's threads.
+#[derive(Debug)]
+pub struct Projector {
+    state: SharedState,
+    index: Index,
+    applied: watch::Sender<u64>,
+    indexed: watch::Sender<u64>,
+    /// Entries that the view has and the index does not have yet: parsed once for both.
+    unindexed: Mutex<Vec<(u64, Entry)>>,
+}
+
+impl Projector {
+    /// A projector, and the end that tells how far it is.
+    #[must_use]
+    pub fn new(state: SharedState, index: Index) -> (Self, Progress) {
+        let size = state.read().size();
+        let (applied, applied_receiver) = watch::channel(size);
+        let (indexed, indexed_receiver) = watch::channel(size);
+        let projector = Self {
+            state,
+            index,
+            applied,
+            indexed,
+            unindexed: Mutex::default(),
+        };
+        (
+            projector,
+            Progress {
+                applied: applied_receiver,
+                indexed: indexed_receiver,
+            },
+        )
+    }
+}
+
+impl Sink for Projector {
+    fn apply(&self, batch: &[Committed]) {
+        let mut entries = Vec::with_capacity(batch.len());
+        for committed in batch {
+            match serde_json::from_slice::<Entry>(&committed.entry) {
+                Ok(entry) => entries.push((committed.index, entry)),
+                // The entry was made by `encode` a moment ago; it is in the log whatever we do now.
+                Err(error) => {
+                    tracing::error!(index = committed.index, %error, "an entry of our own does not parse")
+                }
+            }
+        }
+        let size = {
+            let mut state = self.state.0.write().unwrap_or_else(PoisonError::into_inner);
+            for (index, entry) in &entries {
+                state.apply(*index, entry);
+            }
+            state.size()
+        };
+        self.unindexed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .append(&mut entries);
+        self.applied.send_replace(size);
+    }
+
+    fn persist(&self, batch: &[Committed]) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let Some(last) = batch.last() else {
+            return Ok(());
+        };
+        let entries: Vec<(u64, Entry)> = {
+            let unindexed = self
+                .unindexed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            unindexed
+                .iter()
+                .take_while(|(index, _)| *index <= last.index)
+                .cloned()
+                .collect()
+        };
+        self.index
+            .apply(entries.iter().map(|(index, entry)| (*index, entry)))?;
+        // Only now: when the index failed, the same batch comes again.
+        self.unindexed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..entries.len());
+        self.indexed.send_replace(last.index + 1);
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! Leases: which container holds which address, decided from what the host reports.
+
+use std::collections::BTreeMap;
+
+use dockmaster_host::Observation;
+use dockmaster_proto::{
+    address::Address,
+    event::{CertRevoked, Event, LeaseCause, LeaseClosed, LeaseOpened, NodeGone, NodeObserved},
+    facts::{ContainerFacts, NetworkMode},
+    id::{ContainerId, Name},
+};
+
+use crate::state::{NodeRecord, State};
+
+/// The events that make the view agree with what the host reported. Pure; the caller commits them.
+/// No event at all when the report says nothing new.
+#[must_use]
+pub fn decide(observation: &Observation, host: &Name, state: &State) -> Vec<Event> {
+    let mut decision = Decision {
+        host,
+        state,
+        events: Vec::new(),
+        moved: BTreeMap::new(),
+    };
+    match observation {
+        Observation::Snapshot(containers) => decision.reconcile(containers),
+        Observation::Up(facts) => decision.up(facts, LeaseCause::Started),
+        Observation::Down { id, cause } => {
+            if let Some(node) = state.node(id).filter(|node| node.host == *host) {
+                decision.end(node, *cause);
+            }
+        }
+        // Not seeing a container is no evidence that it ended; a snapshot follows.
+        Observation::Lost(_) => {}
+    }
+    decision.events
+}
+
+struct Decision<'a> {
+    host: &'a Name,
+    state: &'a State,
+    events: Vec<Event>,
+    /// Addresses that this decision touched: their newest epoch, and who holds them by now.
+    moved: BTreeMap<Address, (u64, Option<ContainerId>)>,
+}
+
+impl Decision<'_> {
+    fn reconcile(&mut self, containers: &[ContainerFacts]) {
+        let gone = self.state.nodes().filter(|node| {
+            node.host == *self.host && containers.iter().all(|facts| facts.id != *node.id())
+        });
+        for node in gone.collect::<Vec<_>>() {
+            self.end(node, LeaseCause::Missing);
+        }
+        for facts in containers {
+            self.up(facts, LeaseCause::Found);
+        }
+    }
+
+    fn up(&mut self, facts: &ContainerFacts, cause: LeaseCause) {
+        let known = self.state.node(&facts.id);
+        if known.is_some_and(|node| node.host != *self.host) {
+            // A host vouches only for its own containers; an ID that another host already vouches for is not its own.
+            return;
+        }
+        // A container that was started again is a new run: nothing from before the restart may count.
+        let known = match known {
+            Some(node) if node.facts.started_at_ms != facts.started_at_ms => {
+                self.end(node, LeaseCause::Died);
+                None
+            }
+            other => other,
+        };
+        if known.is_none_or(|node| node.facts != *facts) {
+            self.events.push(Event::NodeObserved(NodeObserved {
+                host: self.host.clone(),
+                facts: facts.clone(),
+            }));
+        }
+        let wanted = addresses(facts);
+        let held: Vec<Address> = known
+            .map(|node| {
+                node.addresses
+                    .iter()
+                    .map(|held| held.address.clone())
+                    .collect()
+            })
+            .unwrap_or_default();
+        for address in held.iter().filter(|address| !wanted.contains(address)) {
+            self.close(address, LeaseCause::Disconnected);
+        }
+        for address in wanted.into_iter().filter(|address| !held.contains(address)) {
+            self.open(address, facts, cause);
+        }
+    }
+
+    fn open(&mut self, address: Address, facts: &ContainerFacts, cause: LeaseCause) {
+        // The engine says that the address is this container's now, so the former holder's end was
+        // missed or is still on its way.
+        self.close(&address, LeaseCause::Superseded);
+        let epoch = match self.moved.get(&address) {
+            Some((epoch, _)) => epoch + 1,
+            None => self.state.next_epoch(&address),
+        };
+        self.moved.insert(address.clone(), (epoch, Some(facts.id)));
+        self.events.push(Event::LeaseOpened(LeaseOpened {
+            address,
+            epoch,
+            container: facts.id,
+            name: facts.name.clone(),
+            image: facts.image.clone(),
+            host: self.host.clone(),
+            cause,
+        }));
+    }
+
+    /// Who holds an address by now, and in which epoch.
+    fn holder(&self, address: &Address) -> Option<(ContainerId, u64)> {
+        match self.moved.get(address) {
+            Some((epoch, holder)) => holder.map(|holder| (holder, *epoch)),
+            None => self
+                .state
+                .lease(address)
+                .map(|lease| (lease.container, lease.epoch)),
+        }
+    }
+
+    fn close(&mut self, address: &Address, cause: LeaseCause) {
+        let Some((container, epoch)) = self.holder(address) else {
+            return;
+        };
+        self.moved.insert(address.clone(), (epoch, None));
+        self.events.push(Event::LeaseClosed(LeaseClosed {
+            address: address.clone(),
+            epoch,
+            container,
+            cause,
+        }));
+        let Some(node) = self.state.node(&container) else {
+            return;
+        };
+        for certificate in &node.certificates {
+            let names_it = certificate
+                .addresses
+                .iter()
+                .any(|held| held.address == *address);
+            let is_revoked = self
+                .events
+                .iter()
+                .any(|event| event.serial() == Some(&certificate.serial));
+            if names_it && !is_revoked {
+                self.events
+                    .push(revocation(certificate.serial, container, "lease closed"));
+            }
+        }
+    }
+
+    fn end(&mut self, node: &NodeRecord, cause: LeaseCause) {
+        for held in &node.addresses {
+            if self
+                .holder(&held.address)
+                .is_some_and(|(holder, _)| holder == *node.id())
+            {
+                self.close(&held.address, cause);
+            }
+        }
+        for certificate in &node.certificates {
+            // A certificate without an address (a shared network namespace) ends with its container.
+            if certificate.addresses.is_empty() {
+                self.events.push(revocation(
+                    certificate.serial,
+                    *node.id(),
+                    "container ended",
+                ));
+            }
+        }
+        self.events.push(Event::NodeGone(NodeGone {
+            container: *node.id(),
+            cause,
+        }));
+    }
+}
+
+fn revocation(serial: dockmaster_proto::id::Serial, container: ContainerId, reason: &str) -> Event {
+    Event::CertRevoked(CertRevoked {
+        serial,
+        container: Some(container),
+        reason: reason.to_owned(),
+    })
+}
+
+/// The addresses that a container holds alone. One that shares a network namespace holds none.
+fn addresses(facts: &ContainerFacts) -> Vec<Address> {
+    if facts.network_mode != NetworkMode::Own {
+        return Vec::new();
+    }
+    let attachments = facts.attachments.iter();
+    let mut addresses: Vec<Address> = attachments
+        .flat_map(|attachment| {
+            attachment
+                .ips
+                .iter()
+                .map(|ip| Address::new(attachment.network.clone(), *ip))
+        })
+        .collect();
+    addresses.sort();
+    addresses.dedup();
+    addresses
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+use dockmaster_proto::{
+    event::{ENTRY_VERSION, Entry},
+    facts::{Attachment, Limits},
+    time::UnixMs,
+};
+use proptest::prelude::*;
+
+use super::*;
+
+fn facts(container: u8, ips: &[&str]) -> ContainerFacts {
+    ContainerFacts {
+        id: ContainerId::from_bytes([container; 32]),
+        name: format!("c{container}"),
+        image: "app:1".into(),
+        image_digest: String::new(),
+        labels: BTreeMap::new(),
+        started_at_ms: UnixMs(u64::from(container)),
+        limits: Limits::default(),
+        network_mode: NetworkMode::Own,
+        attachments: vec![Attachment {
+            network: "h1/bridge".parse().unwrap(),
+            ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),
+        }],
+    }
+}
+
+fn host() -> Name {
+    "h1".parse().unwrap()
+}
+
+fn died(container: u8) -> Observation {
+    Observation::Down {
+        id: ContainerId::from_bytes([container; 32]),
+        cause: LeaseCause::Died,
+    }
+}
+
+/// Decides upon an observation and takes the events up; the events' names.
+fn observe(state: &mut State, observation: &Observation) -> Vec<&'static str> {
+    let events = decide(observation, &host(), state);
+    let names = events.iter().map(Event::name).collect();
+    for event in events {
+        let index = state.size();
+        let entry = Entry {
+            v: ENTRY_VERSION,
+            ts_ms: UnixMs(index),
+            event,
+            request_id: String::new(),
+            actor: String::new(),
+            master: host(),
+        };
+        state.apply(index, &entry);
+    }
+    names
+}
+
+fn holder(state: &State, ip: &str) -> Option<(u8, u64)> {
+    let (_, lease) = state.leases_of_ip(ip.parse().unwrap()).next()?;
+    Some((lease.container.as_bytes()[0], lease.epoch))
+}
+
+#[test]
+fn a_start_opens_a_lease_and_a_death_closes_it() {
+    let mut state = State::default();
+    let up = Observation::Up(facts(1, &["172.17.0.2"]));
+    assert_eq!(observe(&mut state, &up), ["node_observed", "lease_opened"]);
+    assert_eq!(
+        observe(&mut state, &up),
+        [""; 0],
+        "an observation that says nothing new is no event"
+    );
+    assert_eq!(holder(&state, "172.17.0.2"), Some((1, 1)));
+    assert_eq!(observe(&mut state, &died(1)), ["lease_closed", "node_gone"]);
+    assert_eq!(holder(&state, "172.17.0.2"), None);
+    assert_eq!(observe(&mut state, &died(1)), [""; 0]);
+}
+
+#[test]
+fn a_reused_address_gets_the_next_epoch_even_when_the_death_was_missed() {
+    let mut state = State::default();
+    observe(&mut state, &Observation::Up(facts(1, &["172.17.0.2"])));
+    let names = observe(&mut state, &Observation::Up(facts(2, &["172.17.0.2"])));
+    assert_eq!(names, ["node_observed", "lease_closed", "lease_opened"]);
+    assert_eq!(holder(&state, "172.17.0.2"), Some((2, 2)));
+    assert_eq!(
+        observe(&mut state, &died(1)),
+        ["node_gone"],
+        "the late death must not close the successor's lease"
+    );
+    assert_eq!(holder(&state, "172.17.0.2"), Some((2, 2)));
+}
+
+#[test]
+fn a_snapshot_ends_what_is_gone_and_finds_what_is_new() {
+    let mut state = State::default();
+    observe(&mut state, &Observation::Up(facts(1, &["172.17.0.2"])));
+    observe(&mut state, &Observation::Up(facts(2, &["172.17.0.3"])));
+    // While nobody watched, 1 died and 3 took its address.
+    let snapshot =
+        Observation::Snapshot(vec![facts(2, &["172.17.0.3"]), facts(3, &["172.17.0.2"])]);
+    assert_eq!(
+        observe(&mut state, &snapshot),
+        ["lease_closed", "node_gone", "node_observed", "lease_opened"]
+    );
+    assert_eq!(holder(&state, "172.17.0.2"), Some((3, 2)));
+    assert_eq!(holder(&state, "172.17.0.3"), Some((2, 1)));
+}
+
+#[test]
+fn a_restart_of_a_container_is_a_new_run_with_new_leases() {
+    let mut state = State::default();
+    observe(&mut state, &Observation::Up(facts(1, &["172.17.0.2"])));
+    let again = ContainerFacts {
+        started_at_ms: UnixMs(99),
+        ..facts(1, &["172.17.0.2"])
+    };
+    let names = observe(&mut state, &Observation::Up(again));
+    assert_eq!(
+        names,
+        ["lease_closed", "node_gone", "node_observed", "lease_opened"]
+    );
+    assert_eq!(holder(&state, "172.17.0.2"), Some((1, 2)));
+}
+
+#[test]
+fn connecting_and_disconnecting_a_network_moves_only_its_lease() {
+    let mut state = State::default();
+    observe(&mut state, &Observation::Up(facts(1, &["172.17.0.2"])));
+    observe(
+        &mut state,
+        &Observation::Up(facts(1, &["172.17.0.2", "172.18.0.2"])),
+    );
+    assert_eq!(holder(&state, "172.18.0.2"), Some((1, 1)));
+    let names = observe(&mut state, &Observation::Up(facts(1, &["172.18.0.2"])));
+    assert_eq!(names, ["node_observed", "lease_closed"]);
+    assert_eq!(holder(&state, "172.17.0.2"), None);
+}
+
+#[test]
+fn a_container_without_its_own_network_namespace_holds_no_address() {
+    let mut state = State::default();
+    let shared = ContainerFacts {
+        network_mode: NetworkMode::Host,
+        ..facts(1, &["10.0.0.1"])
+    };
+    assert_eq!(
+        observe(&mut state, &Observation::Up(shared)),
+        ["node_observed"]
+    );
+    assert_eq!(holder(&state, "10.0.0.1"), None);
+}
+
+#[test]
+fn operator_labels_outlive_a_restart_of_the_container() {
+    let mut state = State::default();
+    observe(&mut state, &Observation::Up(facts(1, &["172.17.0.2"])));
+    let change = dockmaster_proto::label::LabelChange::parse(["tier=front"]).unwrap();
+    let event = Event::LabelsChanged(dockmaster_proto::event::LabelsChanged {
+        container: ContainerId::from_bytes([1; 32]),
+        change,
+    });
+    let entry = Entry {
+        v: ENTRY_VERSION,
+        ts_ms: UnixMs(9),
+        event,
+        request_id: String::new(),
+        actor: String::new(),
+        master: host(),
+    };
+    state.apply(9, &entry);
+    observe(&mut state, &died(1));
+    observe(
+        &mut state,
+        &Observation::Up(ContainerFacts {
+            started_at_ms: UnixMs(99),
+            ..facts(1, &["172.17.0.2"])
+        }),
+    );
+    let node = state.node(&ContainerId::from_bytes([1; 32])).unwrap();
+    assert_eq!(node.operator_labels["tier"], "front");
+}
+
+fn observations() -> impl Strategy<Value = Vec<Observation>> {
+    let ip = prop::sample::select(vec!["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+    let up = (1u8..5, prop::collection::vec(ip, 0..3))
+        .prop_map(|(container, ips)| facts(container, &ips));
+    let one = prop_oneof![
+        4 => up.clone().prop_map(Observation::Up),
+        2 => (1u8..5).prop_map(died),
+        1 => prop::collection::vec(up, 0..3).prop_map(Observation::Snapshot),
+        1 => Just(Observation::Lost("x".into())),
+    ];
+    prop::collection::vec(one, 0..40)
+}
+
+proptest! {
+    /// Invariant 2: an address has at most one open lease, its holder lives and knows it, and
+    /// epochs only grow.
+    #[test]
+    fn whatever_the_host_reports_an_address_has_one_living_holder(observations in observations()) {
+        let mut state = State::default();
+        let mut epochs: BTreeMap<String, u64> = BTreeMap::new();
+        for observation in &observations {
+            observe(&mut state, observation);
+            for ip in ["10.0.0.1", "10.0.0.2", "10.0.0.3"] {
+                let leases: Vec<_> = state.leases_of_ip(ip.parse().unwrap()).collect();
+                prop_assert!(leases.len() <= 1);
+                if let [(address, lease)] = leases[..] {
+                    let node = state.node(&lease.container);
+                    prop_assert!(node.is_some_and(|node| node.holds(address)), "{ip} is held by a node that does not know it");
+                    let last = epochs.insert(ip.to_owned(), lease.epoch).unwrap_or(0);
+                    prop_assert!(lease.epoch >= last);
+                }
+            }
+            for node in state.nodes() {
+                for held in &node.addresses {
+                    prop_assert_eq!(state.lease(&held.address).map(|lease| lease.container), Some(*node.id()));
+                }
+            }
+        }
+    }
+}

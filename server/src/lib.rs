@@ -1,0 +1,28 @@
+//! The Dockmaster master: leases, certificates, classification, catalogs and the audit log behind
+//! one HTTP API.
+//!
+//! Every change goes one way: *parse -> load -> decide -> commit -> announce*. [`api`] parses,
+//! [`state`] is the view, `decide` functions are pure, [`journal`] commits to the ledger, and the
+//! view's change notice wakes whoever waits. [`app`] puts the parts together.
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod app;
+pub mod audit;
+pub mod blobs;
+pub mod config;
+pub mod datadir;
+pub mod delivery;
+pub mod documents;
+pub mod enrollment;
+pub mod env;
+pub mod identity;
+pub mod index;
+pub mod journal;
+pub mod keeper;
+pub mod leases;
+pub mod listener;
+pub mod refusals;
+pub mod reports;
+pub mod setup;
+pub mod state;

@@ -1,0 +1,154 @@
+//! Connections: accept, TLS handshake, who is it, HTTP.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use dockmaster_certs::identity::peer_identity;
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::{
+    api::{Api, Peer},
+    identity::MasterIdentity,
+};
+
+/// Connections at a time; further ones wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 20_000;
+/// How long a handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a request's head may take to arrive, and a connection without a request may stay.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long requests in progress may go on after the signal to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+/// RFC 9266 section 4.2.
+const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+/// Request heads larger than this are refused.
+const MAX_HEAD: usize = 32 << 10;
+
+/// Serves connections until told to stop, then lets requests in progress end.
+pub async fn serve(
+    listener: TcpListener,
+    identity: Arc<MasterIdentity>,
+    api: Arc<Api>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let graceful = Arc::new(GracefulShutdown::new());
+    loop {
+        let Ok(permit) = connections.clone().acquire_owned().await else {
+            break;
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopping.wait_for(|stopping| *stopping) => break,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: give others time to close some.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let (identity, api, graceful) = (identity.clone(), api.clone(), graceful.clone());
+        tokio::spawn(async move {
+            let _permit = permit;
+            match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(stream, address, &identity))
+                .await
+            {
+                Ok(Ok((stream, peer))) => converse(stream, peer, api, &graceful).await,
+                Ok(Err(reason)) => tracing::debug!(%address, %reason, "no TLS connection"),
+                Err(_) => tracing::debug!(%address, "the TLS handshake took too long"),
+            }
+        });
+    }
+    drop(listener);
+    let Some(graceful) = Arc::into_inner(graceful) else {
+        // Handshakes are still under way; they hold no request yet.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        return;
+    };
+    if tokio::time::timeout(DRAIN, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some requests did not end within {} s", DRAIN.as_secs());
+    }
+}
+
+async fn handshake(
+    stream: TcpStream,
+    address: SocketAddr,
+    identity: &MasterIdentity,
+) -> Result<(TlsStream<TcpStream>, Peer), String> {
+    stream
+        .set_nodelay(true)
+        .map_err(|error| error.to_string())?;
+    let local = stream.local_addr().map_err(|error| error.to_string())?.ip();
+    let config = identity.tls_for(local).await.map_err(|error| {
+        tracing::error!(%error, "no certificate for a connection to {local}");
+        error.to_string()
+    })?;
+    let stream = TlsAcceptor::from(config)
+        .accept(stream)
+        .await
+        .map_err(|error| error.to_string())?;
+    let (_, tls) = stream.get_ref();
+    let binding = tls
+        .export_keying_material([0; 32], EXPORTER_LABEL, Some(&[]))
+        .map_err(|error| error.to_string())?;
+    let identity = match tls.peer_certificates().and_then(|chain| chain.first()) {
+        // The chain was verified; a leaf that is none of ours all the same is nobody's identity.
+        Some(leaf) => Some(peer_identity(leaf).map_err(|error| error.to_string())?),
+        None => None,
+    };
+    Ok((
+        stream,
+        Peer {
+            address,
+            identity,
+            binding,
+        },
+    ))
+}
+
+async fn converse(
+    stream: TlsStream<TcpStream>,
+    peer: Peer,
+    api: Arc<Api>,
+    graceful: &GracefulShutdown,
+) {
+    let peer = Arc::new(peer);
+    let address = peer.address;
+    let service = service_fn(move |request| {
+        let (api, peer) = (api.clone(), peer.clone());
+        async move { Ok::<_, std::convert::Infallible>(api.handle(&peer, request).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE_TIMEOUT)
+        .max_buf_size(MAX_HEAD);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(16 << 10)
+        .max_concurrent_streams(64)
+        .keep_alive_interval(Some(Duration::from_secs(30)))
+        .keep_alive_timeout(Duration::from_secs(20));
+    let connection = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .into_owned();
+    if let Err(error) = graceful.watch(connection).await {
+        tracing::debug!(%address, %error, "a connection ended early");
+    }
+}

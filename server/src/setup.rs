@@ -1,0 +1,377 @@
+//! `dockmaster init`: a new installation's data directory.
+
+use std::{
+    fs::{DirBuilder, OpenOptions},
+    io::{self, Write as _},
+    net::{IpAddr, SocketAddr},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use dockmaster_certs::{
+    authority::{Authority, AuthoritySeed},
+    bundle::TrustBundle,
+    infra::Terms,
+    issue::Validity,
+    key::{KeyPair, random_serial},
+};
+use dockmaster_client::Context;
+use dockmaster_ledger::{Config as LedgerConfig, Ledger};
+use dockmaster_proto::{
+    event::{CaCreated, Event, OperatorGranted},
+    id::{Name, TrustDomain, TrustPin},
+    time::UnixMs,
+};
+use dockmaster_tlog::note::SigningKey;
+use ipnet::IpNet;
+use ring::rand::SystemRandom;
+
+use crate::{
+    config::Config,
+    datadir::DataDir,
+    env,
+    index::Index,
+    journal::{Cause, Journal, Projector, SharedState},
+};
+
+/// Lifetime of the first operator's certificate, as far as the authority itself lasts: 90 days.
+const OPERATOR_LIFETIME_MS: u64 = 90 * 86_400_000;
+/// The only role there is.
+const ADMIN: &str = "admin";
+
+/// What a new installation is to be.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The data directory; must not exist or be empty.
+    pub data: PathBuf,
+    /// Where the master will listen.
+    pub listen: SocketAddr,
+    /// Further addresses under which it is dialled.
+    pub addresses: Vec<IpAddr>,
+    /// The ranges of container addresses that it may certify.
+    pub permit: Vec<IpNet>,
+    /// The trust domain.
+    pub trust_domain: TrustDomain,
+    /// The master's name.
+    pub name: Name,
+    /// The name of this machine as a container host.
+    pub host: Name,
+    /// The first operator's name.
+    pub operator: Name,
+}
+
+/// What an agent and an auditor have to know of a new installation.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Installation {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Where the master will listen.
+    pub listen: SocketAddr,
+    /// What agents pin.
+    pub trust_pin: TrustPin,
+    /// What auditors verify checkpoints with.
+    pub log_verifier_key: String,
+    /// The ranges of container addresses that it may certify.
+    pub permit: Vec<IpNet>,
+    /// The first operator's context file.
+    pub context: PathBuf,
+}
+
+/// Why there is no new installation.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Something is there already.
+    #[error("{path} exists and is not empty; choose another directory: an installation is never overwritten", path = .0.display())]
+    Exists(PathBuf),
+    /// A file operation failed.
+    #[error("{path}: {source}", path = .path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A key or certificate could not be made.
+    #[error("{what} could not be made: {why}")]
+    Make {
+        /// What.
+        what: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+impl SetupError {
+    fn make(what: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Self {
+        move |why| Self::Make {
+            what,
+            why: why.to_string(),
+        }
+    }
+}
+
+struct Authorities {
+    root: Authority,
+    intermediate: Authority,
+    infrastructure: Authority,
+}
+
+/// Makes a data directory. Where it fails half-way, what it made is taken away again.
+///
+/// # Errors
+/// When the directory is in use, or a file or key cannot be made.
+pub async fn init(setup: &Setup) -> Result<Installation, SetupError> {
+    let dir = DataDir::new(&setup.data);
+    let was_there = claim(&setup.data)?;
+    let made = fill(&dir, setup).await;
+    if made.is_err() {
+        // Best effort: the error that is returned says what went wrong first.
+        let _ = std::fs::remove_dir_all(&setup.data);
+        if was_there {
+            let _ = make_dir(&setup.data);
+        }
+    }
+    made
+}
+
+/// Makes sure that the directory is ours to fill; whether it was there.
+fn claim(data: &Path) -> Result<bool, SetupError> {
+    match std::fs::read_dir(data) {
+        Ok(mut entries) => match entries.next() {
+            Some(_) => Err(SetupError::Exists(data.to_owned())),
+            None => Ok(true),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make_dir(data).map(|()| false),
+        Err(source) => Err(SetupError::Io {
+            path: data.to_owned(),
+            source,
+        }),
+    }
+}
+
+async fn fill(dir: &DataDir, setup: &Setup) -> Result<Installation, SetupError> {
+    let now = env::now();
+    for path in [dir.ca(), dir.ledger(), dir.blobs()] {
+        make_dir(&path)?;
+    }
+    let seed = env::random::<32>().map_err(|error| SetupError::make("the log key")(&error))?;
+    let log_key = signing_key(&setup.trust_domain, &seed)
+        .map_err(|error| SetupError::make("the log key")(&error))?;
+    write_secret(&dir.log_key(), hex(&seed).as_bytes())?;
+    let authorities = create_authorities(setup, now)?;
+    write_authorities(dir, &authorities)?;
+    let verifier = log_key.verifier().to_string();
+    let bundle = TrustBundle::new(vec![authorities.root.certificate().clone()], &verifier)
+        .map_err(|error| SetupError::make("the trust bundle")(&error))?;
+    write(&dir.bundle(), bundle.to_pem().as_bytes(), 0o644)?;
+    let config = Config {
+        name: setup.name.clone(),
+        trust_domain: setup.trust_domain.clone(),
+        listen: setup.listen,
+        addresses: setup.addresses.clone(),
+        host: setup.host.clone(),
+        lifetime_ms: crate::config::DEFAULT_LIFETIME_MS,
+    };
+    write(&dir.config(), config.to_yaml().as_bytes(), 0o644)?;
+    let granted = grant_operator(dir, setup, &authorities.infrastructure, &bundle, now)?;
+    let created = CaCreated {
+        trust_domain: setup.trust_domain.clone(),
+        bundle_sha256: bundle.pin().0,
+        certificates: [
+            ("root".to_owned(), authorities.root.der_sha256()),
+            (
+                "intermediate".to_owned(),
+                authorities.intermediate.der_sha256(),
+            ),
+            ("infra".to_owned(), authorities.infrastructure.der_sha256()),
+        ]
+        .into(),
+    };
+    record(
+        dir,
+        setup,
+        log_key,
+        vec![Event::CaCreated(created), Event::OperatorGranted(granted)],
+    )
+    .await?;
+    Ok(Installation {
+        data: dir.path().to_owned(),
+        listen: setup.listen,
+        trust_pin: bundle.pin(),
+        log_verifier_key: verifier,
+        permit: setup.permit.clone(),
+        context: dir.operator(),
+    })
+}
+
+fn create_authorities(setup: &Setup, now: UnixMs) -> Result<Authorities, SetupError> {
+    let make = SetupError::make("a certificate authority");
+    let seed = || {
+        let random = SystemRandom::new();
+        Ok::<_, SetupError>(AuthoritySeed {
+            key: KeyPair::generate(&random).map_err(|error| make(&error))?,
+            serial: random_serial(&random).map_err(|error| make(&error))?,
+            now,
+        })
+    };
+    let root =
+        Authority::create_root(&setup.trust_domain, seed()?).map_err(|error| make(&error))?;
+    let intermediate = Authority::create_container_intermediate(&root, &setup.permit, seed()?)
+        .map_err(|error| make(&error))?;
+    let infrastructure =
+        Authority::create_infra_intermediate(&root, seed()?).map_err(|error| make(&error))?;
+    Ok(Authorities {
+        root,
+        intermediate,
+        infrastructure,
+    })
+}
+
+fn write_authorities(dir: &DataDir, authorities: &Authorities) -> Result<(), SetupError> {
+    let Authorities {
+        root,
+        intermediate,
+        infrastructure,
+    } = authorities;
+    for (name, authority) in [
+        ("root", root),
+        ("intermediate", intermediate),
+        ("infra", infrastructure),
+    ] {
+        write(
+            &dir.ca().join(format!("{name}.pem")),
+            authority.certificate_pem().as_bytes(),
+            0o644,
+        )?;
+        write_secret(
+            &dir.ca().join(format!("{name}.key")),
+            authority.key_pem().as_bytes(),
+        )?;
+    }
+    Ok(())
+}
+
+fn grant_operator(
+    dir: &DataDir,
+    setup: &Setup,
+    authority: &Authority,
+    bundle: &TrustBundle,
+    now: UnixMs,
+) -> Result<OperatorGranted, SetupError> {
+    let make = SetupError::make("the operator's certificate");
+    let key = KeyPair::generate(&SystemRandom::new()).map_err(|error| make(&error))?;
+    let serial = random_serial(&SystemRandom::new()).map_err(|error| make(&error))?;
+    // Bounded by the intermediate, which signs it; a later `dockmaster` command grants the next one.
+    let validity = Validity::backdated(now, OPERATOR_LIFETIME_MS).within(authority);
+    let role: Name = ADMIN.parse().map_err(|error| make(&error))?;
+    let issued = authority
+        .issue_operator(
+            key.public_key(),
+            &setup.operator,
+            &role,
+            Terms { serial, validity },
+        )
+        .map_err(|error| make(&error))?;
+    let master = dialled(setup);
+    let context = Context {
+        master,
+        bundle: bundle.to_pem(),
+        certificate: format!("{}{}", issued.pem, authority.certificate_pem()),
+        key: key.to_pem(),
+    };
+    let yaml = context.to_yaml().map_err(|error| make(&error))?;
+    write_secret(&dir.operator(), yaml.as_bytes())?;
+    Ok(OperatorGranted {
+        operator: setup.operator.clone(),
+        role: role.to_string(),
+        serial: issued.serial,
+        not_after_ms: issued.not_after,
+        der_sha256: issued.der_sha256,
+    })
+}
+
+/// The address that the operator's context dials: the one listened on, or loopback when that is all.
+fn dialled(setup: &Setup) -> SocketAddr {
+    let ip = match setup.listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, setup.listen.port())
+}
+
+async fn record(
+    dir: &DataDir,
+    setup: &Setup,
+    key: SigningKey,
+    events: Vec<Event>,
+) -> Result<(), SetupError> {
+    let make = SetupError::make("the ledger");
+    let config = LedgerConfig::new(dir.ledger(), dir.blobs(), key, Arc::new(env::now_ms));
+    let opened = Ledger::create(&config)
+        .and_then(|()| Ledger::open(config))
+        .map_err(|error| make(&error))?;
+    let index = Index::open(&dir.index(), 0).map_err(|error| make(&error))?;
+    let state = SharedState::new(index.load_state().map_err(|error| make(&error))?);
+    let (projector, changes) = Projector::new(state.clone(), index);
+    let ledger = opened.start(projector).map_err(|error| make(&error))?;
+    let journal = Journal::new(ledger.clone(), setup.name.clone(), state, changes);
+    let cause = Cause {
+        actor: format!("/operator/{}", setup.operator),
+        request_id: env::request_id(),
+    };
+    journal
+        .commit(&cause, events, vec![])
+        .await
+        .map_err(|error| make(&error))?;
+    ledger.shutdown().await;
+    Ok(())
+}
+
+/// The log's signing key from its seed; its name is the log's origin.
+///
+/// # Errors
+/// When the trust domain makes no valid key name.
+pub fn signing_key(
+    trust_domain: &TrustDomain,
+    seed: &[u8; 32],
+) -> Result<SigningKey, dockmaster_tlog::note::KeyError> {
+    let name = format!("{trust_domain}/dockmaster-log").parse()?;
+    Ok(SigningKey::from_seed(name, seed))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn make_dir(path: &Path) -> Result<(), SetupError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| SetupError::Io {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), SetupError> {
+    write(path, bytes, 0o600)
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), SetupError> {
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+    written.map_err(|source| SetupError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,132 @@
+//! What is true now, in memory: the view that decisions are made upon.
+//!
+//! It is a fold over the ledger's entries and nothing else. [`State::apply`] is called by the
+//! ledger's writer after an entry is durable and before anyone is told about it.
+
+mod apply;
+mod lookup;
+mod node;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
+
+use dockmaster_proto::{
+    address::Address,
+    api::documents::RevisionInfo,
+    event::LeaseCause,
+    id::{ContainerId, Serial},
+    time::UnixMs,
+};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use apply::{RestoredParts, revision_info};
+pub use lookup::{LookupError, NodeReference};
+pub use node::{CurrentCertificate, NodeRecord};
+
+/// The view.
+#[derive(Debug, Default)]
+pub struct State {
+    nodes: BTreeMap<ContainerId, NodeRecord>,
+    leases: HashMap<Address, Lease>,
+    by_ip: HashMap<IpAddr, Vec<Address>>,
+    epochs: HashMap<Address, u64>,
+    operators: HashMap<Serial, Operator>,
+    /// Operator labels of containers that ended: a container may be started again under the same ID.
+    dormant_labels: HashMap<ContainerId, BTreeMap<String, String>>,
+    documents: Documents,
+    size: u64,
+    generation: u64,
+}
+
+/// An open lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The holder.
+    pub container: ContainerId,
+    /// Grows by one each time the address changes hands.
+    pub epoch: u64,
+    /// Since when.
+    pub opened_at_ms: UnixMs,
+    /// How that is known.
+    pub cause: LeaseCause,
+}
+
+/// An operator's certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operator {
+    /// The operator's name.
+    pub name: String,
+    /// The role.
+    pub role: String,
+    /// Valid until.
+    pub not_after_ms: UnixMs,
+}
+
+/// The documents in force; none before the first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Documents {
+    /// The classification.
+    pub classification: Option<RevisionInfo>,
+    /// The site.
+    pub site: Option<RevisionInfo>,
+}
+
+impl State {
+    /// Live nodes by ID.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeRecord> {
+        self.nodes.values()
+    }
+
+    /// A live node.
+    #[must_use]
+    pub fn node(&self, id: &ContainerId) -> Option<&NodeRecord> {
+        self.nodes.get(id)
+    }
+
+    /// The open lease of an address.
+    #[must_use]
+    pub fn lease(&self, address: &Address) -> Option<&Lease> {
+        self.leases.get(address)
+    }
+
+    /// The open leases of an IP, in whichever network.
+    pub fn leases_of_ip(&self, ip: IpAddr) -> impl Iterator<Item = (&Address, &Lease)> {
+        let addresses = self.by_ip.get(&ip.to_canonical());
+        addresses
+            .into_iter()
+            .flatten()
+            .filter_map(|address| self.leases.get_key_value(address))
+    }
+
+    /// The epoch that the next lease of an address gets.
+    #[must_use]
+    pub fn next_epoch(&self, address: &Address) -> u64 {
+        self.epochs.get(address).map_or(1, |epoch| epoch + 1)
+    }
+
+    /// The operator whose certificate this is.
+    #[must_use]
+    pub fn operator(&self, serial: &Serial) -> Option<&Operator> {
+        self.operators.get(serial)
+    }
+
+    /// The documents in force.
+    #[must_use]
+    pub const fn documents(&self) -> &Documents {
+        &self.documents
+    }
+
+    /// Grows whenever something changes that a catalog may depend on.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// How many entries of the ledger are in the view.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+}

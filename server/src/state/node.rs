@@ -1,0 +1,174 @@
+//! A node in the view.
+
+use std::collections::BTreeMap;
+
+use dockmaster_proto::{
+    address::Address,
+    event::HeldAddress,
+    facts::{ContainerFacts, NetworkMode},
+    id::{ContainerId, Name, Serial},
+    label::{LabelChange, Labels, MAX_KEY, Tier},
+    node::NodeView,
+    time::UnixMs,
+};
+use serde::{Deserialize, Serialize};
+
+/// Everything that the ledger says about one container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// The host that vouches for it.
+    pub host: Name,
+    /// What the host attests.
+    pub facts: ContainerFacts,
+    /// What operators said.
+    pub operator_labels: BTreeMap<String, String>,
+    /// The addresses that it holds, sorted.
+    pub addresses: Vec<HeldAddress>,
+    /// The certificates that are honoured, newest first.
+    pub certificates: Vec<CurrentCertificate>,
+    /// The index of the entry of its last certificate, honoured or not.
+    pub last_certificate: Option<u64>,
+    /// When it ended; none while it runs.
+    pub gone_at_ms: Option<UnixMs>,
+}
+
+/// A certificate that is honoured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CurrentCertificate {
+    /// Its serial number.
+    pub serial: Serial,
+    /// The index of its entry.
+    pub index: u64,
+    /// Valid until.
+    pub not_after_ms: UnixMs,
+    /// The addresses in it.
+    pub addresses: Vec<HeldAddress>,
+}
+
+/// How many certificates of a node are honoured at a time: while an agent renews, the old one must
+/// serve until the new one has arrived; more are of no use to an honest node.
+pub(super) const MAX_HONOURED: usize = 2;
+
+impl NodeRecord {
+    /// A node that was just seen.
+    #[must_use]
+    pub const fn new(host: Name, facts: ContainerFacts) -> Self {
+        Self {
+            host,
+            facts,
+            operator_labels: BTreeMap::new(),
+            addresses: Vec::new(),
+            certificates: Vec::new(),
+            last_certificate: None,
+            gone_at_ms: None,
+        }
+    }
+
+    /// The container ID.
+    #[must_use]
+    pub const fn id(&self) -> &ContainerId {
+        &self.facts.id
+    }
+
+    /// Whether it holds this address.
+    #[must_use]
+    pub fn holds(&self, address: &Address) -> bool {
+        self.addresses.iter().any(|held| held.address == *address)
+    }
+
+    /// Whether a certificate of it is honoured.
+    #[must_use]
+    pub fn honours(&self, serial: &Serial) -> bool {
+        self.certificates
+            .iter()
+            .any(|certificate| certificate.serial == *serial)
+    }
+
+    /// Whether several containers may speak from its address: it has no network namespace of its own.
+    #[must_use]
+    pub fn shares_its_address(&self) -> bool {
+        self.facts.network_mode != NetworkMode::Own
+    }
+
+    /// As selectors and templates see it.
+    #[must_use]
+    pub fn view(&self) -> NodeView {
+        let Self {
+            host,
+            facts,
+            operator_labels,
+            addresses,
+            certificates: _,
+            last_certificate: _,
+            gone_at_ms: _,
+        } = self;
+        let mut labels = Labels::new();
+        for (key, value) in facts.labels.iter().filter(|(key, _)| key.len() <= MAX_KEY) {
+            labels.set(key, value, Tier::Host);
+        }
+        for (key, value) in operator_labels {
+            labels.set(key, value, Tier::Operator);
+        }
+        NodeView {
+            id: facts.id,
+            name: facts.name.clone(),
+            host: host.clone(),
+            image: facts.image.clone(),
+            image_digest: facts.image_digest.clone(),
+            addresses: addresses.iter().map(|held| held.address.clone()).collect(),
+            labels,
+            started_at_ms: facts.started_at_ms,
+            limits: facts.limits,
+        }
+    }
+
+    /// Makes an operator's change of labels.
+    pub fn relabel(&mut self, change: &LabelChange) {
+        for (key, value) in &change.set {
+            self.operator_labels
+                .insert(key.as_str().to_owned(), value.clone());
+        }
+        for key in &change.remove {
+            self.operator_labels.remove(key.as_str());
+        }
+    }
+
+    /// Takes up an address.
+    pub fn gain(&mut self, held: HeldAddress) {
+        self.addresses.retain(|other| other.address != held.address);
+        self.addresses.push(held);
+        self.addresses.sort_by(|a, b| a.address.cmp(&b.address));
+    }
+
+    /// Gives an address up; certificates that name it are honoured no more.
+    pub fn lose(&mut self, address: &Address) {
+        self.addresses.retain(|held| held.address != *address);
+        self.certificates.retain(|certificate| {
+            certificate
+                .addresses
+                .iter()
+                .all(|held| held.address != *address)
+        });
+    }
+
+    /// Takes up a certificate; the oldest beyond [`MAX_HONOURED`] is honoured no more. One whose
+    /// lease closed while it was being committed is remembered and not honoured.
+    pub fn certify(&mut self, certificate: CurrentCertificate) {
+        self.last_certificate = Some(certificate.index);
+        if certificate
+            .addresses
+            .iter()
+            .any(|held| !self.addresses.contains(held))
+        {
+            return;
+        }
+        self.certificates.insert(0, certificate);
+        self.certificates.truncate(MAX_HONOURED);
+    }
+
+    /// Ends the node.
+    pub fn end(&mut self, at: UnixMs) {
+        self.gone_at_ms = Some(at);
+        self.certificates.clear();
+    }
+}
