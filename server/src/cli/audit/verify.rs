@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use dockmaster_client::Call;
 use dockmaster_proto::{api::certs::CertificateDetail, route::Route, time::UnixMs};
 use dockmaster_tlog::{
     checkpoint::Checkpoint,
@@ -119,7 +120,7 @@ pub(super) async fn run(global: &Global, args: VerifyArgs) -> Result<(), CliErro
 
 async fn checkpoint(remote: &mut Remote) -> Result<Checkpoint, CliError> {
     let note = remote
-        .get_bytes(Route::Checkpoint, "")
+        .find_bytes(&Call::new(Route::Checkpoint))
         .await?
         .ok_or_else(|| CliError::failed("the master publishes no checkpoint", ""))?;
     let note = String::from_utf8(note)
@@ -170,7 +171,10 @@ async fn bundle(remote: &mut Remote, id: EntriesId) -> Result<EntryBundle, CliEr
         };
         let path = id.path();
         let path = path.strip_prefix("tile/").unwrap_or(&path);
-        if let Some(bytes) = remote.get_bytes(Route::Tile, path).await? {
+        if let Some(bytes) = remote
+            .find_bytes(&Call::new(Route::Tile).parameter(path))
+            .await?
+        {
             return EntryBundle::parse(&bytes, width).map_err(|error| {
                 CliError::because(format!("the entries of {path} cannot be read"), &error, "")
             });
@@ -204,8 +208,8 @@ async fn cross_check(
         .filter(|(_, entry)| entry.is_kept());
     let bar = Progress::start("certificates", kept.clone().count() as u64);
     for (index, entry) in kept {
-        let serial = entry.serial.to_string();
-        let detail: Option<CertificateDetail> = remote.find(Route::Certificate, &serial).await?;
+        let call = Call::new(Route::Certificate).parameter(entry.serial.to_string());
+        let detail: Option<CertificateDetail> = remote.find(&call).await?;
         match crosscheck::kept(*index, entry, detail.as_ref()) {
             None => found.entries_with_certificate += 1,
             Some(fault) => found.fault(fault),

@@ -41,20 +41,14 @@ pub(super) struct ApplyArgs {
 pub(super) async fn run(global: &Global, args: ApplyArgs) -> Result<(), CliError> {
     let mut proposal = args.document.read(args.message)?;
     let mut remote = Remote::connect(global).await?;
-    let plan: Plan = remote
-        .send(Route::ClassificationPlan, "", &proposal)
-        .await?;
+    let plan: Plan = remote.send(Route::ClassificationPlan, &proposal).await?;
     output::print(&render(&plan))?;
     if let Some(question) = question(&plan) {
         confirm(&question, Consent::from_flag(args.yes))?;
     }
     // What is applied is what was shown: a change by someone else in between is a conflict.
     proposal.base = Some(plan.base);
-    // The answer to the question may have taken longer than the master keeps a connection open.
-    let mut remote = Remote::connect(global).await?;
-    let applied: Applied = remote
-        .send(Route::ClassificationApply, "", &proposal)
-        .await?;
+    let applied: Applied = remote.send(Route::ClassificationApply, &proposal).await?;
     output::print(&done(&applied))
 }
 

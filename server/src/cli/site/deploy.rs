@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use dockmaster_client::Call;
 use dockmaster_proto::{
     api::documents::{Applied, MissingFiles, SiteManifest, SiteProposal},
     id::Digest,
@@ -41,7 +42,7 @@ pub(super) struct DeployArgs {
 pub(super) async fn run(global: &Global, args: DeployArgs) -> Result<(), CliError> {
     let (manifest, by_digest) = digest(&files::read_site(&args.dir)?);
     let mut remote = Remote::connect(global).await?;
-    let missing: MissingFiles = remote.send(Route::SiteMissing, "", &manifest).await?;
+    let missing: MissingFiles = remote.send(Route::SiteMissing, &manifest).await?;
     let missing: BTreeSet<Digest> = missing.missing.into_iter().collect();
     let bar = Progress::start("uploading", missing.len() as u64);
     for digest in &missing {
@@ -49,9 +50,10 @@ pub(super) async fn run(global: &Global, args: DeployArgs) -> Result<(), CliErro
             let what = format!("the master asks for the file {digest}, which is not in the site");
             CliError::failed(what, "is it another version than this program?")
         })?;
-        remote
-            .put_bytes(Route::SiteFile, &digest.to_string(), bytes.to_vec())
-            .await?;
+        let call = Call::new(Route::SiteFile)
+            .parameter(digest.to_string())
+            .bytes(bytes.to_vec());
+        remote.tell(&call).await?;
         bar.advance(1);
     }
     drop(bar);
@@ -60,7 +62,7 @@ pub(super) async fn run(global: &Global, args: DeployArgs) -> Result<(), CliErro
         manifest,
         message: args.message,
     };
-    let applied: Applied = remote.send(Route::SiteDeploy, "", &proposal).await?;
+    let applied: Applied = remote.send(Route::SiteDeploy, &proposal).await?;
     output::print(&done(&applied, total, missing.len()))
 }
 
