@@ -308,3 +308,6 @@ pub(crate) fn push_serial_number(
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

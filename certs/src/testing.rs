@@ -154,10 +154,21 @@ pub(crate) fn chain(leaf: &Issued, authority: &Authority) -> Vec<CertificateDer<
 
 /// A leaf that this authority's key signs without asking the profile: what a thief could make.
 pub(crate) fn forge(authority: &Authority, names: Vec<rcgen::SanType>) -> CertificateDer<'static> {
+    forge_with(authority, names, "0a", Vec::new())
+}
+
+/// The same with a chosen subject and private extensions.
+pub(crate) fn forge_with(
+    authority: &Authority,
+    names: Vec<rcgen::SanType>,
+    subject_serial: &str,
+    extensions: Vec<rcgen::CustomExtension>,
+) -> CertificateDer<'static> {
     let mut params = crate::issue::bare_params(serial(), Validity::backdated(NOW, HOUR)).unwrap();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    crate::issue::push_serial_number(&mut params.distinguished_name, "0a").unwrap();
+    crate::issue::push_serial_number(&mut params.distinguished_name, subject_serial).unwrap();
     params.subject_alt_names = names;
+    params.custom_extensions = extensions;
     params.is_ca = rcgen::IsCa::ExplicitNoCa;
     params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![

@@ -1,7 +1,11 @@
+use dockmaster_proto::id::ContainerId;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{self, Pki, container_leaf, forge, ip, uri};
+use crate::{
+    profile::ContainerLeaf,
+    testing::{self, Pki, container_leaf, forge, forge_with, ip, uri},
+};
 
 #[test]
 fn a_container_is_who_its_host_attested() {
@@ -64,6 +68,42 @@ fn a_container_or_operator_without_its_extension_contradicts_itself() {
     for id in [container.as_str(), "spiffe://td.example/operator/ada"] {
         assert_eq!(
             peer_identity(&forge(&pki.infra, vec![uri(id)])),
+            Err(IdentityError::Contradiction)
+        );
+    }
+}
+
+#[test]
+fn spiffe_id_subject_and_extension_must_name_one_container() {
+    let pki = Pki::new();
+    let leaf = container_leaf();
+    let other_container = ContainerLeaf {
+        container: ContainerId::from_bytes([1; 32]),
+        ..leaf.clone()
+    };
+    let other_host = ContainerLeaf {
+        host: "h2".parse().unwrap(),
+        ..leaf.clone()
+    };
+    let read = |uri_of: &ContainerLeaf, subject_of: &ContainerLeaf, attested: &ContainerLeaf| {
+        let content = ContainerExtension::of(attested).to_der();
+        let extension = rcgen::CustomExtension::from_oid_content(oid::CONTAINER_EXTENSION, content);
+        peer_identity(&forge_with(
+            &pki.containers,
+            vec![uri(&uri_of.subject().to_string())],
+            &subject_of.container.to_string(),
+            vec![extension],
+        ))
+    };
+    assert!(read(&leaf, &leaf, &leaf).is_ok());
+    for (uri_of, subject_of, attested) in [
+        (&other_container, &leaf, &leaf),
+        (&leaf, &other_container, &leaf),
+        (&leaf, &leaf, &other_container),
+        (&leaf, &leaf, &other_host),
+    ] {
+        assert_eq!(
+            read(uri_of, subject_of, attested),
             Err(IdentityError::Contradiction)
         );
     }
