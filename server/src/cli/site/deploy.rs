@@ -90,9 +90,13 @@ fn done(applied: &Applied, total: usize, sent: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dockmaster_proto::id::Revision;
+    use dockmaster_proto::{id::Revision, problem::ProblemCode};
 
     use super::*;
+    use crate::cli::{
+        remote::block_on,
+        testing::{Answer, Asked, Stub},
+    };
 
     #[test]
     fn equal_files_are_sent_once() {
@@ -116,5 +120,41 @@ mod tests {
             done(&applied, 7, 2),
             "site 4 is in force: 7 files, 2 of them sent; 1 catalog changed"
         );
+    }
+
+    #[test]
+    fn only_what_the_master_lacks_is_uploaded_and_then_all_of_it_deployed() {
+        let stub = Stub::start(|asked| match asked.what.as_str() {
+            "POST /v1/site/missing" => Answer::json(&MissingFiles {
+                missing: vec![Digest::of(b"new")],
+            }),
+            "POST /v1/site" => Answer::json(&Applied {
+                revision: Revision(2),
+                nodes_changed: 0,
+            }),
+            what if what.starts_with("PUT /v1/site/files/") => Answer::bytes(""),
+            _ => Answer::problem(ProblemCode::NotFound),
+        });
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("site.yaml"), "old").unwrap();
+        std::fs::write(dir.path().join("data.yaml"), "new").unwrap();
+        let args = DeployArgs {
+            dir: dir.path().into(),
+            message: "why".into(),
+        };
+        block_on(run(&stub.global, args)).unwrap();
+        let [missing, upload, deploy] = &stub.asked()[..] else {
+            panic!("{:?}", stub.asked());
+        };
+        let manifest: SiteManifest = serde_json::from_slice(&missing.body).unwrap();
+        assert_eq!(manifest.files["site.yaml"], Digest::of(b"old"));
+        let expected = Asked {
+            what: format!("PUT /v1/site/files/{}", Digest::of(b"new")),
+            body: b"new".to_vec(),
+        };
+        assert_eq!(*upload, expected);
+        let proposal: SiteProposal = serde_json::from_slice(&deploy.body).unwrap();
+        assert_eq!(proposal.manifest, manifest);
+        assert_eq!(proposal.message, "why");
     }
 }
