@@ -4,6 +4,7 @@
 //! Out of scope: any decision about what the container should be; the master compiles that.
 #![forbid(unsafe_code)]
 
+pub mod apply;
 pub mod env;
 pub mod facts;
 pub mod log;

@@ -179,9 +179,18 @@ impl Supervisor {
                     .map_err(|_| SuperviseError::Shutdown)?
                     .map(|()| brought);
             }
-            Brought::Unchanged => Order::Adopt { spec: spec.clone(), reply },
-            Brought::Restarted => Order::Restart { spec: spec.clone(), reply },
-            Brought::Reloaded => Order::Reload { spec: spec.clone(), reply },
+            Brought::Unchanged => Order::Adopt {
+                spec: spec.clone(),
+                reply,
+            },
+            Brought::Restarted => Order::Restart {
+                spec: spec.clone(),
+                reply,
+            },
+            Brought::Reloaded => Order::Reload {
+                spec: spec.clone(),
+                reply,
+            },
         };
         if let Some(handle) = self.processes.borrow_mut().get_mut(title) {
             handle.spec = spec;
@@ -222,7 +231,10 @@ impl Supervisor {
         let handle = self.processes.borrow_mut().remove(title);
         if let Some(handle) = handle {
             let (reply, answer) = oneshot::channel();
-            let _ = handle.orders.send(Order::Stop { signal: Signal::TERM, reply });
+            let _ = handle.orders.send(Order::Stop {
+                signal: Signal::TERM,
+                reply,
+            });
             let _ = answer.await;
         }
     }
@@ -247,8 +259,9 @@ impl Supervisor {
     /// Stops all processes: the application by `signal`, the others by TERM, each with its grace.
     /// Gives the application's exit, where there is one.
     pub async fn shutdown(&self, signal: Signal) -> Option<Exit> {
-        let handles: Vec<(String, Handle)> =
-            std::mem::take(&mut *self.processes.borrow_mut()).into_iter().collect();
+        let handles: Vec<(String, Handle)> = std::mem::take(&mut *self.processes.borrow_mut())
+            .into_iter()
+            .collect();
         let mut answers = Vec::new();
         for (title, handle) in &handles {
             let (reply, answer) = oneshot::channel();

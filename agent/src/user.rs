@@ -121,7 +121,12 @@ mod tests {
         assert_eq!(gid(&root, &Owner::Name("www-data".into())), Ok(34));
         assert_eq!(identity(&root, &www).unwrap().gid, 34);
         assert_eq!(identity(&root, &Owner::Id(33)).unwrap().gid, 34);
-        assert!(gid(&root, &www).unwrap_err().to_string().contains("/etc/group"));
+        assert!(
+            gid(&root, &www)
+                .unwrap_err()
+                .to_string()
+                .contains("/etc/group")
+        );
     }
 
     #[test]

@@ -157,11 +157,20 @@ impl Api {
                 self.delivery.settle().await;
             }
             Route::Certificates | Route::Certificate | Route::Audit | Route::AuditWho => {
-                self.journal.settle().await
+                self.journal.settle().await;
             }
             _ => {}
         }
     }
+}
+
+/// A request that its peer may make, before its body is read.
+struct Admitted {
+    route: Route,
+    parameter: String,
+    query: Vec<(String, String)>,
+    caller: Caller,
+    cause: Cause,
 }
 
 /// What the router and the peer make of a request head.
@@ -170,24 +179,28 @@ fn admit(
     peer: &Peer,
     head: &http::request::Parts,
     request_id: &str,
-) -> Result<(Route, String, Caller, Cause, Vec<(String, String)>), Problem> {
+) -> Result<Admitted, Problem> {
     let (route, parameter) = router::find(&head.method, head.uri.path())?;
     let caller = auth::authorise(route, peer, &api.journal.state(), env::now())?;
-    let query = parse_query(head.uri.query().unwrap_or_default())
-        .ok_or_else(|| problem::bad_request("the query is not percent-encoded UTF-8"))?;
+    let query = parse_query(head.uri.query().unwrap_or_default());
+    let query =
+        query.ok_or_else(|| problem::bad_request("the query is not percent-encoded UTF-8"))?;
+    let length = head.headers.get(http::header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > route.max_body() as u64) {
+        return Err(too_large(route));
+    }
     let cause = Cause {
         actor: peer.actor(),
         request_id: request_id.to_owned(),
     };
-    if let Some(length) = head
-        .headers
-        .get(http::header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
-        && length > route.max_body() as u64
-    {
-        return Err(too_large(route));
-    }
-    Ok((route, parameter, caller, cause, query))
+    Ok(Admitted {
+        route,
+        parameter,
+        query,
+        caller,
+        cause,
+    })
 }
 
 fn too_large(route: Route) -> Problem {

@@ -275,7 +275,7 @@ fn parse_duration(text: &str) -> Option<u64> {
 
 fn duration_text(ms: u64) -> String {
     for (unit, name) in [(86_400_000, 'd'), (3_600_000, 'h')] {
-        if ms % unit == 0 {
+        if ms.is_multiple_of(unit) {
             return format!("{}{name}", ms / unit);
         }
     }

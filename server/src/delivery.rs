@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use dockmaster_compiler::Compiled;
+use dockmaster_compiler::compile::Compiled;
 use dockmaster_proto::{
     api::nodes::Explanation,
     catalog::Revisions,
@@ -22,7 +22,7 @@ use dockmaster_proto::{
 use tokio::sync::watch;
 
 use self::in_force::InForce;
-use crate::{blobs::Blobs, journal::Journal};
+use crate::{blobs::Blobs, journal::Journal, state::State};
 
 /// How long a question waits for catalogs that are being compiled.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -156,7 +156,11 @@ impl Delivery {
         match self.current().classification.resolve(node) {
             Ok(resolved) => Explained {
                 groups: resolved.groups,
-                classes: resolved.classes,
+                classes: resolved
+                    .classes
+                    .into_iter()
+                    .map(|granted| granted.class)
+                    .collect(),
             },
             Err(_) => Explained::default(),
         }
@@ -180,14 +184,14 @@ impl Delivery {
     fn refresh(&self) {
         let (size, documents, fleet) = {
             let state = self.journal.state();
-            let fleet: Vec<NodeView> = state.nodes().map(crate::state::NodeRecord::view).collect();
+            let fleet = views(&state);
             (state.size(), state.documents().clone(), fleet)
         };
         let current = self.current();
         let current = if current.is_of(&documents) {
             current
         } else {
-            match InForce::load(&documents, &self.blobs) {
+            match current.follow(&documents, &self.blobs) {
                 Ok(loaded) => {
                     let loaded = Arc::new(loaded);
                     *self
@@ -229,4 +233,9 @@ impl Delivery {
         drop(assignments);
         self.compiled.send_replace(size);
     }
+}
+
+/// The live nodes, sorted by ID.
+fn views(state: &State) -> Vec<Arc<NodeView>> {
+    state.nodes().map(|node| Arc::new(node.view())).collect()
 }

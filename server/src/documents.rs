@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use dockmaster_compiler::{Classification, Site};
+use dockmaster_compiler::{classification::Classification, site::Site};
 use dockmaster_ledger::{BlobError, CommitError};
 use dockmaster_proto::{
     api::documents::{

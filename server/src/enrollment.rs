@@ -139,7 +139,7 @@ impl Enrollment {
             .journal
             .commit(cause, vec![event], vec![issued.der.to_vec()])
             .await
-            .map_err(Failure::commit)?;
+            .map_err(|error| Failure::commit(&error))?;
         let honoured = self
             .journal
             .state()
@@ -156,7 +156,7 @@ impl Enrollment {
             self.journal
                 .commit(cause, vec![Event::CertRevoked(revoked)], vec![])
                 .await
-                .map_err(Failure::commit)?;
+                .map_err(|error| Failure::commit(&error))?;
             return Err(Refusal::lease_closed(applicant.source, container).into());
         }
         let Some((proof, committed)) = receipt.proof(0).zip(receipt.entries().first()) else {
@@ -244,8 +244,8 @@ impl Failure {
         ))
     }
 
-    fn commit(error: dockmaster_ledger::CommitError) -> Self {
-        Self::Ours(crate::api::problem::from_commit(&error))
+    fn commit(error: &dockmaster_ledger::CommitError) -> Self {
+        Self::Ours(crate::api::problem::from_commit(error))
     }
 }
 

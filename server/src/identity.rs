@@ -1,6 +1,8 @@
 //! The master's own certificate: it names every address under which the master is dialled, is
 //! renewed by itself, and is in the ledger like any other.
 
+mod verifier;
+
 use std::{
     collections::BTreeSet,
     net::IpAddr,
@@ -20,12 +22,10 @@ use dockmaster_proto::{
     time::UnixMs,
 };
 use ring::rand::SystemRandom;
-use rustls::{
-    RootCertStore, ServerConfig,
-    server::{NoServerSessionStorage, WebPkiClientVerifier},
-};
+use rustls::{ServerConfig, server::NoServerSessionStorage};
 use tokio::sync::Mutex;
 
+use self::verifier::PeerVerifier;
 use crate::{
     env,
     journal::{Cause, Journal},
@@ -215,19 +215,11 @@ fn tls_config(
     key: &KeyPair,
     issued: &Issued,
     authority: &Authority,
-    bundle: &TrustBundle,
+    bundle: &Arc<TrustBundle>,
 ) -> Result<ServerConfig, IdentityError> {
     let tls = |error: &dyn std::fmt::Display| IdentityError::Tls(error.to_string());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = RootCertStore::empty();
-    for root in bundle.roots() {
-        roots.add(root.clone()).map_err(|error| tls(&error))?;
-    }
-    // A client may come without a certificate (to enroll); one that it shows must lead to a root.
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .allow_unauthenticated()
-        .build()
-        .map_err(|error| tls(&error))?;
+    let verifier = Arc::new(PeerVerifier::new(bundle.clone(), &provider));
     let chain = vec![issued.der.clone(), authority.certificate().clone()];
     let key = key.to_private_key_der();
     let mut config = ServerConfig::builder_with_provider(provider)

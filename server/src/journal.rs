@@ -37,7 +37,6 @@ impl SharedState {
     }
 
     /// The view; do not hold it across an `await`.
-    #[must_use]
     pub fn read(&self) -> RwLockReadGuard<'_, State> {
         // A panic while the view was being changed would have aborted the writer thread's process.
         self.0.read().unwrap_or_else(PoisonError::into_inner)
@@ -78,7 +77,6 @@ impl Journal {
     }
 
     /// The view.
-    #[must_use]
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read()
     }
@@ -196,7 +194,7 @@ impl Sink for Projector {
                 Ok(entry) => entries.push((committed.index, entry)),
                 // The entry was made by `encode` a moment ago; it is in the log whatever we do now.
                 Err(error) => {
-                    tracing::error!(index = committed.index, %error, "an entry of our own does not parse")
+                    tracing::error!(index = committed.index, %error, "an entry of our own does not parse");
                 }
             }
         }

@@ -65,10 +65,10 @@ impl LeaseKeeper {
                     id: container,
                     cause: LeaseCause::Died,
                 })
-                .await
+                .await;
             }
             Err(error) => {
-                tracing::warn!(container = %container.short(), %error, "the host could not be asked about a container")
+                tracing::warn!(container = %container.short(), %error, "the host could not be asked about a container");
             }
         }
     }

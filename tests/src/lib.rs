@@ -1,1 +1,42 @@
-//! Placeholder.
+//! Fixtures for tests that cross a process, a socket, a container or a crash.
+//!
+//! A test says what it needs ([`require`]), makes a [`Network`], a [`Master`] and an [`Image`], and
+//! runs [`Container`]s. Everything has a name of its own, so that tests run side by side, and is
+//! removed when it is dropped, also when the test fails; then the master's log and the containers'
+//! are printed. What fails here panics: a fixture is a part of its test.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "fixtures are parts of tests: they fail by panic and speak to the one who runs them"
+)]
+
+mod binaries;
+mod container;
+mod docker;
+mod image;
+mod inventory;
+mod master;
+mod names;
+mod network;
+mod process;
+mod require;
+mod wait;
+mod web;
+
+pub use self::{
+    binaries::{binary, checkout},
+    container::{Container, FileStat, Run},
+    docker::docker,
+    image::Image,
+    inventory::{Inventory, StandIn},
+    master::{Master, Setup, Watch},
+    names::unique,
+    network::Network,
+    process::Ran,
+    require::require,
+    wait::{eventually, patience},
+    web::get,
+};

@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn a_bind_mounted_group_is_read_at_its_mount() {
-        let mounts = "30 29 0:26 /docker/abc /sys/fs/cgroup/memory ro,nosuid - cgroup cgroup rw,memory";
+        let mounts =
+            "30 29 0:26 /docker/abc /sys/fs/cgroup/memory ro,nosuid - cgroup cgroup rw,memory";
         assert_eq!(
             folders("4:memory:/docker/abc\n", mounts),
             ["/sys/fs/cgroup/memory"]

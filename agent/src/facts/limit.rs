@@ -48,7 +48,8 @@ pub(super) fn cpu_millis(root: &Root, group: &Result<Group, String>) -> Observed
                 (quota.parse().ok()?, period.parse().ok()?, file)
             }
         };
-        let millis = u128::from(quota) * 1000 / u128::from(core::num::NonZeroU64::new(period)?.get());
+        let millis =
+            u128::from(quota) * 1000 / u128::from(core::num::NonZeroU64::new(period)?.get());
         Some((u64::try_from(millis).ok()?, file))
     })
 }

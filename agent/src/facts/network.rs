@@ -76,7 +76,10 @@ fn local_ipv4(trie: &str) -> impl Iterator<Item = Ipv4Addr> {
 
 fn local_ipv6(interfaces: &str) -> impl Iterator<Item = Ipv6Addr> {
     interfaces.lines().filter_map(|line| {
-        let hex = line.split_whitespace().next().filter(|hex| hex.len() == 32)?;
+        let hex = line
+            .split_whitespace()
+            .next()
+            .filter(|hex| hex.len() == 32)?;
         let ip = Ipv6Addr::from(u128::from_str_radix(hex, 16).ok()?);
         (!ip.is_loopback() && !ip.is_unicast_link_local()).then_some(ip)
     })

@@ -18,7 +18,10 @@ fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
 fn a_v1_container_sees_its_own_limits_and_not_the_hosts() {
     let (_folder, root) = tree(&[
         ("/proc/meminfo", "MemTotal: 24000000 kB\n"),
-        ("/proc/self/cgroup", "5:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n0::/\n"),
+        (
+            "/proc/self/cgroup",
+            "5:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n0::/\n",
+        ),
         (
             "/proc/self/mountinfo",
             "20 19 0:20 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n\
@@ -47,7 +50,10 @@ fn a_v1_limit_of_a_group_that_is_out_of_sight_counts() {
             "/proc/self/mountinfo",
             "21 19 0:21 /pod/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n",
         ),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+        (
+            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+            "9223372036854771712\n",
+        ),
         (
             "/sys/fs/cgroup/memory/memory.stat",
             "cache 0\nhierarchical_memory_limit 1000000\nhierarchical_memsw_limit 5\n",
@@ -55,7 +61,10 @@ fn a_v1_limit_of_a_group_that_is_out_of_sight_counts() {
     ]);
     let facts = observe(&root);
     assert_eq!(facts.memory_bytes.value, Some(1_000_000));
-    assert_eq!(facts.memory_bytes.source, "/sys/fs/cgroup/memory/memory.stat");
+    assert_eq!(
+        facts.memory_bytes.source,
+        "/sys/fs/cgroup/memory/memory.stat"
+    );
 }
 
 #[test]
@@ -67,7 +76,10 @@ fn no_limit_is_none_and_says_where_it_looked() {
             "21 19 0:21 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n\
              22 19 0:22 / /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu\n",
         ),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+        (
+            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+            "9223372036854771712\n",
+        ),
         ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n"),
         ("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
     ]);
@@ -103,14 +115,20 @@ fn of_nested_v2_limits_the_tightest_counts() {
             "30 29 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n",
         ),
         ("/sys/fs/cgroup/pod.slice/app.scope/memory.max", "max\n"),
-        ("/sys/fs/cgroup/pod.slice/app.scope/cpu.max", "200000 100000\n"),
+        (
+            "/sys/fs/cgroup/pod.slice/app.scope/cpu.max",
+            "200000 100000\n",
+        ),
         ("/sys/fs/cgroup/pod.slice/memory.max", "104857600\n"),
         ("/sys/fs/cgroup/pod.slice/cpu.max", "150000 100000\n"),
         ("/sys/fs/cgroup/cpu.max", "max 100000\n"),
     ]);
     let facts = observe(&root);
     assert_eq!(facts.memory_bytes.value, Some(104_857_600));
-    assert_eq!(facts.memory_bytes.source, "/sys/fs/cgroup/pod.slice/memory.max");
+    assert_eq!(
+        facts.memory_bytes.source,
+        "/sys/fs/cgroup/pod.slice/memory.max"
+    );
     assert_eq!(facts.cpu_millis.value, Some(1500));
     assert_eq!(facts.cpu_millis.source, "/sys/fs/cgroup/pod.slice/cpu.max");
 }

@@ -1,11 +1,7 @@
 //! Commands that are run to their end: execs, validations, reloads.
 
 use std::{
-    collections::BTreeMap,
-    io,
-    os::unix::process::CommandExt as _,
-    process::Command,
-    time::Duration,
+    collections::BTreeMap, io, os::unix::process::CommandExt as _, process::Command, time::Duration,
 };
 
 use tokio::{io::AsyncReadExt as _, net::unix::pipe, time::timeout};

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    SuperviseError, Spec, command,
+    Spec, SuperviseError, command,
     policy::{Next, Streak},
     reaper::{Child, Exit, Reaper},
     signal, start,
@@ -38,7 +38,10 @@ pub(super) enum Order {
     /// Stop, and start with this specification.
     Restart { spec: Spec, reply: Reply },
     /// Stop for good.
-    Stop { signal: Signal, reply: oneshot::Sender<Option<Exit>> },
+    Stop {
+        signal: Signal,
+        reply: oneshot::Sender<Option<Exit>>,
+    },
 }
 
 /// What others may see of a process.
@@ -98,7 +101,10 @@ impl Keeper {
                 }
                 Turn::Ended(exit) => match streak.next(self.spec.restart, exit, began.elapsed()) {
                     Next::Again(delay) => {
-                        say!("process {} ended with {exit}; starts again in {delay:?}", self.title);
+                        say!(
+                            "process {} ended with {exit}; starts again in {delay:?}",
+                            self.title
+                        );
                         self.rest(Some(delay)).await
                     }
                     Next::Stay => {
@@ -125,7 +131,11 @@ impl Keeper {
                 return Turn::Ended(exit);
             }
         };
-        say!("process {} started, pid {}", self.title, child.pid.as_raw_nonzero());
+        say!(
+            "process {} started, pid {}",
+            self.title,
+            child.pid.as_raw_nonzero()
+        );
         self.shared.borrow_mut().running = Some(child.pid);
         if let Some(reply) = reply {
             let _ = reply.send(Ok(()));
@@ -139,7 +149,9 @@ impl Keeper {
     }
 
     fn stays_down(&self, turn: &Turn) -> bool {
-        let Turn::Ended(exit) = turn else { return false };
+        let Turn::Ended(exit) = turn else {
+            return false;
+        };
         Streak::default().next(self.spec.restart, *exit, Duration::ZERO) == Next::Stay
     }
 
@@ -221,7 +233,8 @@ impl Keeper {
             Err(_) => {
                 say!(
                     "process {} did not end within {:?}; it is killed",
-                    self.title, self.spec.grace
+                    self.title,
+                    self.spec.grace
                 );
                 child.signal(Signal::KILL);
                 child.ended().await
@@ -235,8 +248,8 @@ impl Keeper {
     async fn reload(&self, child: &Child) -> Result<(), SuperviseError> {
         match &self.spec.reload {
             Reload::Signal(name) => {
-                let signal = signal::by_name(name)
-                    .ok_or_else(|| SuperviseError::Signal(name.clone()))?;
+                let signal =
+                    signal::by_name(name).ok_or_else(|| SuperviseError::Signal(name.clone()))?;
                 wait_for_handler(child.pid, signal, name).await?;
                 child.signal(signal);
                 say!("process {} reloads by {name}", self.title);

@@ -71,7 +71,10 @@ mod tests {
     fn a_success_is_no_failure() {
         let mut streak = Streak::default();
         let end = Exit::Status(0);
-        assert_eq!(streak.next(RestartPolicy::OnFailure, end, SHORT), Next::Stay);
+        assert_eq!(
+            streak.next(RestartPolicy::OnFailure, end, SHORT),
+            Next::Stay
+        );
         assert_eq!(streak.next(RestartPolicy::Never, FAILED, SHORT), Next::Stay);
         let killed = Exit::Signal(9);
         assert!(matches!(

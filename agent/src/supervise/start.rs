@@ -7,7 +7,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{APP, Spec, reaper::{Child, Exit, Reaper}};
+use super::{
+    APP, Spec,
+    reaper::{Child, Exit, Reaper},
+};
 use crate::user::Identity;
 
 /// Starts a process in a process group of its own.
@@ -30,8 +33,15 @@ pub(super) fn start(title: &str, spec: &Spec, reaper: &Reaper) -> Result<Child, 
         run_as(&mut command, user);
     }
     let child = reaper.spawn(&mut command).map_err(|error| {
-        let status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-        (format!("cannot start {program:?}: {error}"), Exit::Status(status))
+        let status = if error.kind() == io::ErrorKind::NotFound {
+            127
+        } else {
+            126
+        };
+        (
+            format!("cannot start {program:?}: {error}"),
+            Exit::Status(status),
+        )
     })?;
     if title == APP {
         give_terminal(&child);

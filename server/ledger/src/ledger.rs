@@ -1,10 +1,9 @@
 //! The handle, and how a ledger is made, opened and started.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::fs;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -12,17 +11,18 @@ use std::thread;
 use dockmaster_tlog::checkpoint::Checkpoint;
 use dockmaster_tlog::hash::empty_root;
 use dockmaster_tlog::proof::TlogProof;
-use rustix::fs::{FlockOperation, flock};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::blobs::Blobs;
 use crate::commit::{CommitError, Proposal, Receipt, Sink};
 use crate::config::Config;
 use crate::disk::{Disk, Durability, FileError, Folders, fresh_folder};
+use crate::error::OpenError;
 use crate::frame::Frame;
+use crate::lock::Lock;
 use crate::publish::{Public, Publisher};
 use crate::read::{ConsistencyProof, Entries, ReadError};
-use crate::recover::{OpenError, Recovered, Recovery, recover};
+use crate::recover::{Recovered, Recovery, recover};
 use crate::view::{Committed, Head, Status, View};
 use crate::wal;
 use crate::writer::{Message, Request, Writer};
@@ -41,7 +41,7 @@ pub struct Opened {
     disk: Arc<Disk>,
     view: Arc<View>,
     recovered: Recovered,
-    lock: File,
+    lock: Lock,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -58,7 +58,7 @@ impl Ledger {
     pub fn create(config: &Config) -> Result<(), OpenError> {
         let disk = Disk::new(config);
         fs::create_dir_all(&config.dir).map_err(FileError::at("make the folder", &config.dir))?;
-        let _lock = lock(&config.dir)?;
+        let _lock = Lock::take(&config.dir)?;
         for name in ["wal", "public"] {
             let path = config.dir.join(name);
             if path.exists() {
@@ -108,7 +108,7 @@ impl Ledger {
     /// When another process has it, when it is damaged, or when the disk refuses; each says which
     /// file.
     pub fn open(config: Config) -> Result<Opened, OpenError> {
-        let lock = lock(&config.dir)?;
+        let lock = Lock::take(&config.dir)?;
         let disk = Arc::new(Disk::new(&config));
         let public = public(&config, &disk);
         fresh_folder(&public.tmp)?;
@@ -307,7 +307,7 @@ fn spawn(
     fatal: fn(&str) -> !,
     writer: Writer,
     publisher: Publisher,
-    lock: File,
+    lock: Lock,
 ) -> Result<(), FileError> {
     let view = writer.view.clone();
     let closing = view.clone();
@@ -345,40 +345,4 @@ fn public(config: &Config, disk: &Arc<Disk>) -> Public {
         tmp,
         disk: disk.clone(),
     }
-}
-
-/// Takes the ledger for this process; the lock goes with the file, also in a crash.
-fn lock(dir: &Path) -> Result<File, OpenError> {
-    let path: PathBuf = dir.join("lock");
-    let options = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path);
-    let mut file = options.map_err(FileError::at("open", &path))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut pid = String::new();
-            // The number is only a hint.
-            let _ = file.take(20).read_to_string(&mut pid);
-            let pid = pid.trim();
-            let holder = if pid.is_empty() {
-                String::new()
-            } else {
-                format!(" ({pid})")
-            };
-            return Err(OpenError::InUse {
-                dir: dir.to_owned(),
-                holder,
-            });
-        }
-        Err(error) => return Err(FileError::at("lock", &path)(error.into()).into()),
-    }
-    let note = format!("{}\n", std::process::id());
-    let written = file.set_len(0).and_then(|()| file.rewind());
-    // The lock holds whether or not the hint could be written.
-    let _ = written.and_then(|()| file.write_all(note.as_bytes()));
-    Ok(file)
 }

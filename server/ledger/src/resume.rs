@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use dockmaster_tlog::tile::{EntriesId, EntryBundle, HashTile, MAX_TILE_LEVEL, TILE_WIDTH, TileId};
 
 use crate::disk::{FileError, read_if_there};
+use crate::error::OpenError;
 use crate::publish::Round;
-use crate::recover::OpenError;
 use crate::tiles::Tiles;
 
 /// From the partial files, or from later files of the same tile that begin with the same content.

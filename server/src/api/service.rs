@@ -11,7 +11,7 @@ use http::{HeaderName, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
-use super::{Api, Peer, Reply, Request, admit, reply, too_large};
+use super::{Admitted, Api, Peer, Reply, Request, admit, reply, too_large};
 use crate::env;
 
 /// How long the body of a request may take to arrive.
@@ -43,7 +43,13 @@ impl Api {
         request_id: &str,
     ) -> Result<Reply, Problem> {
         // Before the body: whoever may not call at all need not be read from.
-        let (route, parameter, caller, cause, query) = admit(self, peer, head, request_id)?;
+        let Admitted {
+            route,
+            parameter,
+            query,
+            caller,
+            cause,
+        } = admit(self, peer, head, request_id)?;
         let body = read(route, body).await?;
         let request = Request {
             route,

@@ -1,6 +1,7 @@
 //! `dockmaster catalog`: the compiled resources of a node.
 
 use clap::{Args, Subcommand};
+use dockmaster_client::Call;
 use dockmaster_proto::{
     api::nodes::NodeCatalog,
     catalog::{EdgeKind, Resource},
@@ -55,7 +56,9 @@ pub(crate) fn run(global: &Global, args: CatalogArgs) -> Result<(), CliError> {
 
 async fn show(global: &Global, args: ShowArgs) -> Result<(), CliError> {
     let mut remote = Remote::connect(global).await?;
-    let catalog: NodeCatalog = remote.get(Route::NodeCatalog, &args.node, &[]).await?;
+    let catalog: NodeCatalog = remote
+        .call(&Call::new(Route::NodeCatalog).parameter(args.node))
+        .await?;
     args.output.print(&catalog, render)
 }
 

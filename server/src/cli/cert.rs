@@ -1,6 +1,7 @@
 //! `dockmaster cert`: certificates that the master issued.
 
 use clap::{Args, Subcommand};
+use dockmaster_client::Call;
 use dockmaster_proto::{
     api::certs::{CertificateDetail, CertificateList, CertificateState, CertificateSummary},
     id::Serial,
@@ -90,8 +91,9 @@ async fn list(global: &Global, args: ListArgs) -> Result<(), CliError> {
 
 async fn show(global: &Global, args: ShowArgs) -> Result<(), CliError> {
     let mut remote = Remote::connect(global).await?;
-    let serial = args.serial.to_string();
-    let detail: CertificateDetail = remote.get(Route::Certificate, &serial, &[]).await?;
+    let detail: CertificateDetail = remote
+        .call(&Call::new(Route::Certificate).parameter(args.serial.to_string()))
+        .await?;
     args.output.print(&detail, render_detail)
 }
 
@@ -125,7 +127,9 @@ pub(crate) async fn fetch(
             ("before", before.map(|index| index.to_string())),
             ("limit", Some(PAGE.to_string())),
         ];
-        let page: CertificateList = remote.get(Route::Certificates, "", &query).await?;
+        let page: CertificateList = remote
+            .call(&Call::new(Route::Certificates).query(query))
+            .await?;
         certificates.extend(page.certificates);
         match next_page(before, page.next_before)? {
             Some(next) => before = Some(next),

@@ -18,6 +18,8 @@ mod remote;
 mod serve;
 mod site;
 mod table;
+#[cfg(test)]
+mod testing;
 
 use std::{path::PathBuf, process::ExitCode};
 

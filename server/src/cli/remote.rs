@@ -2,18 +2,19 @@
 
 use std::future::Future;
 
-use dockmaster_client::{Call, ClientError, Connection, Context};
+use dockmaster_client::{Call, ClientError, Connection, Context, Dialer};
 use dockmaster_proto::{problem::ProblemCode, route::Route};
 use dockmaster_tlog::note::VerifierKey;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Global, error::CliError};
+use super::{
+    Global,
+    error::{CliError, chain},
+};
 
-/// The pairs of a query; those without a value are left out.
-pub(crate) type Query<'a> = &'a [(&'static str, Option<String>)];
-
-/// A connection to the master of the context.
+/// The master of the context.
 pub(crate) struct Remote {
+    dialer: Dialer,
     connection: Connection,
     log_key: VerifierKey,
 }
@@ -30,121 +31,81 @@ impl Remote {
                 "give --context FILE or set DOCKMASTER_CONTEXT; \"dockmaster init\" wrote DIR/operator.yaml",
             ));
         };
+        // The error's text has its cause in it.
         let context =
-            Context::load(path).map_err(|error| CliError::because("no context", &error, ""))?;
-        let bundle = context.trust_bundle().map_err(CliError::from)?;
+            Context::load(path).map_err(|error| CliError::failed(error.to_string(), ""))?;
+        let bundle = context.trust_bundle()?;
         let log_key = VerifierKey::parse(bundle.log_key()).map_err(|error| {
-            CliError::because("the context's log key cannot be used", &error, "")
+            CliError::because("the log key in the context's trust bundle", &error, "")
         })?;
-        let connection = context.dialer()?.dial().await?;
+        let dialer = context.dialer()?;
         Ok(Self {
-            connection,
+            connection: dialer.dial().await?,
+            dialer,
             log_key,
         })
     }
 
-    /// The key that signs the log's checkpoints, as the trust bundle has it.
+    /// The key that signs the log's checkpoints, as the context has it.
     pub(crate) const fn log_key(&self) -> &VerifierKey {
         &self.log_key
     }
 
-    /// Asks for something.
+    /// Makes a call and reads its answer.
     ///
     /// # Errors
     /// When the master refuses or does not answer.
-    pub(crate) async fn get<A: DeserializeOwned>(
-        &mut self,
-        route: Route,
-        parameter: &str,
-        query: Query<'_>,
-    ) -> Result<A, CliError> {
-        let call = Call::new(route)
-            .parameter(parameter)
-            .query(query.iter().cloned());
-        Ok(self.connection.call(&call).await?)
+    pub(crate) async fn call<A: DeserializeOwned>(&mut self, call: &Call) -> Result<A, CliError> {
+        Ok(self.open().await?.call(call).await?)
     }
 
-    /// Asks for something that may not be there.
+    /// Makes a call for something that may not be there.
     ///
     /// # Errors
     /// When the master refuses or does not answer.
     pub(crate) async fn find<A: DeserializeOwned>(
         &mut self,
-        route: Route,
-        parameter: &str,
+        call: &Call,
     ) -> Result<Option<A>, CliError> {
-        found(
-            self.connection
-                .call(&Call::new(route).parameter(parameter))
-                .await,
-        )
+        unless_absent(self.open().await?.call(call).await)
     }
 
-    /// Sends a request with a body.
+    /// Sends a request with a body and reads its answer.
     ///
     /// # Errors
     /// When the master refuses or does not answer.
-    pub(crate) async fn send<Q: Serialize, A: DeserializeOwned>(
+    pub(crate) async fn send<A: DeserializeOwned>(
         &mut self,
         route: Route,
-        parameter: &str,
-        body: &Q,
+        body: &impl Serialize,
     ) -> Result<A, CliError> {
-        Ok(self
-            .connection
-            .call(&Call::new(route).parameter(parameter).json(body))
-            .await?)
+        self.call(&Call::new(route).json(body)).await
     }
 
-    /// Asks for bytes; `None` when there is no such thing.
+    /// Asks for bytes that may not be there.
     ///
     /// # Errors
     /// When the master refuses or does not answer.
-    pub(crate) async fn get_bytes(
-        &mut self,
-        route: Route,
-        parameter: &str,
-    ) -> Result<Option<Vec<u8>>, CliError> {
-        let reply = found(
-            self.connection
-                .send(&Call::new(route).parameter(parameter))
-                .await,
-        )?;
-        Ok(reply.map(|reply| reply.body.to_vec()))
+    pub(crate) async fn find_bytes(&mut self, call: &Call) -> Result<Option<Vec<u8>>, CliError> {
+        let reply = self.open().await?.send(call).await;
+        Ok(unless_absent(reply)?.map(|reply| reply.body.to_vec()))
     }
 
-    /// Uploads bytes.
+    /// Makes a call whose answer says nothing.
     ///
     /// # Errors
     /// When the master refuses or does not answer.
-    pub(crate) async fn put_bytes(
-        &mut self,
-        route: Route,
-        parameter: &str,
-        bytes: Vec<u8>,
-    ) -> Result<(), CliError> {
-        self.connection
-            .send(&Call::new(route).parameter(parameter).bytes(bytes))
-            .await?;
+    pub(crate) async fn tell(&mut self, call: &Call) -> Result<(), CliError> {
+        self.open().await?.send(call).await?;
         Ok(())
     }
-}
 
-fn found<A>(answer: Result<A, ClientError>) -> Result<Option<A>, CliError> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(ClientError::Problem(problem)) if problem.code == ProblemCode::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-impl From<ClientError> for CliError {
-    fn from(error: ClientError) -> Self {
-        match error {
-            ClientError::Problem(problem) => problem.into(),
-            error if error.is_unreachable() => Self::unreachable(error.to_string(), ""),
-            error => Self::failed(error.to_string(), ""),
+    /// The connection; a new one where the master closed the last (a person may take long to answer).
+    async fn open(&mut self) -> Result<&mut Connection, CliError> {
+        if !self.connection.is_open() {
+            self.connection = self.dialer.dial().await?;
         }
+        Ok(&mut self.connection)
     }
 }
 
@@ -160,4 +121,104 @@ pub(crate) fn block_on(
         .build()
         .map_err(|error| CliError::because("cannot start", &error, ""))?;
     runtime.block_on(command)
+}
+
+fn unless_absent<A>(answer: Result<A, ClientError>) -> Result<Option<A>, CliError> {
+    match answer {
+        Err(ClientError::Problem(problem)) if problem.code == ProblemCode::NotFound => Ok(None),
+        answer => Ok(Some(answer?)),
+    }
+}
+
+impl From<ClientError> for CliError {
+    fn from(error: ClientError) -> Self {
+        let unreachable = error.is_unreachable();
+        match error {
+            ClientError::Problem(problem) => problem.into(),
+            // Its own text has the hint within; here what and what next are two lines.
+            ClientError::Connect { master, source } => Self::unreachable(
+                format!("cannot connect to the master at {master}: {source}"),
+                "is \"dockmaster serve\" running there, and does a firewall let this address through?",
+            ),
+            ClientError::BadAnswer { master, why } => Self::failed(
+                format!("the master at {master} gave an answer that cannot be read: {why}"),
+                "is it another version than this program?",
+            ),
+            ClientError::NotTheMaster { .. } => Self::failed(
+                error.to_string(),
+                "is the context of this installation? \"dockmaster init\" wrote DIR/operator.yaml",
+            ),
+            error if unreachable => Self::unreachable(
+                chain(&error),
+                "is \"dockmaster serve\" running well there, and is the context's certificate still valid?",
+            ),
+            error => Self::failed(
+                chain(&error),
+                "is the context of this installation, and its certificate still valid?",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, time::Duration};
+
+    use dockmaster_proto::problem::Problem;
+
+    use super::*;
+    use crate::cli::error::Exit;
+
+    fn problem(code: ProblemCode) -> ClientError {
+        Problem::new(code, "detail", "hint").into()
+    }
+
+    #[test]
+    fn a_master_that_is_away_is_unreachable_and_one_that_says_no_refuses() {
+        let master = "127.0.0.1:8140".parse().unwrap();
+        let refused = ClientError::Connect {
+            master,
+            source: io::ErrorKind::ConnectionRefused.into(),
+        };
+        let slow = ClientError::Timeout {
+            master,
+            after: Duration::from_secs(30),
+        };
+        let other = ClientError::NotTheMaster {
+            master,
+            why: "it is a container".into(),
+        };
+        for (error, exit) in [
+            (refused, Exit::Unreachable),
+            (slow, Exit::Unreachable),
+            (other, Exit::Failed),
+            (problem(ProblemCode::Forbidden), Exit::Refused),
+            (problem(ProblemCode::Conflict), Exit::Failed),
+        ] {
+            let error = CliError::from(error);
+            assert_eq!(error.exit(), exit, "{error}");
+            assert!(error.to_string().contains("\n  hint: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_not_found_is_absent() {
+        assert_eq!(unless_absent(Ok(1)), Ok(Some(1)));
+        assert_eq!(
+            unless_absent::<()>(Err(problem(ProblemCode::NotFound))),
+            Ok(None)
+        );
+        assert!(unless_absent::<()>(Err(problem(ProblemCode::Ambiguous))).is_err());
+    }
+
+    #[test]
+    fn without_a_context_the_command_was_used_wrongly() {
+        let mut error = None;
+        let ended = block_on(async {
+            error = Remote::connect(&Global { context: None }).await.err();
+            Ok(())
+        });
+        assert_eq!(ended, Ok(()));
+        assert_eq!(error.unwrap().exit(), Exit::Usage);
+    }
 }

@@ -1,8 +1,10 @@
 //! The documents in force, parsed, with what was compiled from them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use dockmaster_compiler::{Cache, Classification, Compiled, Fleet, Site};
+use dockmaster_compiler::{
+    cache::Cache, classification::Classification, compile::Compiled, fleet::Fleet, site::Site,
+};
 use dockmaster_proto::{
     api::documents::{RevisionInfo, SiteManifest},
     catalog::Revisions,
@@ -21,57 +23,51 @@ use crate::{
 pub(super) struct InForce {
     pub(super) revisions: Revisions,
     pub(super) classification: Arc<Classification>,
-    pub(super) site: Arc<Site>,
-    cache: Mutex<Cache>,
+    /// The site and what was compiled from it; a change of the classification alone keeps both.
+    pub(super) cache: Arc<Cache>,
 }
 
 impl InForce {
     /// Before anything was applied or deployed: every node has the empty catalog.
     pub(super) fn nothing() -> Self {
-        Self::new(
-            Revisions::default(),
-            Arc::new(Classification::default()),
-            Arc::new(Site::default()),
-        )
-    }
-
-    pub(super) fn new(
-        revisions: Revisions,
-        classification: Arc<Classification>,
-        site: Arc<Site>,
-    ) -> Self {
         Self {
-            revisions,
-            classification,
-            site,
-            cache: Mutex::default(),
+            revisions: Revisions::default(),
+            classification: Arc::default(),
+            cache: Arc::new(Cache::new(Arc::default())),
         }
     }
 
-    /// Reads the documents that the view says are in force.
-    pub(super) fn load(documents: &Documents, blobs: &Blobs) -> Result<Self, DocumentError> {
+    /// Reads the documents that the view says are in force; what is of this revision already stays.
+    pub(super) fn follow(
+        &self,
+        documents: &Documents,
+        blobs: &Blobs,
+    ) -> Result<Self, DocumentError> {
+        let wanted = revisions(documents);
         let classification = match digest(documents.classification.as_ref()) {
-            None => Classification::default(),
-            Some(digest) => {
+            Some(digest) if wanted.classification != self.revisions.classification => {
                 let text = read(blobs, &digest)?;
-                Classification::parse("classification.yaml", &String::from_utf8_lossy(&text))
-                    .map_err(|errors| DocumentError::Invalid(errors.to_string()))?
+                let parsed =
+                    Classification::parse("classification.yaml", &String::from_utf8_lossy(&text));
+                Arc::new(parsed.map_err(|errors| DocumentError::Invalid(errors.to_string()))?)
             }
+            _ => self.classification.clone(),
         };
-        let site = match digest(documents.site.as_ref()) {
-            None => Site::default(),
-            Some(digest) => {
+        let cache = match digest(documents.site.as_ref()) {
+            Some(digest) if wanted.site != self.revisions.site => {
                 let manifest: SiteManifest = serde_json::from_slice(&read(blobs, &digest)?)
                     .map_err(|error| DocumentError::Invalid(error.to_string()))?;
-                Site::parse(&read_site(blobs, &manifest)?)
-                    .map_err(|errors| DocumentError::Invalid(errors.to_string()))?
+                let site = Site::parse(&read_site(blobs, &manifest)?);
+                let site = site.map_err(|errors| DocumentError::Invalid(errors.to_string()))?;
+                Arc::new(Cache::new(Arc::new(site)))
             }
+            _ => self.cache.clone(),
         };
-        Ok(Self::new(
-            revisions(documents),
-            Arc::new(classification),
-            Arc::new(site),
-        ))
+        Ok(Self {
+            revisions: wanted,
+            classification,
+            cache,
+        })
     }
 
     /// Whether these are the documents that the view says are in force.
@@ -80,21 +76,21 @@ impl InForce {
     }
 
     /// Every node's catalog, or why it has none, in the order of the nodes.
-    pub(super) fn compile_all(&self, nodes: &[NodeView]) -> Vec<Result<Arc<Compiled>, String>> {
-        let fleet = Fleet::new(nodes);
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        nodes
-            .iter()
-            .map(|node| {
-                let resolved = self
-                    .classification
-                    .resolve(node)
-                    .map_err(|conflict| conflict.to_string())?;
-                cache
-                    .compile(&self.site, &resolved, node, &fleet)
-                    .map_err(|errors| errors.to_string())
-            })
-            .collect()
+    pub(super) fn compile_all(
+        &self,
+        nodes: &[Arc<NodeView>],
+    ) -> Vec<Result<Arc<Compiled>, String>> {
+        let fleet = Fleet::new(nodes.iter().cloned());
+        let compile = |node: &Arc<NodeView>| {
+            let resolved = self
+                .classification
+                .resolve(node)
+                .map_err(|conflict| conflict.to_string())?;
+            self.cache
+                .compile(&resolved, node, &fleet)
+                .map_err(|errors| errors.to_string())
+        };
+        nodes.iter().map(compile).collect()
     }
 }
 

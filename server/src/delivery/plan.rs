@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dockmaster_compiler::{Classification, Compiled, Site, diff};
+use dockmaster_compiler::{
+    cache::Cache, classification::Classification, compile::Compiled, diff::diff, site::Site,
+};
 use dockmaster_proto::{
     api::documents::{CatalogChange, CompileFailure, GroupChange, NodeName, Plan},
     id::Digest,
@@ -24,24 +26,19 @@ impl Delivery {
     /// What the change would do. Compiles every live node's catalog; blocks.
     #[must_use]
     pub fn plan(&self, proposed: &Proposed) -> Plan {
-        let nodes: Vec<NodeView> = self
-            .journal
-            .state()
-            .nodes()
-            .map(crate::state::NodeRecord::view)
-            .collect();
+        let nodes = super::views(&self.journal.state());
         let current = self.current();
-        let next = InForce::new(
-            current.revisions,
-            proposed
+        let next = InForce {
+            revisions: current.revisions,
+            classification: proposed
                 .classification
                 .clone()
                 .unwrap_or_else(|| current.classification.clone()),
-            proposed
-                .site
-                .clone()
-                .unwrap_or_else(|| current.site.clone()),
-        );
+            cache: match &proposed.site {
+                Some(site) => Arc::new(Cache::new(site.clone())),
+                None => current.cache.clone(),
+            },
+        };
         let (catalogs, failures) = self.compare(&nodes, next.compile_all(&nodes));
         Plan {
             base: current.revisions.classification,
@@ -49,13 +46,16 @@ impl Delivery {
             groups: group_changes(&nodes, &current.classification, &next.classification),
             catalogs,
             failures,
-            warnings: next.classification.lint(Some(&next.site), &nodes),
+            warnings: next.classification.lint(
+                Some(next.cache.site().as_ref()),
+                nodes.iter().map(Arc::as_ref),
+            ),
         }
     }
 
     fn compare(
         &self,
-        nodes: &[NodeView],
+        nodes: &[Arc<NodeView>],
         results: Vec<Result<Arc<Compiled>, String>>,
     ) -> (Vec<CatalogChange>, Vec<CompileFailure>) {
         let mut failures = Vec::new();
@@ -82,7 +82,7 @@ impl Delivery {
             }
             let text = diffs
                 .entry((old_digest, new.digest))
-                .or_insert_with(|| diff(old.as_deref(), &new));
+                .or_insert_with(|| difference(old.as_deref(), &new));
             by_diff.entry(text.clone()).or_default().push(name(node));
         }
         let mut changes: Vec<CatalogChange> = by_diff
@@ -95,7 +95,7 @@ impl Delivery {
 }
 
 fn group_changes(
-    nodes: &[NodeView],
+    nodes: &[Arc<NodeView>],
     old: &Classification,
     new: &Classification,
 ) -> Vec<GroupChange> {
@@ -134,4 +134,16 @@ fn name(node: &NodeView) -> NodeName {
         name: node.name.clone(),
         id: node.id,
     }
+}
+
+fn difference(old: Option<&Compiled>, new: &Compiled) -> String {
+    let blobs = |digest: &Digest| {
+        let of_old = old.into_iter().flat_map(|old| &old.blobs);
+        new.blobs
+            .iter()
+            .chain(of_old)
+            .find(|(named, _)| named == digest)
+            .map(|(_, bytes)| bytes.clone())
+    };
+    diff(old.map(|old| &old.catalog), &new.catalog, blobs)
 }

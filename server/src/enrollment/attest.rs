@@ -68,7 +68,7 @@ impl Attestor {
                     // The host contradicts the view: the event is still on its way.
                     Ok(_) => self.look_at(container).await,
                     Err(error) => {
-                        tracing::warn!(%source, %error, "the host could not confirm a lease; trying again")
+                        tracing::warn!(%source, %error, "the host could not confirm a lease; trying again");
                     }
                 },
                 [] => match inventory.find(source).await {
@@ -78,7 +78,7 @@ impl Attestor {
                         }
                     }
                     Err(error) => {
-                        tracing::warn!(%source, %error, "the host could not be asked for an address; trying again")
+                        tracing::warn!(%source, %error, "the host could not be asked for an address; trying again");
                     }
                 },
                 _ => return Err(Refusal::ambiguous(source, &holders)),

@@ -75,7 +75,7 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
             })?;
         }
         Event::ClassificationChanged(event) => {
-            to.put(keys::CLASSIFICATION, &revision_info(event, entry))
+            to.put(keys::CLASSIFICATION, &revision_info(event, entry));
         }
         Event::SiteDeployed(event) => to.put(keys::SITE, &revision_info(event, entry)),
         Event::OperatorGranted(event) => {
@@ -108,7 +108,7 @@ fn open(event: &LeaseOpened, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), 
         node.gain(HeldAddress {
             address: address.clone(),
             epoch,
-        })
+        });
     })?;
     let record = LeaseRecord {
         address,
@@ -129,7 +129,7 @@ fn open(event: &LeaseOpened, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), 
 
 fn close(event: &LeaseClosed, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
     to.update::<NodeRecord>(&keys::node(&event.container), |node| {
-        node.lose(&event.address)
+        node.lose(&event.address);
     })?;
     let open_key = keys::open_lease(&event.address);
     let Some(opened_at) = to.get::<UnixMs>(&open_key)? else {
@@ -209,7 +209,7 @@ fn end_watches(host: Option<&Name>, to: &mut Overlay<'_>) -> Result<(), IndexErr
         .partition(|(watched, _)| host.is_none_or(|host| host == watched));
     for (host, since) in ending {
         to.update::<WatchRecord>(&keys::watch(&host, since), |watch| {
-            watch.until_ms = Some(last.unwrap_or(since))
+            watch.until_ms = Some(last.unwrap_or(since));
         })?;
     }
     to.put(WATCHED, &going_on);

@@ -38,7 +38,7 @@ impl State {
                 }
             }
             Event::ClassificationChanged(event) => {
-                self.documents.classification = Some(revision_info(event, entry))
+                self.documents.classification = Some(revision_info(event, entry));
             }
             Event::SiteDeployed(event) => self.documents.site = Some(revision_info(event, entry)),
             Event::OperatorGranted(event) => {

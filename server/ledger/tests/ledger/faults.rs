@@ -1,9 +1,13 @@
 use std::io::ErrorKind;
+use std::process::Command;
 use std::time::Duration;
 
-use dockmaster_ledger::{CommitError, Ledger, Limits, Status, Step};
+use dockmaster_ledger::{CommitError, Ledger, Limits, Proposal, Status, Step};
+use tempfile::TempDir;
 
-use crate::fixture::{Fixture, commit_each, one, several, texts};
+use crate::fixture::{
+    Fixture, Recorder, commit_each, config, one, published_entries, several, texts,
+};
 
 async fn until(ledger: &Ledger, wanted: impl Fn(&Status) -> bool) {
     for _ in 0..500 {
@@ -125,4 +129,78 @@ async fn a_segment_stays_until_the_sink_has_persisted_it() {
     ledger.shutdown().await;
     assert_eq!(fixture.segments().len(), 1);
     assert_eq!(fixture.published_entries(), texts(70));
+}
+
+/// A small file system that is unmounted in the end.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// `None` where nothing can be mounted, with a word on it.
+    fn mount(size: &str) -> Option<Self> {
+        let dir = TempDir::new().unwrap();
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(dir.path());
+        if mount.output().is_ok_and(|output| output.status.success()) {
+            return Some(Self(dir));
+        }
+        let required = std::env::var("DOCKMASTER_TEST_REQUIRE").unwrap_or_default();
+        assert!(
+            !required.split(',').any(|need| need == "mount"),
+            "cannot mount a tmpfs"
+        );
+        eprintln!("skipped: needs mount");
+        None
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_really_full_keeps_what_was_acknowledged_and_takes_more_once_there_is_room()
+{
+    let Some(disk) = SmallDisk::mount("8m") else {
+        return;
+    };
+    let ballast = disk.0.path().join("ballast");
+    let config = || config(disk.0.path());
+    Ledger::create(&config()).unwrap();
+    std::fs::write(&ballast, vec![1; 5_000_000]).unwrap();
+    let ledger = Ledger::open(config())
+        .unwrap()
+        .start(Recorder::default())
+        .unwrap();
+    let entry = || Proposal::of(|stamp| vec![stamp.index as u8; 20_000]);
+    let mut acknowledged = 0;
+    let refusal = loop {
+        match ledger.commit(entry()).await {
+            Ok(_) => acknowledged += 1,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert!(matches!(refusal, CommitError::NoSpace(_)), "{refusal}");
+    assert!(acknowledged > 10);
+    assert!(matches!(ledger.status(), Status::Full { .. }));
+    for index in 0..acknowledged {
+        assert_eq!(ledger.entry(index).unwrap().unwrap().entry[0], index as u8);
+    }
+    std::fs::remove_file(&ballast).unwrap();
+    until(&ledger, |status| *status == Status::Healthy).await;
+    ledger.commit(entry()).await.unwrap();
+    ledger.shutdown().await;
+
+    let opened = Ledger::open(config()).unwrap();
+    assert_eq!(
+        opened.recovery().discarded,
+        0,
+        "half a frame was left behind"
+    );
+    assert_eq!(opened.size(), acknowledged + 1);
+    let (_, entries) = published_entries(&disk.0.path().join("ledger/public"));
+    assert_eq!(entries.len() as u64, acknowledged + 1);
 }

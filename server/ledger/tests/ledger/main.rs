@@ -1,5 +1,11 @@
 //! The ledger on a real disk: commits, reads, crashes, faults and recovery.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
 mod commit;
 mod crash;
 mod damage;

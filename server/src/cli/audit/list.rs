@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use clap::{Args, builder::PossibleValuesParser};
+use dockmaster_client::Call;
 use dockmaster_proto::{
     api::audit::{EntryList, EntryQuery, IndexedEntry},
     event::Event,
@@ -76,7 +77,9 @@ pub(super) async fn run(global: &Global, args: ListArgs) -> Result<(), CliError>
     };
     while let Some(page) = next_limit(limit, list.entries.len()) {
         query.limit = Some(page);
-        let page: EntryList = remote.get(Route::Audit, "", &query.to_pairs()).await?;
+        let page: EntryList = remote
+            .call(&Call::new(Route::Audit).query(query.to_pairs()))
+            .await?;
         list.entries.extend(page.entries);
         list.next_before = next_page(query.before, page.next_before)?;
         query.before = list.next_before;

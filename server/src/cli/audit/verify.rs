@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use dockmaster_client::Call;
 use dockmaster_proto::{api::certs::CertificateDetail, route::Route, time::UnixMs};
 use dockmaster_tlog::{
     checkpoint::Checkpoint,
@@ -96,30 +97,32 @@ impl Verification {
     }
 }
 
-/// Verifies the log.
+/// Verifies the log and says what was found.
 pub(super) async fn run(global: &Global, args: VerifyArgs) -> Result<(), CliError> {
-    let mut remote = Remote::connect(global).await?;
-    let checkpoint = checkpoint(&mut remote).await?;
-    let mut found = Verification::new(&checkpoint);
-    let replay = replay(&mut remote, &checkpoint, &mut found).await?;
-    cross_check(&mut remote, &replay, &mut found).await?;
-    found.verified = found.fault_count == 0;
+    let found = verify(&mut Remote::connect(global).await?).await?;
     args.output.print(&found, render)?;
     if found.verified {
         return Ok(());
     }
+    let faults = table::count(clamp(found.fault_count), "fault");
     Err(CliError::failed(
-        format!(
-            "the log does not verify: {} found",
-            table::count(clamp(found.fault_count), "fault")
-        ),
+        format!("the log does not verify: {faults} found"),
         "keep a copy of the data directory as it is, and compare it with a backup",
     ))
 }
 
+async fn verify(remote: &mut Remote) -> Result<Verification, CliError> {
+    let checkpoint = checkpoint(remote).await?;
+    let mut found = Verification::new(&checkpoint);
+    let replay = replay(remote, &checkpoint, &mut found).await?;
+    cross_check(remote, &replay, &mut found).await?;
+    found.verified = found.fault_count == 0;
+    Ok(found)
+}
+
 async fn checkpoint(remote: &mut Remote) -> Result<Checkpoint, CliError> {
     let note = remote
-        .get_bytes(Route::Checkpoint, "")
+        .find_bytes(&Call::new(Route::Checkpoint))
         .await?
         .ok_or_else(|| CliError::failed("the master publishes no checkpoint", ""))?;
     let note = String::from_utf8(note)
@@ -170,7 +173,10 @@ async fn bundle(remote: &mut Remote, id: EntriesId) -> Result<EntryBundle, CliEr
         };
         let path = id.path();
         let path = path.strip_prefix("tile/").unwrap_or(&path);
-        if let Some(bytes) = remote.get_bytes(Route::Tile, path).await? {
+        if let Some(bytes) = remote
+            .find_bytes(&Call::new(Route::Tile).parameter(path))
+            .await?
+        {
             return EntryBundle::parse(&bytes, width).map_err(|error| {
                 CliError::because(format!("the entries of {path} cannot be read"), &error, "")
             });
@@ -204,8 +210,8 @@ async fn cross_check(
         .filter(|(_, entry)| entry.is_kept());
     let bar = Progress::start("certificates", kept.clone().count() as u64);
     for (index, entry) in kept {
-        let serial = entry.serial.to_string();
-        let detail: Option<CertificateDetail> = remote.find(Route::Certificate, &serial).await?;
+        let call = Call::new(Route::Certificate).parameter(entry.serial.to_string());
+        let detail: Option<CertificateDetail> = remote.find(&call).await?;
         match crosscheck::kept(*index, entry, detail.as_ref()) {
             None => found.entries_with_certificate += 1,
             Some(fault) => found.fault(fault),
@@ -257,54 +263,4 @@ fn clamp(number: u64) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use dockmaster_tlog::{hash::empty_root, note::KeyName};
-
-    use super::*;
-
-    fn verification() -> Verification {
-        let mut found = Verification::new(&Checkpoint {
-            origin: KeyName::new("td/dockmaster-log").unwrap(),
-            size: 3,
-            root: empty_root(),
-        });
-        found.verified = true;
-        found.first_ts_ms = Some(UnixMs(1_795_528_980_000));
-        found.last_ts_ms = Some(UnixMs(1_795_528_980_123));
-        found.events = BTreeMap::from([("ca_created".into(), 1), ("cert_issued".into(), 2)]);
-        found.certificates_logged = 2;
-        found.entries_with_certificate = 2;
-        found
-    }
-
-    #[test]
-    fn a_log_that_verifies_says_what_was_compared() {
-        assert_eq!(
-            render(&verification()),
-            "log           td/dockmaster-log\n\
-             verdict       verified\n\
-             entries       3\n\
-             root          e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n\
-             from          2026-11-24T14:03:00.000Z\n\
-             until         2026-11-24T14:03:00.123Z\n\
-             by kind       ca_created 1\n\
-             \x20             cert_issued 2\n\
-             certificates  2 in the log, 2 of its entries with their certificate, 0 newer than its head\n"
-        );
-    }
-
-    #[test]
-    fn faults_are_told_up_to_a_number() {
-        let mut found = verification();
-        found.verified = false;
-        for index in 0..TOLD + 3 {
-            found.fault(format!("entry {index} is odd"));
-        }
-        let text = render(&found);
-        assert!(text.contains("verdict       NOT VERIFIED"), "{text}");
-        assert!(
-            text.ends_with("fault: entry 49 is odd\nand 3 faults more\n"),
-            "{text}"
-        );
-    }
-}
+mod tests;

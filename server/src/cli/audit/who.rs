@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use clap::Args;
+use dockmaster_client::Call;
 use dockmaster_proto::{
     api::audit::{Certainty, Holder, HolderQuery, Holders},
     id::NetworkName,
@@ -42,7 +43,9 @@ pub(super) async fn run(global: &Global, args: WhoArgs) -> Result<(), CliError> 
         at: args.at,
     };
     let mut remote = Remote::connect(global).await?;
-    let holders: Holders = remote.get(Route::AuditWho, "", &pairs(query)).await?;
+    let holders: Holders = remote
+        .call(&Call::new(Route::AuditWho).query(pairs(query)))
+        .await?;
     args.output.print(&holders, render)
 }
 

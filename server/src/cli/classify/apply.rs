@@ -41,20 +41,14 @@ pub(super) struct ApplyArgs {
 pub(super) async fn run(global: &Global, args: ApplyArgs) -> Result<(), CliError> {
     let mut proposal = args.document.read(args.message)?;
     let mut remote = Remote::connect(global).await?;
-    let plan: Plan = remote
-        .send(Route::ClassificationPlan, "", &proposal)
-        .await?;
+    let plan: Plan = remote.send(Route::ClassificationPlan, &proposal).await?;
     output::print(&render(&plan))?;
     if let Some(question) = question(&plan) {
         confirm(&question, Consent::from_flag(args.yes))?;
     }
     // What is applied is what was shown: a change by someone else in between is a conflict.
     proposal.base = Some(plan.base);
-    // The answer to the question may have taken longer than the master keeps a connection open.
-    let mut remote = Remote::connect(global).await?;
-    let applied: Applied = remote
-        .send(Route::ClassificationApply, "", &proposal)
-        .await?;
+    let applied: Applied = remote.send(Route::ClassificationApply, &proposal).await?;
     output::print(&done(&applied))
 }
 
@@ -82,8 +76,16 @@ fn done(applied: &Applied) -> String {
 
 #[cfg(test)]
 mod tests {
+    use dockmaster_proto::{
+        api::documents::ClassificationProposal, id::Revision, problem::ProblemCode,
+    };
+
     use super::*;
-    use crate::cli::classify::render::tests::plan;
+    use crate::cli::{
+        classify::render::tests::plan,
+        remote::block_on,
+        testing::{Answer, Stub},
+    };
 
     #[test]
     fn only_a_change_of_more_than_a_fifth_of_the_nodes_is_asked_about() {
@@ -104,5 +106,51 @@ mod tests {
             question(&plan).unwrap(),
             "this touches 3 of 10 nodes, 1 of which would get no catalog"
         );
+    }
+
+    #[test]
+    fn what_is_applied_builds_on_the_plan_that_was_shown() {
+        let stub = Stub::start(|asked| match asked.what.as_str() {
+            "POST /v1/classification/plan" => Answer::json(&plan()),
+            "POST /v1/classification" => Answer::json(&Applied {
+                revision: Revision(4),
+                nodes_changed: 2,
+            }),
+            _ => Answer::problem(ProblemCode::NotFound),
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("classification.yaml");
+        std::fs::write(&file, "groups: []\n").unwrap();
+        let args = ApplyArgs {
+            document: DocumentArgs { file },
+            message: "why".into(),
+            yes: true,
+        };
+        block_on(run(&stub.global, args)).unwrap();
+        let proposals: Vec<ClassificationProposal> = stub
+            .asked()
+            .iter()
+            .map(|asked| serde_json::from_slice(&asked.body).unwrap())
+            .collect();
+        let bases: Vec<_> = proposals.iter().map(|proposal| proposal.base).collect();
+        assert_eq!(bases, [None, Some(plan().base)]);
+        assert_eq!(proposals[1].document, "groups: []\n");
+        assert_eq!(proposals[1].message, "why");
+    }
+
+    #[test]
+    fn a_plan_that_is_refused_changes_nothing() {
+        let stub = Stub::start(|_| Answer::problem(ProblemCode::InvalidDocument));
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("classification.yaml");
+        std::fs::write(&file, "grups: []\n").unwrap();
+        let args = ApplyArgs {
+            document: DocumentArgs { file },
+            message: String::new(),
+            yes: true,
+        };
+        let error = block_on(run(&stub.global, args)).unwrap_err();
+        assert_eq!(error.to_string(), "error: detail\n  hint: hint");
+        assert_eq!(stub.asked().len(), 1);
     }
 }

@@ -22,8 +22,6 @@ pub(super) struct PlanArgs {
 pub(super) async fn run(global: &Global, args: PlanArgs) -> Result<(), CliError> {
     let proposal = args.document.read(String::new())?;
     let mut remote = Remote::connect(global).await?;
-    let plan: Plan = remote
-        .send(Route::ClassificationPlan, "", &proposal)
-        .await?;
+    let plan: Plan = remote.send(Route::ClassificationPlan, &proposal).await?;
     args.output.print(&plan, render)
 }

@@ -1,6 +1,7 @@
 //! `dockmaster classify show`.
 
 use clap::Args;
+use dockmaster_client::Call;
 use dockmaster_proto::{api::documents::CurrentClassification, route::Route};
 
 use crate::cli::{Global, error::CliError, output::OutputArgs, remote::Remote, table};
@@ -20,7 +21,7 @@ pub(super) struct ShowArgs {
 /// Shows the classification.
 pub(super) async fn run(global: &Global, args: ShowArgs) -> Result<(), CliError> {
     let mut remote = Remote::connect(global).await?;
-    let current: CurrentClassification = remote.get(Route::Classification, "", &[]).await?;
+    let current: CurrentClassification = remote.call(&Call::new(Route::Classification)).await?;
     args.output.print(&current, render)
 }
 

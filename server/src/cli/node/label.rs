@@ -1,6 +1,7 @@
 //! `dockmaster node label`.
 
 use clap::Args;
+use dockmaster_client::Call;
 use dockmaster_proto::{api::nodes::NodeSummary, label::LabelChange, route::Route};
 
 use crate::cli::{Global, error::CliError, output::OutputArgs, remote::Remote, table};
@@ -26,8 +27,11 @@ pub(crate) struct LabelArgs {
 pub(crate) async fn run(global: &Global, args: LabelArgs) -> Result<(), CliError> {
     let change = LabelChange::parse(args.changes.iter().map(String::as_str))
         .map_err(|error| CliError::usage(error.to_string(), ""))?;
+    let call = Call::new(Route::NodeLabels)
+        .parameter(args.node)
+        .json(&change);
     let mut remote = Remote::connect(global).await?;
-    let node: NodeSummary = remote.send(Route::NodeLabels, &args.node, &change).await?;
+    let node: NodeSummary = remote.call(&call).await?;
     args.output.print(&node, render)
 }
 

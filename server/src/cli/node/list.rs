@@ -1,6 +1,7 @@
 //! `dockmaster node list`.
 
 use clap::Args;
+use dockmaster_client::Call;
 use dockmaster_proto::{
     api::nodes::{NodeList, NodeState, NodeSummary},
     route::Route,
@@ -35,7 +36,7 @@ pub(crate) async fn run(global: &Global, args: ListArgs) -> Result<(), CliError>
         ("all", args.all.then(|| "true".to_owned())),
     ];
     let mut remote = Remote::connect(global).await?;
-    let nodes: NodeList = remote.get(Route::Nodes, "", &query).await?;
+    let nodes: NodeList = remote.call(&Call::new(Route::Nodes).query(query)).await?;
     args.output.print(&nodes, render)
 }
 

@@ -1,6 +1,7 @@
 //! `dockmaster node show`.
 
 use clap::Args;
+use dockmaster_client::Call;
 use dockmaster_proto::{
     api::nodes::{NodeDetail, ReceivedReport},
     facts::Limits,
@@ -27,7 +28,9 @@ pub(crate) struct ShowArgs {
 /// Shows a node.
 pub(crate) async fn run(global: &Global, args: ShowArgs) -> Result<(), CliError> {
     let mut remote = Remote::connect(global).await?;
-    let node: NodeDetail = remote.get(Route::Node, &args.node, &[]).await?;
+    let node: NodeDetail = remote
+        .call(&Call::new(Route::Node).parameter(args.node))
+        .await?;
     args.output.print(&node, render)
 }
 

@@ -1,6 +1,7 @@
 //! `dockmaster node why`.
 
 use clap::Args;
+use dockmaster_client::Call;
 use dockmaster_proto::{
     api::nodes::{Explanation, GroupVerdict},
     route::Route,
@@ -29,8 +30,9 @@ pub(crate) async fn run(global: &Global, args: WhyArgs) -> Result<(), CliError> 
     // The master sorts the groups out by class; a parameter is looked up in its answer.
     let class = args.subject.as_deref().map(class_of);
     let query = [("class", class.map(str::to_owned))];
+    let call = Call::new(Route::NodeWhy).parameter(args.node).query(query);
     let mut remote = Remote::connect(global).await?;
-    let mut answer: Explanation = remote.get(Route::NodeWhy, &args.node, &query).await?;
+    let mut answer: Explanation = remote.call(&call).await?;
     if let Some(subject) = &args.subject {
         keep(&mut answer, subject);
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use dockmaster_client::Call;
 use dockmaster_proto::{
     api::documents::{Applied, MissingFiles, SiteManifest, SiteProposal},
     id::Digest,
@@ -41,7 +42,7 @@ pub(super) struct DeployArgs {
 pub(super) async fn run(global: &Global, args: DeployArgs) -> Result<(), CliError> {
     let (manifest, by_digest) = digest(&files::read_site(&args.dir)?);
     let mut remote = Remote::connect(global).await?;
-    let missing: MissingFiles = remote.send(Route::SiteMissing, "", &manifest).await?;
+    let missing: MissingFiles = remote.send(Route::SiteMissing, &manifest).await?;
     let missing: BTreeSet<Digest> = missing.missing.into_iter().collect();
     let bar = Progress::start("uploading", missing.len() as u64);
     for digest in &missing {
@@ -49,9 +50,10 @@ pub(super) async fn run(global: &Global, args: DeployArgs) -> Result<(), CliErro
             let what = format!("the master asks for the file {digest}, which is not in the site");
             CliError::failed(what, "is it another version than this program?")
         })?;
-        remote
-            .put_bytes(Route::SiteFile, &digest.to_string(), bytes.to_vec())
-            .await?;
+        let call = Call::new(Route::SiteFile)
+            .parameter(digest.to_string())
+            .bytes(bytes.to_vec());
+        remote.tell(&call).await?;
         bar.advance(1);
     }
     drop(bar);
@@ -60,7 +62,7 @@ pub(super) async fn run(global: &Global, args: DeployArgs) -> Result<(), CliErro
         manifest,
         message: args.message,
     };
-    let applied: Applied = remote.send(Route::SiteDeploy, "", &proposal).await?;
+    let applied: Applied = remote.send(Route::SiteDeploy, &proposal).await?;
     output::print(&done(&applied, total, missing.len()))
 }
 
@@ -88,9 +90,13 @@ fn done(applied: &Applied, total: usize, sent: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dockmaster_proto::id::Revision;
+    use dockmaster_proto::{id::Revision, problem::ProblemCode};
 
     use super::*;
+    use crate::cli::{
+        remote::block_on,
+        testing::{Answer, Asked, Stub},
+    };
 
     #[test]
     fn equal_files_are_sent_once() {
@@ -114,5 +120,41 @@ mod tests {
             done(&applied, 7, 2),
             "site 4 is in force: 7 files, 2 of them sent; 1 catalog changed"
         );
+    }
+
+    #[test]
+    fn only_what_the_master_lacks_is_uploaded_and_then_all_of_it_deployed() {
+        let stub = Stub::start(|asked| match asked.what.as_str() {
+            "POST /v1/site/missing" => Answer::json(&MissingFiles {
+                missing: vec![Digest::of(b"new")],
+            }),
+            "POST /v1/site" => Answer::json(&Applied {
+                revision: Revision(2),
+                nodes_changed: 0,
+            }),
+            what if what.starts_with("PUT /v1/site/files/") => Answer::bytes(""),
+            _ => Answer::problem(ProblemCode::NotFound),
+        });
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("site.yaml"), "old").unwrap();
+        std::fs::write(dir.path().join("data.yaml"), "new").unwrap();
+        let args = DeployArgs {
+            dir: dir.path().into(),
+            message: "why".into(),
+        };
+        block_on(run(&stub.global, args)).unwrap();
+        let [missing, upload, deploy] = &stub.asked()[..] else {
+            panic!("{:?}", stub.asked());
+        };
+        let manifest: SiteManifest = serde_json::from_slice(&missing.body).unwrap();
+        assert_eq!(manifest.files["site.yaml"], Digest::of(b"old"));
+        let expected = Asked {
+            what: format!("PUT /v1/site/files/{}", Digest::of(b"new")),
+            body: b"new".to_vec(),
+        };
+        assert_eq!(*upload, expected);
+        let proposal: SiteProposal = serde_json::from_slice(&deploy.body).unwrap();
+        assert_eq!(proposal.manifest, manifest);
+        assert_eq!(proposal.message, "why");
     }
 }

@@ -1,0 +1,274 @@
+//! Makes a catalog true: looks, stages, changes, and says what became of every resource.
+
+pub mod blob;
+mod diff;
+mod directory;
+mod exec;
+mod fault;
+mod file;
+pub mod order;
+mod place;
+mod process;
+mod symlink;
+
+use std::{path::Path, time::Instant};
+
+use dockmaster_proto::{
+    catalog::{Catalog, Resource},
+    report::{ApplyStatus, Change, Outcome, ResourceReport},
+    resource::ResourceKind,
+};
+
+pub use self::fault::Fault;
+pub use self::process::{Processes, specification};
+
+use self::{
+    blob::BlobSource,
+    order::{Fate, Order, OrderError, Progress, Step},
+};
+use crate::{
+    root::Root,
+    say,
+    supervise::{Refresh, reaper::Reaper},
+};
+
+/// Whether anything is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything that has to be.
+    Apply,
+    /// Nothing: only what would be changed is told.
+    Noop,
+}
+
+/// What an apply works with.
+pub struct Context<'a> {
+    /// The tree that paths are looked up in.
+    pub root: &'a Root,
+    /// Starts commands.
+    pub reaper: &'a Reaper,
+    /// Where contents come from.
+    pub blobs: &'a mut dyn BlobSource,
+    /// Who runs processes.
+    pub processes: Processes<'a>,
+    /// Whether anything is changed.
+    pub mode: Mode,
+    /// A private folder for files that cannot be staged where they belong.
+    pub scratch: Option<&'a Path>,
+    /// The catalog that was applied before: what is in it unchanged is corrected, not intended.
+    pub previous: Option<&'a Catalog>,
+}
+
+/// What was done to a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Done {
+    Unchanged,
+    Changed { what: String, diff: String },
+}
+
+impl Done {
+    fn changed(what: impl Into<String>) -> Self {
+        Self::Changed {
+            what: what.into(),
+            diff: String::new(),
+        }
+    }
+}
+
+/// The result of an apply.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// Each resource in the order in which it was dealt with.
+    pub resources: Vec<ResourceReport>,
+}
+
+impl Applied {
+    /// The result as a whole.
+    #[must_use]
+    pub fn status(&self) -> ApplyStatus {
+        let worst = self.resources.iter().map(|report| match report.outcome {
+            Outcome::Unchanged => 0,
+            Outcome::Changed { .. } | Outcome::WouldChange { .. } => 1,
+            Outcome::Failed { .. } | Outcome::Skipped { .. } => 2,
+        });
+        match worst.max() {
+            None | Some(0) => ApplyStatus::Unchanged,
+            Some(1) => ApplyStatus::Changed,
+            Some(_) => ApplyStatus::Failed,
+        }
+    }
+}
+
+/// Applies a catalog wholly, or says exactly what it did not apply.
+///
+/// # Errors
+/// [`OrderError`] when the catalog has no order; then nothing was done.
+pub async fn apply(catalog: &Catalog, context: &mut Context<'_>) -> Result<Applied, OrderError> {
+    let order = Order::of(catalog)?;
+    let mut course = Course {
+        catalog,
+        progress: Progress::new(&order),
+        reports: Vec::with_capacity(catalog.resources.len()),
+    };
+    for step in &order.steps {
+        course.step(step, context).await;
+    }
+    Ok(Applied {
+        resources: course.reports,
+    })
+}
+
+struct Course<'a> {
+    catalog: &'a Catalog,
+    progress: Progress<'a>,
+    reports: Vec<ResourceReport>,
+}
+
+impl<'a> Course<'a> {
+    async fn step(&mut self, step: &Step, context: &mut Context<'_>) {
+        let is_file =
+            |index: &usize| matches!(self.catalog.resources[*index].kind, ResourceKind::File(_));
+        if step.members().iter().all(is_file) {
+            self.files(step.members(), context).await;
+            return;
+        }
+        for index in step.members() {
+            let began = Instant::now();
+            let outcome = match self.obstacle(*index) {
+                Some(reason) => Outcome::Skipped { reason },
+                None => self.single(*index, context).await,
+            };
+            self.settle(*index, outcome, began);
+        }
+    }
+
+    async fn single(&self, index: usize, context: &mut Context<'_>) -> Outcome {
+        let resource = &self.catalog.resources[index];
+        let refresh = match self.progress.notified_by(index).next() {
+            Some(_) => Refresh::Yes,
+            None => Refresh::No,
+        };
+        let title = &resource.title;
+        let done = match &resource.kind {
+            ResourceKind::File(file) => match file::prepare(context, title, file).await {
+                Ok(prepared) => file::commit(prepared, context.mode),
+                Err(fault) => Err(fault),
+            },
+            ResourceKind::Directory(directory) => directory::apply(context, title, directory),
+            ResourceKind::Symlink(symlink) => symlink::apply(context, title, symlink),
+            ResourceKind::Exec(exec) => exec::apply(context, exec, refresh).await,
+            ResourceKind::Process(process) => {
+                process::apply(context, title, process, refresh).await
+            }
+        };
+        outcome(done, resource, refresh, context)
+    }
+
+    /// Files of one reload group, or a single file: all are staged before any is put in place.
+    async fn files(&mut self, members: &[usize], context: &mut Context<'_>) {
+        let mut prepared = Vec::with_capacity(members.len());
+        for index in members {
+            let began = Instant::now();
+            let resource = &self.catalog.resources[*index];
+            let ready = match (&resource.kind, self.obstacle(*index)) {
+                (_, Some(reason)) => Err(Outcome::Skipped { reason }),
+                (ResourceKind::File(file), None) => {
+                    let ready = file::prepare(context, &resource.title, file).await;
+                    ready.map_err(|fault| Outcome::Failed {
+                        error: fault.to_string(),
+                    })
+                }
+                // The caller saw to it that all are files.
+                _ => continue,
+            };
+            prepared.push((*index, ready, began));
+        }
+        let spoiler = prepared
+            .iter()
+            .find(|(_, ready, _)| ready.is_err())
+            .map(|(index, ..)| self.catalog.resources[*index].reference());
+        for (index, ready, began) in prepared {
+            let resource = &self.catalog.resources[index];
+            let outcome = match (ready, &spoiler) {
+                (Err(outcome), _) => outcome,
+                (Ok(ready), Some(spoiler)) if ready.changes() => Outcome::Skipped {
+                    reason: format!("{spoiler} is put in place together with it, and cannot be"),
+                },
+                (Ok(ready), _) => {
+                    let done = file::commit(ready, context.mode);
+                    outcome(done, resource, Refresh::No, context)
+                }
+            };
+            self.settle(index, outcome, began);
+        }
+    }
+
+    fn obstacle(&self, index: usize) -> Option<String> {
+        let obstacle = &self.catalog.resources[self.progress.obstacle(index)?];
+        Some(format!("{} was not applied", obstacle.reference()))
+    }
+
+    fn settle(&mut self, index: usize, outcome: Outcome, began: Instant) {
+        let resource = self.catalog.resources[index].reference();
+        let fate = match &outcome {
+            Outcome::Unchanged => Fate::Unchanged,
+            Outcome::Changed { what, .. } => {
+                say!("{resource}: {what}");
+                Fate::Changed
+            }
+            Outcome::WouldChange { .. } => Fate::Changed,
+            Outcome::Failed { error } => {
+                say!("{resource} FAILED: {error}");
+                Fate::Failed
+            }
+            Outcome::Skipped { reason } => {
+                say!("{resource} skipped: {reason}");
+                Fate::Failed
+            }
+        };
+        self.progress.settle(index, fate);
+        self.reports.push(ResourceReport {
+            resource,
+            outcome,
+            duration_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        });
+    }
+}
+
+fn outcome(
+    done: Result<Done, Fault>,
+    resource: &Resource,
+    refresh: Refresh,
+    context: &Context<'_>,
+) -> Outcome {
+    match (done, context.mode) {
+        (Err(fault), _) => Outcome::Failed {
+            error: fault.to_string(),
+        },
+        (Ok(Done::Unchanged), _) => Outcome::Unchanged,
+        (Ok(Done::Changed { what, diff }), Mode::Noop) => Outcome::WouldChange { what, diff },
+        (Ok(Done::Changed { what, diff }), Mode::Apply) => Outcome::Changed {
+            what,
+            change: change(resource, refresh, context.previous),
+            diff,
+        },
+    }
+}
+
+/// A resource that the last catalog had just so was changed by something else meanwhile.
+fn change(resource: &Resource, refresh: Refresh, previous: Option<&Catalog>) -> Change {
+    let known = previous.is_some_and(|previous| {
+        previous
+            .resources
+            .iter()
+            .any(|old| old.title == resource.title && old.kind == resource.kind)
+    });
+    if known && refresh == Refresh::No {
+        Change::Corrective
+    } else {
+        Change::Intentional
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,337 @@
+//! Certificate authorities: one root, one intermediate for containers, one for infrastructure.
+//!
+//! The root signs only intermediates. The container intermediate carries name constraints: even
+//! somebody who stole its key can certify no IP outside the permitted ranges and no DNS name. The
+//! infrastructure intermediate signs masters, hosts and operators; which of the two signed a leaf is
+//! checked wherever a leaf is verified (see [`crate::chain`]), so neither can stand in for the other.
+
+use std::{fmt, net::IpAddr};
+
+use dockmaster_proto::{
+    id::{Digest, Serial, TrustDomain},
+    spiffe::Principal,
+    time::UnixMs,
+};
+use ipnet::IpNet;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyUsagePurpose, SanType,
+};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
+use crate::{
+    issue::{IssueError, Validity, admit_serial, admit_validity, bare_params, push_serial_number},
+    key::{KeyError, KeyId, KeyPair},
+    pem,
+};
+
+mod constraints;
+mod facts;
+
+pub use facts::AuthorityFault;
+pub(crate) use facts::{AuthorityFacts, MAX_CERTIFICATE_LENGTH};
+
+/// Lifetime of a root in milliseconds: ten years.
+pub const ROOT_LIFETIME_MS: u64 = 3650 * 24 * 3_600_000;
+/// Lifetime of an intermediate in milliseconds: 90 days.
+pub const INTERMEDIATE_LIFETIME_MS: u64 = 90 * 24 * 3_600_000;
+
+/// What an authority may sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorityKind {
+    /// Intermediates.
+    Root,
+    /// Containers.
+    Containers,
+    /// Masters, hosts and operators.
+    Infrastructure,
+}
+
+impl AuthorityKind {
+    /// The common name in certificates: signed by the root, so it cannot be claimed.
+    pub(crate) const fn common_name(self) -> &'static str {
+        match self {
+            Self::Root => "Dockmaster root",
+            Self::Containers => "Dockmaster containers",
+            Self::Infrastructure => "Dockmaster infrastructure",
+        }
+    }
+
+    /// How many authorities may follow below.
+    pub(crate) const fn path_length(self) -> u8 {
+        match self {
+            Self::Root => 1,
+            Self::Containers | Self::Infrastructure => 0,
+        }
+    }
+
+    /// Whether certificates of this principal come from such an authority.
+    #[must_use]
+    pub const fn issues_to(self, principal: &Principal) -> bool {
+        match principal {
+            Principal::Container { .. } => matches!(self, Self::Containers),
+            Principal::Master(_) | Principal::Host(_) | Principal::Operator(_) => {
+                matches!(self, Self::Infrastructure)
+            }
+        }
+    }
+}
+
+impl fmt::Display for AuthorityKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Root => "root",
+            Self::Containers => "container",
+            Self::Infrastructure => "infrastructure",
+        })
+    }
+}
+
+/// Why there is no authority.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// An intermediate was asked of something that is no root.
+    #[error("the {0} authority cannot sign an intermediate; only a root can")]
+    NotARoot(AuthorityKind),
+    /// The certificate file holds no certificate.
+    #[error(
+        "no CERTIFICATE block (PEM) found; expected the authority's certificate as Dockmaster wrote it"
+    )]
+    NotPem,
+    /// The certificate is none of our authorities'.
+    #[error("the certificate is no authority of Dockmaster")]
+    NotOurs(#[from] AuthorityFault),
+    /// The key file is unusable.
+    #[error("the authority's key cannot be used")]
+    Key(#[from] KeyError),
+    /// Key and certificate are of different authorities.
+    #[error("the key does not belong to the certificate; are the two files of the same authority?")]
+    KeyMismatch,
+    /// It could not be signed.
+    #[error("the authority's certificate cannot be made")]
+    Issue(#[from] IssueError),
+}
+
+impl From<rcgen::Error> for AuthorityError {
+    fn from(error: rcgen::Error) -> Self {
+        Self::Issue(error.into())
+    }
+}
+
+/// What a new authority is made of.
+#[derive(Debug)]
+pub struct AuthoritySeed {
+    /// Its key.
+    pub key: KeyPair,
+    /// The serial of its certificate, which also makes its name unique.
+    pub serial: Serial,
+    /// The time at which it is made.
+    pub now: UnixMs,
+}
+
+/// An authority that can sign: its certificate and its key. `Debug` shows no secret.
+pub struct Authority {
+    certificate: CertificateDer<'static>,
+    facts: AuthorityFacts,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// A new self-signed root, valid for [`ROOT_LIFETIME_MS`].
+    ///
+    /// # Errors
+    /// When the seed's serial or time cannot stand in a certificate, or signing fails.
+    pub fn create_root(
+        trust_domain: &TrustDomain,
+        seed: AuthoritySeed,
+    ) -> Result<Self, AuthorityError> {
+        let validity = Validity::backdated(seed.now, ROOT_LIFETIME_MS);
+        admit_validity(validity, validity.not_after)?;
+        let params = ca_params(AuthorityKind::Root, trust_domain, seed.serial, validity)?;
+        let certificate = params.self_signed(&seed.key)?;
+        Self::assemble(certificate.der().clone(), seed.key)
+    }
+
+    /// A new intermediate for containers whose certificates may carry IPs of the `permitted` ranges
+    /// only. Valid for [`INTERMEDIATE_LIFETIME_MS`], though never longer than the root.
+    ///
+    /// # Errors
+    /// When `root` is no root, the seed cannot stand in a certificate, or signing fails.
+    pub fn create_container_intermediate(
+        root: &Self,
+        permitted: &[IpNet],
+        seed: AuthoritySeed,
+    ) -> Result<Self, AuthorityError> {
+        let constraints = constraints::permitting(permitted);
+        Self::create_intermediate(root, AuthorityKind::Containers, seed, |params| {
+            params.name_constraints = Some(constraints);
+        })
+    }
+
+    /// A new intermediate for masters, hosts and operators. Valid for [`INTERMEDIATE_LIFETIME_MS`],
+    /// though never longer than the root.
+    ///
+    /// # Errors
+    /// When `root` is no root, the seed cannot stand in a certificate, or signing fails.
+    pub fn create_infra_intermediate(
+        root: &Self,
+        seed: AuthoritySeed,
+    ) -> Result<Self, AuthorityError> {
+        Self::create_intermediate(root, AuthorityKind::Infrastructure, seed, |_| {})
+    }
+
+    fn create_intermediate(
+        root: &Self,
+        kind: AuthorityKind,
+        seed: AuthoritySeed,
+        refine: impl FnOnce(&mut CertificateParams),
+    ) -> Result<Self, AuthorityError> {
+        if root.kind() != AuthorityKind::Root {
+            return Err(AuthorityError::NotARoot(root.kind()));
+        }
+        let validity = Validity::backdated(seed.now, INTERMEDIATE_LIFETIME_MS).within(root);
+        admit_validity(validity, root.not_after())?;
+        let mut params = ca_params(kind, root.trust_domain(), seed.serial, validity)?;
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        refine(&mut params);
+        let certificate = params.signed_by(&seed.key, root.issuer())?;
+        Self::assemble(certificate.der().clone(), seed.key)
+    }
+
+    /// Reads an authority from its certificate and its key, both in PEM.
+    ///
+    /// # Errors
+    /// When a block is missing, the certificate is none of Dockmaster's authorities', or the two do
+    /// not belong together.
+    pub fn from_pem(certificate: &str, key: &str) -> Result<Self, AuthorityError> {
+        let certificate = CertificateDer::from_pem_slice(certificate.as_bytes())
+            .map_err(|_| AuthorityError::NotPem)?;
+        Self::assemble(certificate, KeyPair::from_pem(key)?)
+    }
+
+    /// New or loaded, an authority is what its certificate says.
+    fn assemble(
+        certificate: CertificateDer<'static>,
+        key: KeyPair,
+    ) -> Result<Self, AuthorityError> {
+        let facts = AuthorityFacts::parse(&certificate)?;
+        if facts.spki != key.public_key().spki() {
+            return Err(AuthorityError::KeyMismatch);
+        }
+        let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
+        Ok(Self {
+            certificate,
+            facts,
+            issuer,
+        })
+    }
+
+    /// The certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// The certificate in PEM.
+    #[must_use]
+    pub fn certificate_pem(&self) -> String {
+        pem::encode("CERTIFICATE", &self.certificate)
+    }
+
+    /// The private key in PEM. It is a secret: write it with mode 0600.
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().to_pem()
+    }
+
+    /// SHA-256 of the DER certificate.
+    #[must_use]
+    pub fn der_sha256(&self) -> Digest {
+        Digest::of(&self.certificate)
+    }
+
+    /// What it may sign.
+    #[must_use]
+    pub fn kind(&self) -> AuthorityKind {
+        self.facts.kind
+    }
+
+    /// Its trust domain.
+    #[must_use]
+    pub fn trust_domain(&self) -> &TrustDomain {
+        &self.facts.trust_domain
+    }
+
+    /// Its key identifier, which every certificate that it signs carries.
+    #[must_use]
+    pub fn key_id(&self) -> KeyId {
+        self.facts.key_id
+    }
+
+    /// The last second in which it counts.
+    #[must_use]
+    pub fn not_after(&self) -> UnixMs {
+        self.facts.not_after
+    }
+
+    /// The ranges whose IPs it may certify; `None` when it has no name constraints.
+    #[must_use]
+    pub fn permitted(&self) -> Option<&[IpNet]> {
+        self.facts.permitted.as_deref()
+    }
+
+    /// Whether relying parties accept a certificate of this authority with this IP in it.
+    #[must_use]
+    pub fn permits(&self, ip: IpAddr) -> bool {
+        match &self.facts.permitted {
+            None => true,
+            Some(ranges) => ranges.iter().any(|range| range.contains(&ip)),
+        }
+    }
+
+    pub(crate) fn subject_der(&self) -> &[u8] {
+        &self.facts.subject_der
+    }
+
+    pub(crate) fn issuer(&self) -> &Issuer<'static, KeyPair> {
+        &self.issuer
+    }
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority")
+            .field("kind", &self.kind())
+            .field("trust_domain", self.trust_domain())
+            .field("key_id", &self.key_id().to_string())
+            .field("not_after", &self.not_after())
+            .finish_non_exhaustive()
+    }
+}
+
+fn ca_params(
+    kind: AuthorityKind,
+    trust_domain: &TrustDomain,
+    serial: Serial,
+    validity: Validity,
+) -> Result<CertificateParams, IssueError> {
+    admit_serial(serial)?;
+    let mut params = bare_params(serial, validity)?;
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, kind.common_name());
+    // Two authorities with one name but different keys confuse path building: hence the serial.
+    push_serial_number(&mut name, &serial.to_string())?;
+    params.distinguished_name = name;
+    // A signing certificate's SPIFFE ID is that of its trust domain, without a path.
+    let uri = format!("spiffe://{trust_domain}");
+    params.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(kind.path_length()));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params)
+}
+
+#[cfg(test)]
+mod tests;

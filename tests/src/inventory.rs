@@ -1,0 +1,94 @@
+//! Containers that exist only on paper: an inventory file for tests without an engine.
+
+use std::{
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+/// An inventory file, for `dockmaster serve --inventory`.
+#[derive(Debug)]
+pub struct Inventory {
+    path: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+/// A container in an inventory file.
+#[derive(Debug, Clone)]
+pub struct StandIn {
+    /// 64 hex digits.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: Vec<(String, String)>,
+    /// Its addresses, all in the file's own network.
+    pub ips: Vec<IpAddr>,
+}
+
+impl StandIn {
+    /// The `number`th stand-in, at a loopback address of its own.
+    #[must_use]
+    pub fn numbered(number: u16) -> Self {
+        let [high, low] = number.to_be_bytes();
+        Self {
+            id: format!("{number:064x}"),
+            name: format!("stand-in-{number}"),
+            labels: Vec::new(),
+            ips: vec![[127, 77, high, low].into()],
+        }
+    }
+
+    /// With this label.
+    #[must_use]
+    pub fn label(mut self, key: &str, value: &str) -> Self {
+        self.labels.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn json(&self) -> Value {
+        let labels: serde_json::Map<_, _> = self
+            .labels
+            .iter()
+            .map(|(key, value)| (key.clone(), json!(value)))
+            .collect();
+        json!({
+            "id": self.id, "name": self.name, "image": "stand-in:1",
+            "labels": labels, "ips": self.ips,
+        })
+    }
+}
+
+impl Inventory {
+    /// A file that lists these.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    #[must_use]
+    pub fn new(containers: &[StandIn]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("inventory.json");
+        let inventory = Self { path, _dir: dir };
+        inventory.set(containers);
+        inventory
+    }
+
+    /// Replaces the list, at once.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn set(&self, containers: &[StandIn]) {
+        let list: Vec<_> = containers.iter().map(StandIn::json).collect();
+        let new = self.path.with_extension("new");
+        fs::write(&new, json!({ "containers": list }).to_string()).unwrap();
+        fs::rename(new, &self.path).unwrap();
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}

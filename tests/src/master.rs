@@ -1,0 +1,273 @@
+//! A master of a test's own.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+};
+
+use dockmaster_proto::id::TrustPin;
+use serde_json::Value;
+
+use crate::{binary, inventory::Inventory, network::Network, patience, process::Ran};
+
+/// Where the master learns of containers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Watch {
+    /// From the engine of this machine.
+    #[default]
+    Docker,
+    /// From a file.
+    Inventory(PathBuf),
+    /// From nobody.
+    Nothing,
+}
+
+/// What a master is to be like.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Setup {
+    watch: Watch,
+    addresses: Vec<IpAddr>,
+    permit: Vec<String>,
+}
+
+impl Setup {
+    /// Watches the engine, and serves the containers of these networks.
+    pub fn docker(networks: &[&Network]) -> Self {
+        Self {
+            watch: Watch::Docker,
+            addresses: networks.iter().map(|network| network.gateway()).collect(),
+            permit: networks
+                .iter()
+                .map(|network| network.subnet().to_owned())
+                .collect(),
+        }
+    }
+
+    /// Watches a file, and serves loopback addresses.
+    pub fn inventory(inventory: &Inventory) -> Self {
+        Self {
+            watch: Watch::Inventory(inventory.path().to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Makes the data directory and starts the master.
+    ///
+    /// # Panics
+    /// When it does not get ready.
+    #[must_use]
+    pub fn start(self) -> Master {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let port = free_port();
+        let mut init = Command::new(binary("dockmaster"));
+        init.args(["init", "-o", "json", "--data"]).arg(&data);
+        init.args(["--listen", &format!("0.0.0.0:{port}")]);
+        init.args(["--address", "127.0.0.1", "--permit", "127.0.0.0/8"]);
+        for address in &self.addresses {
+            init.args(["--address", &address.to_string()]);
+        }
+        for range in &self.permit {
+            init.args(["--permit", range]);
+        }
+        let made = Ran::run(&mut init).json();
+        let trust = pin(&made).expect("\"dockmaster init -o json\" shows the trust pin");
+        let mut master = Master {
+            data,
+            _dir: dir,
+            port,
+            trust,
+            watch: self.watch,
+            running: None,
+            log: Arc::default(),
+        };
+        master.serve();
+        master
+    }
+}
+
+/// A master, ended and removed when dropped.
+#[derive(Debug)]
+pub struct Master {
+    data: PathBuf,
+    _dir: tempfile::TempDir,
+    port: u16,
+    trust: TrustPin,
+    watch: Watch,
+    running: Option<Child>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Master {
+    /// Starts it, after an end or a kill, and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not get ready, or is running.
+    pub fn serve(&mut self) {
+        assert!(self.running.is_none(), "the master is running");
+        let mut command = Command::new(binary("dockmaster"));
+        command
+            .args(["serve", "--host-name", "h1", "--data"])
+            .arg(&self.data);
+        match &self.watch {
+            Watch::Docker => command.arg("--docker"),
+            Watch::Inventory(path) => command.arg("--inventory").arg(path),
+            Watch::Nothing => &mut command,
+        };
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = child.stderr.take().unwrap();
+        self.running = Some(child);
+        let (tell, ready) = mpsc::channel();
+        let log = Arc::clone(&self.log);
+        thread::spawn(move || follow(stderr, &log, &tell));
+        // An end of the log before the line "ready" is an end of the master.
+        let ready = ready.recv_timeout(patience());
+        assert!(ready.is_ok(), "the master did not get ready");
+    }
+
+    /// Ends it as a loss of power would (SIGKILL).
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn kill(&mut self) {
+        let mut child = self.running.take().expect("the master is running");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Asks it to end (SIGTERM), and waits for it.
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let mut child = self.running.take().expect("the master is running");
+        let pid = child.id().to_string();
+        let _ = Ran::run(Command::new("kill").args(["-s", "TERM", &pid])).ok();
+        child.wait().unwrap()
+    }
+
+    /// Kills it and starts it again.
+    ///
+    /// # Panics
+    /// When it is not running before, or after.
+    pub fn crash_and_restart(&mut self) {
+        self.kill();
+        self.serve();
+    }
+
+    /// Runs an operator's command, such as `["node", "list", "-o", "json"]`.
+    ///
+    /// # Panics
+    /// When the program cannot be started; how it ends is for the test to judge.
+    #[must_use]
+    pub fn cli<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Ran {
+        Ran::run(&mut self.command(args))
+    }
+
+    /// An operator's command that is not run yet.
+    ///
+    /// # Panics
+    /// When the program does not build.
+    #[must_use]
+    pub fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = Command::new(binary("dockmaster"));
+        command.arg("--context").arg(self.context()).args(args);
+        command
+    }
+
+    /// The first operator's context file.
+    #[must_use]
+    pub fn context(&self) -> PathBuf {
+        self.data.join("operator.yaml")
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The process ID.
+    ///
+    /// # Panics
+    /// When it is not running.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.running.as_ref().expect("the master is running").id()
+    }
+
+    /// What an agent has to pin.
+    #[must_use]
+    pub const fn trust(&self) -> TrustPin {
+        self.trust
+    }
+
+    /// Where it is reached on this machine.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.port)
+    }
+
+    /// Where the containers of a network reach it.
+    #[must_use]
+    pub const fn address_in(&self, network: &Network) -> SocketAddr {
+        SocketAddr::new(network.gateway(), self.port)
+    }
+
+    /// The lines that it has written to standard error so far, over all its runs.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.clone()
+    }
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.running.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if thread::panicking() {
+            let log = self.log();
+            let tail = &log[log.len().saturating_sub(80)..];
+            println!("--- master:\n{}", tail.join("\n"));
+        }
+    }
+}
+
+fn follow(stderr: ChildStderr, log: &Mutex<Vec<String>>, ready: &mpsc::Sender<()>) {
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        if line.starts_with("ready https://") {
+            let _ = ready.send(());
+        }
+        log.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line);
+    }
+}
+
+/// The trust pin, wherever it stands in the answer.
+fn pin(answer: &Value) -> Option<TrustPin> {
+    match answer {
+        Value::String(text) => text.parse().ok(),
+        Value::Object(map) => map.values().find_map(pin),
+        _ => None,
+    }
+}
+
+/// A port that nobody uses now; it is known before the master starts, and kept over restarts.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}

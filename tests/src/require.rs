@@ -1,0 +1,40 @@
+//! What a test needs and a machine may lack.
+
+use std::path::Path;
+
+use crate::docker::try_docker;
+
+/// Whether a program is there. If it is not, the test prints one line and has to return; where
+/// `DOCKMASTER_TEST_REQUIRE` (a list with commas) names the program, it fails instead.
+///
+/// ```no_run
+/// if !dockmaster_tests::require("docker") {
+///     return;
+/// }
+/// ```
+///
+/// # Panics
+/// When the program is required and missing.
+#[must_use]
+pub fn require(program: &str) -> bool {
+    let there = match program {
+        // The program is not enough: an engine has to answer it.
+        "docker" => try_docker(&["version"]).is_ok(),
+        _ => in_path(program),
+    };
+    if there {
+        return true;
+    }
+    let required = std::env::var("DOCKMASTER_TEST_REQUIRE").unwrap_or_default();
+    assert!(
+        !required.split(',').any(|it| it.trim() == program),
+        "{program} is required here (DOCKMASTER_TEST_REQUIRE={required}) and missing"
+    );
+    println!("skipped: needs {program}");
+    false
+}
+
+fn in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| Path::new(&dir).join(program).is_file())
+}
