@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dockmaster_proto::time::UnixMs;
+use ring::rand::SecureRandom;
 
 /// The container's time.
 #[must_use]
@@ -15,6 +16,15 @@ pub fn now() -> UnixMs {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     UnixMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A random number.
+#[must_use]
+pub fn chance(random: &dyn SecureRandom) -> u32 {
+    let mut bytes = [0; 4];
+    // Without randomness there is no key and no TLS either; here it only spreads load.
+    let _ = random.fill(&mut bytes);
+    u32::from_ne_bytes(bytes)
 }
 
 /// A point between half of a duration and the whole of it, so that a fleet does not come at once.

@@ -1,3 +1,6 @@
 //! The `dockmaster-agent` binary.
 #![forbid(unsafe_code)]
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    dockmaster_agent::cli::main()
+}

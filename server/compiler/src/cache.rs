@@ -191,3 +191,200 @@ impl fmt::Debug for Cache {
         write!(f, "Cache of {} configurations", self.lock().len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{
+        classification::{Classification, testing::parse},
+        testing::{node, site},
+    };
+
+    const ALL: &str = "groups: [{ name: all, match: '', classes: [m] }]";
+
+    fn class(content: &str) -> Cache {
+        let class = format!("resources:\n  - file: /etc/conf\n    content: '{content}'\n");
+        let common = "k: common\n";
+        let hierarchy = "hierarchy: ['node/{{ node.name }}', common]\n";
+        let files = [
+            ("site.yaml", hierarchy),
+            ("data/common.yaml", common),
+            ("data/node/n7.yaml", "k: seven\n"),
+            ("modules/m/classes/m.yaml", &class),
+        ];
+        Cache::new(Arc::new(site(&files)))
+    }
+
+    /// Nodes n0, n1, … with a label and addresses of their own.
+    fn nodes(count: u8) -> Vec<NodeView> {
+        let each = (0..count).map(|number| {
+            let mut node = node(&format!("n{number}"), &[("role", "web")]);
+            node.addresses = vec![format!("h1/bridge/10.0.0.{number}").parse().unwrap()];
+            node
+        });
+        each.collect()
+    }
+
+    fn fleet(nodes: &[NodeView]) -> Fleet {
+        Fleet::new(nodes.iter().cloned().map(Arc::new))
+    }
+
+    /// Compiles for all nodes; gives the number of compiles that it took and of different catalogs.
+    fn round(
+        cache: &Cache,
+        classification: &Classification,
+        nodes: &[NodeView],
+        fleet: &Fleet,
+    ) -> (u64, usize) {
+        let before = cache.compiles();
+        let mut digests: Vec<Digest> = nodes
+            .iter()
+            .map(|node| {
+                let resolved = classification.resolve(node).unwrap();
+                let compiled = cache.compile(&resolved, node, fleet).unwrap();
+                // What is shared is what the node would get by itself.
+                let alone = compile::compile(cache.site(), &resolved, node, fleet).unwrap();
+                assert_eq!(compiled.bytes, alone.bytes);
+                compiled.digest
+            })
+            .collect();
+        digests.sort();
+        digests.dedup();
+        (cache.compiles() - before, digests.len())
+    }
+
+    #[test]
+    fn a_thousand_equal_replicas_cost_one_compile() {
+        let cache = class("{{ labels.role }} {{ environment }} {{ data(\"k\") }}");
+        let classification = parse(ALL);
+        let nodes: Vec<NodeView> = (100..1100)
+            .map(|number| node(&format!("n{number}"), &[("role", "web")]))
+            .collect();
+        let fleet = fleet(&nodes);
+        let start = Instant::now();
+        let shared: Vec<Arc<Compiled>> = nodes
+            .iter()
+            .map(|node| {
+                cache
+                    .compile(&classification.resolve(node).unwrap(), node, &fleet)
+                    .unwrap()
+            })
+            .collect();
+        println!("1000 nodes in {:?}", start.elapsed());
+        assert_eq!(cache.compiles(), 1);
+        assert!(
+            shared
+                .iter()
+                .all(|compiled| Arc::ptr_eq(compiled, &shared[0]))
+        );
+    }
+
+    #[test]
+    fn a_template_that_names_the_ip_costs_one_compile_per_node() {
+        let cache = class("{{ node.ip }}");
+        let (classification, nodes) = (parse(ALL), nodes(50));
+        assert_eq!(
+            round(&cache, &classification, &nodes, &fleet(&nodes)),
+            (50, 50)
+        );
+        assert_eq!(
+            round(&cache, &classification, &nodes, &fleet(&nodes)),
+            (0, 50)
+        );
+    }
+
+    #[test]
+    fn only_the_node_with_data_of_its_own_differs() {
+        let cache = class("{{ data(\"k\") }}");
+        let (classification, nodes) = (parse(ALL), nodes(20));
+        assert_eq!(
+            round(&cache, &classification, &nodes, &fleet(&nodes)),
+            (2, 2)
+        );
+    }
+
+    #[test]
+    fn a_label_that_nobody_reads_changes_nothing() {
+        let cache =
+            class("{% if labels.role == \"web\" %}{{ labels.tier | default(\"x\") }}{% endif %}");
+        let (classification, mut nodes) = (parse(ALL), nodes(4));
+        let fleet = fleet(&nodes);
+        nodes[1]
+            .labels
+            .set("other", "x", dockmaster_proto::label::Tier::Operator);
+        nodes[2]
+            .labels
+            .set("tier", "front", dockmaster_proto::label::Tier::Operator);
+        // The fourth takes another path, on which the tier is not read.
+        nodes[3]
+            .labels
+            .set("role", "db", dockmaster_proto::label::Tier::Operator);
+        assert_eq!(round(&cache, &classification, &nodes, &fleet), (3, 3));
+        nodes[3]
+            .labels
+            .set("tier", "unread", dockmaster_proto::label::Tier::Operator);
+        assert_eq!(round(&cache, &classification, &nodes, &fleet), (0, 3));
+    }
+
+    #[test]
+    fn a_change_of_the_fleet_costs_only_those_whose_peers_changed() {
+        let cache = class("{% for peer in peers(\"role=web\") %}{{ peer.ip }} {% endfor %}");
+        let (classification, nodes) = (parse(ALL), nodes(10));
+        assert_eq!(
+            round(&cache, &classification, &nodes, &fleet(&nodes[..5])),
+            (1, 1)
+        );
+        let mut with_another = nodes[..5].to_vec();
+        with_another.push(node("db", &[("role", "db")]));
+        assert_eq!(
+            round(&cache, &classification, &nodes, &fleet(&with_another)),
+            (0, 1)
+        );
+        assert_eq!(
+            round(&cache, &classification, &nodes, &fleet(&nodes[..6])),
+            (1, 1)
+        );
+        with_another.reverse();
+        assert_eq!(
+            round(&cache, &classification, &nodes, &fleet(&with_another)),
+            (0, 1)
+        );
+    }
+
+    #[test]
+    fn what_none_asks_for_any_more_is_dropped() {
+        let cache = class("{{ node.name }}");
+        let (classification, nodes) = (parse(ALL), nodes(3));
+        round(&cache, &classification, &nodes, &fleet(&nodes));
+        cache.sweep();
+        round(&cache, &classification, &nodes[..1], &fleet(&nodes));
+        cache.sweep();
+        assert_eq!(round(&cache, &classification, &nodes, &fleet(&nodes)).0, 2);
+        cache.sweep();
+        cache.sweep();
+        assert_eq!(format!("{cache:?}"), "Cache of 0 configurations");
+    }
+
+    #[test]
+    fn equal_nodes_share_their_error_but_each_is_named() {
+        let cache = class("{{ labels.missing }}");
+        let (classification, nodes) = (parse(ALL), nodes(3));
+        let fleet = fleet(&nodes);
+        for node in &nodes {
+            let error = cache
+                .compile(&classification.resolve(node).unwrap(), node, &fleet)
+                .unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!(
+                    "`labels.missing` is undefined (node {})",
+                    node.name
+                )),
+                "{text}"
+            );
+        }
+        assert_eq!(cache.compiles(), 1);
+    }
+}

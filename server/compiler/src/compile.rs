@@ -71,12 +71,10 @@ pub(crate) fn compile_recorded(
         })
         .map_err(|wrong| {
             let name = node_name(node);
-            Diagnostics(
-                wrong
-                    .into_iter()
-                    .map(|diagnostic| diagnostic.for_node(&name))
-                    .collect(),
-            )
+            let each = wrong
+                .into_iter()
+                .map(|diagnostic| diagnostic.for_node(&name));
+            Diagnostics::sorted(each.collect())
         });
     (result, reads)
 }

@@ -110,8 +110,14 @@ impl Diagnostics {
         if wrong.is_empty() {
             Ok(value)
         } else {
-            Err(Self(wrong))
+            Err(Self::sorted(wrong))
         }
+    }
+
+    /// These, by file and line.
+    pub(crate) fn sorted(mut wrong: Vec<Diagnostic>) -> Self {
+        wrong.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        Self(wrong)
     }
 
     /// The same, said of another node: nodes of one configuration share their errors as they share
@@ -160,8 +166,13 @@ impl SourceFile<'_> {
     }
 
     pub(crate) fn yaml_error(&self, error: YamlError) -> Diagnostic {
+        let in_list = error.message.contains("',' or ']'");
         let message = format!("column {}: {}", error.at.column, error.message);
-        self.error(error.at.line, message)
+        self.error(error.at.line, message).hint(if in_list {
+            "inside of [ ], references such as \"process[app]\" have to stand in quotes"
+        } else {
+            ""
+        })
     }
 }
 

@@ -229,3 +229,70 @@ fn params(resource: &Resource) -> Map<String, Value> {
     params.remove("content");
     params
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        classification::testing::parse,
+        compile::{Compiled, compile},
+        fleet::Fleet,
+        testing::{node, site},
+    };
+
+    fn compiled(class: &str) -> Compiled {
+        let site = site(&[("site.yaml", ""), ("modules/m/classes/m.yaml", class)]);
+        let node = node("n", &[]);
+        let resolved = parse("groups: [{ name: all, match: '', classes: [m] }]")
+            .resolve(&node)
+            .unwrap();
+        compile(&site, &resolved, &node, &Fleet::default())
+            .unwrap_or_else(|wrong| panic!("{wrong}"))
+    }
+
+    fn changes(old: &str, new: &str) -> String {
+        let (old, new) = (compiled(old), compiled(new));
+        let blobs: BTreeMap<Digest, Arc<[u8]>> =
+            old.blobs.iter().chain(&new.blobs).cloned().collect();
+        diff(Some(&old.catalog), &new.catalog, |digest| {
+            blobs.get(digest).cloned()
+        })
+    }
+
+    const OLD: &str = "resources:\n  - file: /a\n    content: \"one\\ntwo\\nthree\\n\"\n    mode: '0600'\n    owner: root\n  - exec: x\n    command: [x]\n  - process: app\n";
+
+    #[test]
+    fn each_resource_says_what_changes() {
+        let new = "resources:\n  - file: /a\n    content: \"one\\n2\\nthree\\n\"\n    mode: '0644'\n    notify: process[app]\n  - process: app\n  - file: /b\n    content: new\n";
+        assert_eq!(
+            changes(OLD, new),
+            "~ file[/a]\n    mode: \"0600\" -> \"0644\"\n    owner: \"root\" -> left alone\n    content:\n      \
+             @@ -1,3 +1,3 @@\n       one\n      -two\n      +2\n       three\n\
+             + file[/b]\n    content:\n      @@ -0,0 +1 @@\n      +new\n\
+             - exec[x]: no longer managed\n+ file[/a] notifies process[app]\n"
+        );
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_stays() {
+        assert_eq!(changes(OLD, OLD), "");
+        assert_eq!(
+            changes(OLD, &format!("# moved by a line\n{OLD}")),
+            "~ only the order of resources, or where they are declared\n"
+        );
+    }
+
+    #[test]
+    fn large_contents_are_compared_when_they_are_at_hand() {
+        let class = |line: &str| {
+            format!("resources:\n  - file: /a\n    content: \"{{{{ 'x\\n' * 3000 }}}}{line}\"\n")
+        };
+        let (old, new) = (compiled(&class("old")), compiled(&class("new")));
+        assert_eq!(old.blobs.len(), 1);
+        let text = changes(&class("old"), &class("new"));
+        assert!(text.contains("-old\n      +new"), "{text}");
+        let text = diff(Some(&old.catalog), &new.catalog, |_| None);
+        assert!(text.contains("6003 bytes sha256:"), "{text}");
+        assert!(diff(None, &new.catalog, |_| None).starts_with("+ class m\n+ file[/a]\n"));
+    }
+}

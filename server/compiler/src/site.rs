@@ -323,3 +323,99 @@ fn check_data(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::site;
+
+    fn files(files: &[(&str, &[u8])]) -> Files {
+        let each = files.iter();
+        each.map(|(path, bytes)| ((*path).to_owned(), Arc::from(*bytes)))
+            .collect()
+    }
+
+    #[test]
+    fn a_folder_without_site_yaml_is_no_site() {
+        let wrong = Site::parse(&Files::new()).unwrap_err();
+        assert!(
+            wrong
+                .to_string()
+                .starts_with("site.yaml: there is no such file")
+        );
+    }
+
+    #[test]
+    fn classes_are_named_by_their_files() {
+        let site = site(&[
+            ("site.yaml", ""),
+            ("README.md", "not read"),
+            ("modules/a/classes/a.yaml", ""),
+            ("modules/a/classes/b.yaml", ""),
+            ("modules/a/classes/c/d.yaml", ""),
+            ("modules/a/classes/e.yml", ""),
+        ]);
+        assert_eq!(site.classes().collect::<Vec<_>>(), ["a", "a::b", "a::c::d"]);
+        assert_eq!(site.warnings().len(), 1, "{:?}", site.warnings());
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_belong_into_files() {
+        let mut all = files(&[("site.yaml", b""), ("modules/a/files/x", b"\xff")]);
+        assert!(Site::parse(&all).is_ok());
+        all.extend(files(&[
+            ("modules/a/templates/x", b"\xff"),
+            ("modules/a/classes/a.yaml", b"\xff"),
+            ("modules/B/x", b""),
+        ]));
+        let wrong = Site::parse(&all).unwrap_err();
+        assert_eq!(wrong.0.len(), 3, "{wrong}");
+    }
+
+    #[test]
+    fn data_for_parameters_that_no_class_has_is_warned_of() {
+        let site = site(&[
+            ("site.yaml", ""),
+            (
+                "data/common.yaml",
+                "a.wrkers: 1\na.workers: 2\nelse.where: 3\n",
+            ),
+            (
+                "modules/a/classes/a.yaml",
+                "params: { workers: { type: integer } }",
+            ),
+        ]);
+        assert_eq!(
+            site.warnings(),
+            ["data/common.yaml:1: class a has no parameter \"wrkers\"; did you mean \"workers\"?"]
+        );
+    }
+
+    #[test]
+    fn schemas_reach_for_nothing_outside() {
+        let mut all = files(&[("site.yaml", b"")]);
+        all.extend(files(&[(
+            "modules/a/classes/a.yaml",
+            b"params: { x: { $ref: 'https://example.com/schema' }, y: { $ref: 'file:///etc/passwd' } }",
+        )]));
+        assert_eq!(Site::parse(&all).unwrap_err().0.len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(
+            class in "(params:|include:|resources:|file: /a|exec: x|template: t|when: |content: |mode: |: |\n|\n  |  - |\\{\\{|\\}\\}|\"|\\[|\\]|type: integer|x){0,60}",
+            template in "(\\{\\{|\\}\\}|\\{%|%\\}|for|if|endif|in|params\\.x|node|\\||\\(|\\)|'| |\n){0,40}",
+            settings in "(hierarchy:|merge:|- |\n|  |\\{\\{|\\}\\}|labels\\.x|: |deep|k){0,30}",
+        ) {
+            let _ = Site::parse(&files(&[
+                ("site.yaml", settings.as_bytes()),
+                ("data/common.yaml", settings.as_bytes()),
+                ("modules/a/classes/a.yaml", class.as_bytes()),
+                ("modules/a/templates/t", template.as_bytes()),
+            ]));
+        }
+    }
+}

@@ -254,7 +254,7 @@ impl Templates {
             .and_then(|expression| expression.eval(context.value()))
             .map_err(|error| self.explain(&error, name))?;
         if value.is_undefined() {
-            return Err(self.at_start(name, &format!("undefined value: {source}")));
+            return Err(self.at_start(name, &format!("`{source}` is undefined")));
         }
         Ok(value)
     }
@@ -309,9 +309,9 @@ fn as_text(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-/// `{{ x }}` and nothing else: `x`.
+/// `{{ x }}` and nothing else, not even a newline: `x`.
 fn only_expression(text: &str) -> Option<&str> {
-    let inside = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    let inside = text.strip_prefix("{{")?.strip_suffix("}}")?;
     let inside = inside.strip_prefix('-').unwrap_or(inside);
     let inside = inside.strip_suffix('-').unwrap_or(inside);
     let one = !["{{", "}}", "{%", "{#"]

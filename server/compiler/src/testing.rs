@@ -8,6 +8,15 @@ use dockmaster_proto::{
     time::UnixMs,
 };
 
+use crate::site::Site;
+
+/// A site of these files.
+pub(crate) fn site(files: &[(&str, &str)]) -> Site {
+    let each = files.iter();
+    let files = each.map(|(path, text)| ((*path).to_owned(), text.as_bytes().into()));
+    Site::parse(&files.collect()).unwrap_or_else(|wrong| panic!("{wrong}"))
+}
+
 /// A node with host labels, its ID made of its name.
 pub(crate) fn node(name: &str, labels: &[(&str, &str)]) -> NodeView {
     let mut all = Labels::new();

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::disk::{Disk, Durability, FileError, Folders, fresh_folder, read_if_there};
+use crate::disk::{Disk, FileError, Folders, fresh_folder, read_if_there};
 
 /// The longest document that is taken, in bytes.
 pub const MAX_BLOB_BYTES: usize = 64 << 20;
@@ -76,8 +77,14 @@ impl Blobs {
             return Err(BlobError::TooLong(bytes.len()));
         }
         let digest = Digest::of(bytes);
+        let path = self.path(&digest);
         let mut folders = Folders::below(&self.0.root);
-        self.write(&digest, bytes, Durability::Synced, &mut folders)?;
+        if read_if_there(&path)?.as_deref() == Some(bytes) {
+            folders.make_parents(&path)?;
+        } else {
+            let Inner { disk, tmp, .. } = &*self.0;
+            disk.replace(tmp, &path, bytes, &mut folders)?;
+        }
         folders.sync(&self.0.disk)?;
         Ok(digest)
     }
@@ -117,10 +124,16 @@ impl Blobs {
         self.lock().insert(digest, bytes);
     }
 
-    /// Writes the file of a document that a retained frame holds.
+    /// Writes the file of a document that a retained frame holds. It may be seen half-written only
+    /// after a crash, and then recovery writes it again; until it is whole, memory answers for it.
     pub(crate) fn settle(&self, digest: &Digest, bytes: &[u8]) -> Result<(), FileError> {
-        let mut folders = Folders::below(&self.0.root);
-        self.write(digest, bytes, Durability::Lazy, &mut folders)?;
+        let path = self.path(digest);
+        if read_if_there(&path)?.as_deref() != Some(bytes) {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder).map_err(FileError::at("make the folder", folder))?;
+            }
+            fs::write(&path, bytes).map_err(FileError::at("write", &path))?;
+        }
         self.lock().remove(digest);
         Ok(())
     }
@@ -128,23 +141,6 @@ impl Blobs {
     /// Makes every settled document durable, so that frames may go.
     pub(crate) fn sync(&self) -> Result<(), FileError> {
         self.0.disk.sync_file_system(&self.0.root)
-    }
-
-    /// Writes unless the very content is there.
-    fn write(
-        &self,
-        digest: &Digest,
-        bytes: &[u8],
-        durability: Durability,
-        folders: &mut Folders,
-    ) -> Result<(), FileError> {
-        let path = self.path(digest);
-        if read_if_there(&path)?.as_deref() == Some(bytes) {
-            return folders.make_parents(&path);
-        }
-        self.0
-            .disk
-            .replace(&self.0.tmp, &path, bytes, durability, folders)
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {

@@ -43,15 +43,6 @@ impl FileError {
     }
 }
 
-/// Whether a written file has to be on the medium before it gets its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durability {
-    /// Synced before it is renamed.
-    Synced,
-    /// Whoever writes it keeps another durable copy until the file system has been synced.
-    Lazy,
-}
-
 /// Writes files, and is the one place where a failed sync is handled.
 pub(crate) struct Disk {
     probe: Option<Probe>,
@@ -115,20 +106,19 @@ impl Disk {
         }
     }
 
-    /// Gives `target` the content `bytes`, wholly or not at all. The folder is noted in `folders`
+    /// Gives `target` the content `bytes`, durably, wholly or not at all. The folder is noted in `folders`
     /// for the caller to sync.
     pub(crate) fn replace(
         &self,
         tmp: &Path,
         target: &Path,
         bytes: &[u8],
-        durability: Durability,
         folders: &mut Folders,
     ) -> Result<(), FileError> {
         folders.make_parents(target)?;
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let temporary = tmp.join(format!("{serial}.tmp"));
-        let written = self.write_then_rename(&temporary, target, bytes, durability);
+        let written = self.write_then_rename(&temporary, target, bytes);
         if written.is_err() {
             // A full disk should not also fill with halves; a leftover goes at the next start.
             let _ = fs::remove_file(&temporary);
@@ -141,14 +131,11 @@ impl Disk {
         temporary: &Path,
         target: &Path,
         bytes: &[u8],
-        durability: Durability,
     ) -> Result<(), FileError> {
         let mut file = File::create(temporary).map_err(FileError::at("create", temporary))?;
         file.write_all(bytes)
             .map_err(FileError::at("write", temporary))?;
-        if durability == Durability::Synced {
-            self.sync_file(&file, temporary);
-        }
+        self.sync_file(&file, temporary);
         fs::rename(temporary, target).map_err(FileError::at("rename a new file to", target))
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::blobs::Blobs;
 use crate::commit::{CommitError, Proposal, Receipt, Sink};
 use crate::config::Config;
-use crate::disk::{Disk, Durability, FileError, Folders, fresh_folder};
+use crate::disk::{Disk, FileError, Folders, fresh_folder};
 use crate::error::OpenError;
 use crate::frame::Frame;
 use crate::lock::Lock;
@@ -89,7 +89,7 @@ impl Ledger {
             (checkpoint_path, checkpoint.into_bytes()),
             (config.dir.join("wal").join(wal::name(0)), frame.encode()),
         ] {
-            disk.replace(&tmp, &path, &bytes, Durability::Synced, &mut folders)?;
+            disk.replace(&tmp, &path, &bytes, &mut folders)?;
         }
         folders.sync(&disk)?;
         if let Some(parent) = config

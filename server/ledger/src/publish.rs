@@ -3,19 +3,20 @@
 //! The publisher follows the writer and takes all that was committed since its last round at once.
 //! Its steps, and what a crash before the next one means:
 //!
-//! 1. Documents that rode in frames go to their files, unsynced. *Crash: the frames have them.*
-//! 2. Entry bundles and hash tiles go to `public/tile/`: each written aside, synced, renamed, then
+//! 1. Entry bundles and hash tiles go to `public/tile/`: each written aside, synced, renamed, then
 //!    their folders synced. *Crash: files beyond the checkpoint, which nobody asks for; recovery
 //!    writes the same bytes again.*
-//! 3. `public/checkpoint` is replaced the same way, by the newest frame's. *Crash before: recovery
+//! 2. `public/checkpoint` is replaced the same way, by the newest frame's. *Crash before: recovery
 //!    does it.*
-//! 4. Partial files that a full one supersedes are removed. *Crash: some stay, harmlessly.*
-//! 5. The sink persists. *Crash: the index lags, and its owner catches up from the entries.*
-//! 6. Segments before that of the newest persisted frame are dropped, after one sync of the file
-//!    system that makes the documents of step 1 durable. The segment with the newest frame always
-//!    stays: it says at which time and with which checkpoint to go on.
+//! 3. Partial files that a full one supersedes are removed. *Crash: some stay, harmlessly.*
+//! 4. The sink persists. *Crash: the index lags, and its owner catches up from the entries.*
+//! 5. Documents that rode in frames go to their files, unsynced; until then they are read from
+//!    memory. *Crash: the frames have them.*
+//! 6. Segments before that of the newest frame that is through are dropped, after one sync of the
+//!    file system that makes the documents of step 5 durable. The segment with the newest frame
+//!    always stays: it says at which time and with which checkpoint to go on.
 //!
-//! Recovery runs steps 1 to 4 through the same code.
+//! Recovery runs steps 1 to 3 and 5 through the same code.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 use crate::commit::Sink;
 use crate::config::Step;
-use crate::disk::{Disk, Durability, FileError, Folders, read_if_there};
+use crate::disk::{Disk, FileError, Folders, read_if_there};
 use crate::tiles::{TileFile, Tiles};
 use crate::view::{Batch, View};
 use crate::wal;
@@ -68,8 +69,7 @@ impl Public {
         if read_if_there(path)?.as_deref() == Some(bytes) {
             return folders.make_parents(path);
         }
-        self.disk
-            .replace(&self.tmp, path, bytes, Durability::Synced, folders)
+        self.disk.replace(&self.tmp, path, bytes, folders)
     }
 }
 
@@ -137,12 +137,14 @@ pub(crate) struct Publisher {
 struct Work {
     to_publish: VecDeque<Arc<Batch>>,
     to_persist: VecDeque<Arc<Batch>>,
+    to_settle: VecDeque<Arc<Batch>>,
     newest_done: Option<u64>,
 }
 
 impl Work {
     fn is_empty(&self) -> bool {
-        self.to_publish.is_empty() && self.to_persist.is_empty() && self.newest_done.is_none()
+        let queues = [&self.to_publish, &self.to_persist, &self.to_settle];
+        queues.iter().all(|queue| queue.is_empty()) && self.newest_done.is_none()
     }
 }
 
@@ -155,7 +157,10 @@ impl Publisher {
         while open || (!work.is_empty() && failures < LAST_TRIES) {
             open = self.receive(&mut work, failures > 0);
             match self.round(&mut work) {
-                Ok(()) => failures = 0,
+                Ok(()) => {
+                    failures = 0;
+                    self.view.clear_stalled();
+                }
                 Err(error) => {
                     failures += 1;
                     let why = chain(&*error);
@@ -187,6 +192,7 @@ impl Publisher {
         open
     }
 
+    /// Publishes and persists all there is; settles one batch, as the next may be waiting.
     fn round(&mut self, work: &mut Work) -> Result<(), Box<dyn Error + Send + Sync>> {
         if let Some(newest) = work.to_publish.back().cloned() {
             self.publish(&work.to_publish, &newest)?;
@@ -195,9 +201,15 @@ impl Publisher {
         while let Some(batch) = work.to_persist.front() {
             self.public.disk.step(Step::Persist)?;
             self.sink.persist(&batch.entries)?;
+            work.to_settle.extend(work.to_persist.pop_front());
+        }
+        if let Some(batch) = work.to_settle.front() {
+            for (digest, bytes) in &batch.blobs {
+                self.view.blobs.settle(digest, bytes)?;
+            }
             self.view.settle(batch.weight);
             work.newest_done = Some(batch.segment);
-            work.to_persist.pop_front();
+            work.to_settle.pop_front();
         }
         if let Some(segment) = work.newest_done {
             self.drop_segments(segment)?;
@@ -206,13 +218,10 @@ impl Publisher {
         Ok(())
     }
 
-    /// Steps 1 to 4.
+    /// Steps 1 to 3.
     fn publish(&mut self, batches: &VecDeque<Arc<Batch>>, newest: &Batch) -> Result<(), FileError> {
         let step = self.public.disk.step(Step::Tiles);
         step.map_err(FileError::at("write tiles below", &self.public.root))?;
-        for (digest, bytes) in batches.iter().flat_map(|batch| &batch.blobs) {
-            self.view.blobs.settle(digest, bytes)?;
-        }
         // A copy, so that a round that fails leaves nothing behind and can be run again.
         let mut tiles = self.tiles.clone();
         let mut round = self.public.begin();

@@ -162,7 +162,6 @@ impl View {
     pub(crate) fn settle(&self, weight: usize) {
         let mut state = self.lock();
         state.backlog = state.backlog.saturating_sub(weight);
-        state.stalled = None;
         self.room.notify_all();
     }
 
@@ -173,6 +172,10 @@ impl View {
     pub(crate) fn set_stalled(&self, why: String) {
         self.lock().stalled = Some(why);
         self.room.notify_all();
+    }
+
+    pub(crate) fn clear_stalled(&self) {
+        self.lock().stalled = None;
     }
 
     pub(crate) fn close(&self) {

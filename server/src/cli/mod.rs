@@ -4,6 +4,7 @@ mod audit;
 mod catalog;
 mod cert;
 mod classify;
+mod compile;
 mod completions;
 mod error;
 mod files;
@@ -72,6 +73,7 @@ enum Command {
     Classify(classify::ClassifyArgs),
     Site(site::SiteArgs),
     Catalog(catalog::CatalogArgs),
+    Compile(compile::CompileArgs),
     Cert(cert::CertArgs),
     Audit(audit::AuditArgs),
     Completions(completions::CompletionsArgs),
@@ -96,6 +98,7 @@ fn run(global: &Global, command: Command) -> Result<(), CliError> {
         Command::Classify(args) => classify::run(global, args),
         Command::Site(args) => site::run(global, args),
         Command::Catalog(args) => catalog::run(global, args),
+        Command::Compile(args) => compile::run(args),
         Command::Cert(args) => cert::run(global, args),
         Command::Audit(args) => audit::run(global, args),
         Command::Completions(args) => completions::run(&args),

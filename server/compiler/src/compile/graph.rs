@@ -296,3 +296,58 @@ fn circle_error(site: &Site, drafts: &[Draft], circle: &[usize]) -> Diagnostic {
     site.error(&source.file, source.line, message)
         .hint(format!("they stand in {}", places.join(", ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_edge_holds_or_the_circle_is_one(
+            count in 1_usize..12,
+            pairs in prop::collection::vec((0_usize..12, 0_usize..12), 0..30),
+        ) {
+            let mut edges = Edges::default();
+            for (from, to) in pairs.iter().filter(|(from, to)| *from < count && *to < count) {
+                edges.relate(*from, *to, Relation::Before);
+            }
+            match sort(count, &edges) {
+                Ok(order) => {
+                    let place: HashMap<usize, usize> = order.iter().enumerate().map(|(place, at)| (*at, place)).collect();
+                    prop_assert_eq!(place.len(), count);
+                    for (from, to) in edges.0.keys() {
+                        prop_assert!(place[from] < place[to]);
+                    }
+                }
+                Err(circle) => {
+                    prop_assert!(!circle.is_empty());
+                    for (place, from) in circle.iter().enumerate() {
+                        let to = circle[(place + 1) % circle.len()];
+                        prop_assert!(edges.0.contains_key(&(*from, to)), "{:?}", circle);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_edges_the_order_of_declaration_stays() {
+        let mut edges = Edges::default();
+        assert_eq!(sort(4, &edges), Ok(vec![0, 1, 2, 3]));
+        edges.relate(0, 3, Relation::Require);
+        assert_eq!(sort(4, &edges), Ok(vec![1, 2, 3, 0]));
+    }
+
+    #[test]
+    fn a_notification_is_more_than_an_order() {
+        let mut edges = Edges::default();
+        edges.relate(0, 1, Relation::Before);
+        edges.relate(1, 0, Relation::Subscribe);
+        edges.relate(0, 1, Relation::Before);
+        assert_eq!(edges.0[&(0, 1)], EdgeKind::Notify);
+    }
+}

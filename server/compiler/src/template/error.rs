@@ -46,7 +46,7 @@ fn message(error: &Error) -> String {
     match (error.kind(), error.detail()) {
         (ErrorKind::OutOfFuel, _) => "the template does more work than a template may".to_owned(),
         (ErrorKind::UndefinedError, None) => match snippet(error) {
-            Some(snippet) => format!("undefined value: {snippet}"),
+            Some(snippet) => format!("`{snippet}` is undefined"),
             None => "undefined value".to_owned(),
         },
         // The engine's detail of an undefined value is a sentence of its own.

@@ -15,34 +15,27 @@ fn error(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 }
 
 /// `75 | percent_of(node.limits.memory_bytes)`: rounded down.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the engine calls filters with owned values"
-)]
 fn percent_of(percent: Value, whole: Value) -> Result<i64, Error> {
-    let number = |value: &Value| i64::try_from(value.clone()).ok();
-    let (Some(percent), Some(whole)) = (number(&percent), number(&whole)) else {
-        return Err(error(format!(
-            "percent_of takes two whole numbers, not {percent} and {whole}; a limit is none where there is no limit"
-        )));
-    };
+    let percent = whole_number("percent_of", percent)?;
+    let whole = whole_number("percent_of", whole)?;
     let part = i128::from(percent) * i128::from(whole) / 100;
     i64::try_from(part).map_err(|_| error("percent_of: the result is too large"))
 }
 
 /// `node.limits.memory_bytes | mib`: rounded down.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the engine calls filters with owned values"
-)]
 fn mib(bytes: Value) -> Result<i64, Error> {
-    i64::try_from(bytes.clone())
-        .map(|bytes| bytes >> 20)
-        .map_err(|_| {
-            error(format!(
-                "mib takes a number of bytes, not {bytes}; a limit is none where there is no limit"
-            ))
-        })
+    whole_number("mib", bytes).map(|bytes| bytes >> 20)
+}
+
+fn whole_number(filter: &str, value: Value) -> Result<i64, Error> {
+    if value.is_none() {
+        let why = "a limit is none where there is no limit; test it with \"is none\" first";
+        return Err(error(format!(
+            "{filter} takes a whole number, not none: {why}"
+        )));
+    }
+    let shown = value.to_string();
+    i64::try_from(value).map_err(|_| error(format!("{filter} takes a whole number, not {shown}")))
 }
 
 /// `"10.1.0.0/16" | cidr_host(5)`: 10.1.0.5; negative numbers count from the last address.

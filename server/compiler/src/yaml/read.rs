@@ -121,20 +121,25 @@ impl Reader {
 /// The text of the error by which a scalar "fails". No YAML can contain it unescaped.
 const TAKEN: &str = "\u{1}taken";
 
-/// Cuts ` at line L column C` off the end.
+/// Cuts the position off: at the end where it was put behind [`TAKEN`], since what stands before
+/// is keys of the document; else the first one, since the parser's own errors go on with where it
+/// began what it could not end.
 fn split_position(text: &str) -> (Option<Position>, &str) {
-    let parts = text
-        .rsplit_once(" at line ")
-        .and_then(|(message, position)| {
-            // The parser's own errors may go on behind the position: ", while parsing …".
-            let position = position.split([',', '\n']).next().unwrap_or(position);
-            let (line, column) = position.split_once(" column ")?;
-            let position = Position {
-                line: line.parse().ok()?,
-                column: column.parse().ok()?,
-            };
-            Some((Some(position), message))
-        });
+    const BEFORE: &str = " at line ";
+    let parts = if text.contains(TAKEN) {
+        text.rsplit_once(BEFORE)
+    } else {
+        text.split_once(BEFORE)
+    };
+    let parts = parts.and_then(|(message, position)| {
+        let position = position.split([',', '\n']).next()?;
+        let (line, column) = position.split_once(" column ")?;
+        let position = Position {
+            line: line.parse().ok()?,
+            column: column.parse().ok()?,
+        };
+        Some((Some(position), message))
+    });
     parts.unwrap_or((None, text))
 }
 

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod blobs;
 mod commit;
 mod crash;
 mod damage;

@@ -1,0 +1,148 @@
+//! The container's identity: a key made here, a certificate for it, and the proof that it was logged.
+
+use dockmaster_certs::{bundle::TrustBundle, csr::create_request, key::KeyPair};
+use dockmaster_client::{Call, ClientError, Connection, Identity};
+use dockmaster_proto::{
+    api::identity::{CertificateRequest, IssuedCertificate},
+    event::{Entry, Event},
+    id::Digest,
+    route::Route,
+    time::UnixMs,
+};
+use dockmaster_tlog::{note::VerifierKey, proof::TlogProof};
+use ring::rand::SecureRandom;
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use webpki::EndEntityCert;
+
+use crate::{
+    rundir::{self, RunDir, RunDirError},
+    say,
+};
+
+/// From here on a difference of clocks is told.
+const MAX_SKEW_MS: u64 = 5 * 60 * 1000;
+
+/// Why there is no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The master did not issue one.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// No key could be made.
+    #[error("no key can be made: {0}")]
+    Key(#[from] dockmaster_certs::key::KeyError),
+    /// What was issued is not what was asked for, or it is not shown to be logged.
+    #[error("the certificate that the master issued is not used: {0}")]
+    Refused(String),
+}
+
+/// A certificate with its key.
+#[derive(Debug)]
+pub struct Enrolled {
+    /// What the connection shows.
+    pub identity: Identity,
+    /// The trust bundle that came with it.
+    pub bundle: TrustBundle,
+    /// Everything that the master said.
+    pub issued: IssuedCertificate,
+}
+
+impl Enrolled {
+    /// Writes it all to the run dir.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save(&self, run: &RunDir) -> Result<(), RunDirError> {
+        run.write(rundir::BUNDLE, self.issued.bundle.as_bytes())?;
+        run.write(rundir::ENTRY, self.issued.entry.as_bytes())?;
+        run.write(rundir::PROOF, self.issued.proof.as_bytes())?;
+        // Who waits for the certificate finds its key there.
+        run.write(rundir::KEY, self.identity.key.as_bytes())?;
+        run.write(rundir::CERTIFICATE, self.identity.chain.as_bytes())
+    }
+}
+
+/// Asks for a certificate for a new key, on a connection to a master that is trusted already, and
+/// checks what comes back.
+///
+/// # Errors
+/// [`IdentityError`].
+pub async fn request(
+    connection: &mut Connection,
+    route: Route,
+    trusted: &TrustBundle,
+    random: &dyn SecureRandom,
+    now: impl Fn() -> UnixMs,
+) -> Result<Enrolled, IdentityError> {
+    let key = KeyPair::generate(random)?;
+    let request = CertificateRequest {
+        csr: create_request(&key, connection.exporter())?,
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let issued: IssuedCertificate = connection.call(&Call::new(route).json(&request)).await?;
+    warn_of_skew(issued.master_time_ms, now());
+    verify(&issued, &key.public_key().spki_sha256(), trusted.log_key())
+        .map_err(IdentityError::Refused)?;
+    let bundle = TrustBundle::parse(&issued.bundle)
+        .map_err(|error| IdentityError::Refused(error.to_string()))?;
+    Ok(Enrolled {
+        identity: Identity {
+            chain: issued.chain.clone(),
+            key: key.to_pem(),
+        },
+        bundle,
+        issued,
+    })
+}
+
+/// Checks that a certificate is for our key, that the ledger entry is about this very certificate, and
+/// that the entry is in the log that the trust bundle names.
+fn verify(issued: &IssuedCertificate, spki_sha256: &Digest, log_key: &str) -> Result<(), String> {
+    let leaf = CertificateDer::from_pem_slice(issued.chain.as_bytes())
+        .map_err(|_| "its chain has no certificate in PEM".to_owned())?;
+    let parsed =
+        EndEntityCert::try_from(&leaf).map_err(|error| format!("it cannot be read ({error})"))?;
+    if Digest::of(&parsed.subject_public_key_info()) != *spki_sha256 {
+        return Err("it is for another key than the one made here".to_owned());
+    }
+    let entry: Entry = serde_json::from_str(&issued.entry)
+        .map_err(|error| format!("its ledger entry cannot be read ({error})"))?;
+    let (Event::CertIssued(logged) | Event::CertRenewed(logged)) = &entry.event else {
+        return Err(format!(
+            "its ledger entry is of another event, {}",
+            entry.event.name()
+        ));
+    };
+    let speaks_of_it = logged.der_sha256 == Digest::of(&leaf)
+        && logged.spki_sha256 == *spki_sha256
+        && logged.serial == issued.serial
+        && logged.container == Some(issued.container_id);
+    if !speaks_of_it {
+        return Err("its ledger entry is about another certificate".to_owned());
+    }
+    let key = VerifierKey::parse(log_key)
+        .map_err(|error| format!("the log key of the trust bundle cannot be read ({error})"))?;
+    let proof = TlogProof::parse(&issued.proof).map_err(|error| chain(&error))?;
+    proof
+        .verify(issued.entry.as_bytes(), &key)
+        .map(|_| ())
+        .map_err(|error| format!("it is not shown to be in the log: {}", chain(&error)))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    crate::log::chain(error)
+}
+
+fn warn_of_skew(master: UnixMs, own: UnixMs) {
+    let (apart, word) = if own > master {
+        (own.since(master), "ahead of")
+    } else {
+        (master.since(own), "behind")
+    };
+    if apart > MAX_SKEW_MS {
+        say!(
+            "WARNING: this container's clock is {} s {word} the master's; certificates may count as expired or not yet valid: set the host's clock",
+            apart / 1000
+        );
+    }
+}

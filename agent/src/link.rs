@@ -1,0 +1,424 @@
+//! The link to the master: trusted, with a current certificate, dialled again when it breaks.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use dockmaster_certs::bundle::TrustBundle;
+use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer};
+use dockmaster_proto::{
+    catalog::{CATALOG_VERSION, Catalog},
+    id::Digest,
+    problem::ProblemCode,
+    report::Report,
+    route::Route,
+};
+use http::StatusCode;
+use ring::rand::SystemRandom;
+
+use crate::{
+    apply::blob::{BlobSource, Fetched},
+    env,
+    identity::{self, Enrolled, IdentityError},
+    rundir::{RunDir, RunDirError},
+    say,
+    settings::{Anchor, Settings},
+};
+
+/// The pause after a renewal that failed, while the certificate still counts.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+/// So many failures in a row on connections with a certificate, and the certificate is suspected.
+const SUSPICIOUS: u32 = 3;
+
+/// Why the master could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// There is no certificate.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A call failed.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The certificate cannot be kept.
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    /// The trust bundle file is none.
+    #[error("the trust bundle file cannot be used: {0}")]
+    Bundle(#[from] dockmaster_certs::bundle::BundleError),
+    /// The catalog is none.
+    #[error("the master's catalog cannot be used: {0}")]
+    Catalog(String),
+}
+
+/// Whose fault it is, as far as the agent has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The master cannot be reached; it may come back.
+    Away,
+    /// The master refused; it may think otherwise later.
+    Refused,
+    /// The settings or the container are wrong; no waiting helps.
+    Settings,
+    /// Something else; it may pass.
+    Other,
+}
+
+impl LinkError {
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        match self {
+            Self::Client(error) | Self::Identity(IdentityError::Client(error)) => match error {
+                ClientError::Problem(_) => Cause::Refused,
+                ClientError::WrongPin { .. } | ClientError::Credentials { .. } => Cause::Settings,
+                error if error.is_unreachable() => Cause::Away,
+                _ => Cause::Other,
+            },
+            Self::RunDir(_) | Self::Bundle(_) => Cause::Settings,
+            Self::Identity(_) | Self::Catalog(_) => Cause::Other,
+        }
+    }
+
+    const fn problem(&self) -> Option<ProblemCode> {
+        match self {
+            Self::Client(ClientError::Problem(problem))
+            | Self::Identity(IdentityError::Client(ClientError::Problem(problem))) => {
+                Some(problem.code)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A catalog as it was received.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// The catalog.
+    pub catalog: Catalog,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Its name for the next question.
+    pub etag: Option<String>,
+}
+
+impl Received {
+    /// Reads a catalog.
+    ///
+    /// # Errors
+    /// When it is none that this agent understands.
+    pub fn parse(bytes: &[u8], etag: Option<String>) -> Result<Self, LinkError> {
+        let catalog: Catalog =
+            serde_json::from_slice(bytes).map_err(|error| LinkError::Catalog(error.to_string()))?;
+        if catalog.version != CATALOG_VERSION {
+            return Err(LinkError::Catalog(format!(
+                "it is of version {}, and this agent knows version {CATALOG_VERSION}; use an agent of the master's release",
+                catalog.version
+            )));
+        }
+        Ok(Self {
+            catalog,
+            bytes: bytes.to_vec(),
+            etag,
+        })
+    }
+
+    /// The digest by which the catalog is known.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.bytes)
+    }
+}
+
+/// The link to the master.
+#[derive(Debug)]
+pub struct Link<'a> {
+    settings: &'a Settings,
+    run: &'a RunDir,
+    random: SystemRandom,
+    trusted: Option<Arc<TrustBundle>>,
+    certificate: Option<Certificate>,
+    connection: Option<Connection>,
+    failures: u32,
+}
+
+#[derive(Debug)]
+struct Certificate {
+    enrolled: Enrolled,
+    /// By our own steady clock, so that a wrong time of day does no harm.
+    renew_at: Instant,
+    expires_at: Instant,
+}
+
+impl<'a> Link<'a> {
+    /// A link that is not there yet.
+    #[must_use]
+    pub fn new(settings: &'a Settings, run: &'a RunDir) -> Self {
+        Self {
+            settings,
+            run,
+            random: SystemRandom::new(),
+            trusted: None,
+            certificate: None,
+            connection: None,
+            failures: 0,
+        }
+    }
+
+    /// The agent's source of randomness.
+    #[must_use]
+    pub fn random(&self) -> &SystemRandom {
+        &self.random
+    }
+
+    /// Sees to a current certificate and an open connection.
+    ///
+    /// # Errors
+    /// [`LinkError`] when there is none to be had.
+    pub async fn ready(&mut self) -> Result<(), LinkError> {
+        let now = Instant::now();
+        if self
+            .certificate
+            .as_ref()
+            .is_some_and(|certificate| certificate.expires_at <= now)
+        {
+            say!("the certificate has expired; asking for a new one");
+            self.forget();
+        }
+        if self.certificate.is_none() {
+            self.enroll().await?;
+        }
+        self.connect().await?;
+        if self.renew_in() == Duration::ZERO {
+            self.renew().await?;
+            self.connect().await?;
+        }
+        Ok(())
+    }
+
+    /// The time until the certificate should be renewed.
+    #[must_use]
+    pub fn renew_in(&self) -> Duration {
+        let renew_at = self
+            .certificate
+            .as_ref()
+            .map(|certificate| certificate.renew_at);
+        renew_at.map_or(Duration::ZERO, |at| {
+            at.saturating_duration_since(Instant::now())
+        })
+    }
+
+    /// Asks for the catalog; `None` when it is still the one of `etag` after `wait`.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn catalog(
+        &mut self,
+        etag: Option<&str>,
+        wait: Duration,
+    ) -> Result<Option<Received>, LinkError> {
+        let mut call = Call::new(Route::Catalog);
+        if let Some(etag) = etag {
+            call = call.unless(etag).wait(wait);
+        }
+        let reply = self.connect().await?.send(&call).await?;
+        self.failures = 0;
+        if reply.status == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        let etag = reply.header("etag").map(str::to_owned);
+        Received::parse(&reply.body, etag).map(Some)
+    }
+
+    /// Sends a report.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn report(&mut self, report: &Report) -> Result<(), LinkError> {
+        let call = Call::new(Route::Reports).json(report);
+        self.connect().await?.send(&call).await?;
+        Ok(())
+    }
+
+    /// Draws conclusions from an error: the next [`ready`](Self::ready) starts as far back as needed.
+    pub fn failed(&mut self, error: &LinkError) {
+        match error.problem() {
+            Some(
+                ProblemCode::NoCertificate
+                | ProblemCode::CertificateRevoked
+                | ProblemCode::Forbidden,
+            ) => {
+                if self.certificate.is_some() {
+                    say!("the certificate is not accepted any more; asking for a new one");
+                }
+                self.forget();
+            }
+            // The master answered, so the connection is good.
+            Some(_) => {}
+            None => {
+                // A certificate that the master refuses in the handshake looks like a broken connection.
+                if self.connection.take().is_some() {
+                    self.failures += 1;
+                }
+                if self.failures >= SUSPICIOUS {
+                    self.forget();
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        self.certificate = None;
+        self.connection = None;
+        self.failures = 0;
+    }
+
+    async fn enroll(&mut self) -> Result<(), LinkError> {
+        let (mut connection, bundle) = self.first_contact().await?;
+        let enrolled = identity::request(
+            &mut connection,
+            Route::Enroll,
+            &bundle,
+            &self.random,
+            env::now,
+        );
+        let enrolled = enrolled.await?;
+        self.adopt(enrolled, "enrolled")
+    }
+
+    async fn first_contact(&mut self) -> Result<(Connection, Arc<TrustBundle>), LinkError> {
+        let (master, bind) = (self.settings.master, self.settings.bind);
+        let bundle = match (&self.trusted, &self.settings.anchor) {
+            (Some(bundle), _) => Arc::clone(bundle),
+            (None, Anchor::Bundle(text)) => Arc::new(TrustBundle::parse(text)?),
+            (None, Anchor::Pin(pin)) => {
+                let (connection, bundle) = Bootstrap::dial(master, bind).await?.trust(*pin).await?;
+                let bundle = Arc::new(bundle);
+                self.trusted = Some(Arc::clone(&bundle));
+                return Ok((connection, bundle));
+            }
+        };
+        self.trusted = Some(Arc::clone(&bundle));
+        let dialer = Dialer::new(master, bind, Arc::clone(&bundle), None)?;
+        Ok((dialer.dial().await?, bundle))
+    }
+
+    async fn renew(&mut self) -> Result<(), LinkError> {
+        let (Some(connection), Some(trusted)) = (&mut self.connection, &self.trusted) else {
+            return Ok(());
+        };
+        let trusted = Arc::clone(trusted);
+        let renewed =
+            identity::request(connection, Route::Renew, &trusted, &self.random, env::now).await;
+        match renewed.map_err(LinkError::from) {
+            // The old connection shows the old certificate.
+            Ok(enrolled) => {
+                self.connection = None;
+                self.adopt(enrolled, "renewed")
+            }
+            // A master that cannot issue now (a full disk) still serves catalogs.
+            Err(error) if error.problem() == Some(ProblemCode::Unavailable) => {
+                say!("the certificate cannot be renewed now: {error}");
+                if let Some(certificate) = &mut self.certificate {
+                    certificate.renew_at = Instant::now() + RENEWAL_PAUSE;
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn adopt(&mut self, enrolled: Enrolled, word: &str) -> Result<(), LinkError> {
+        enrolled.save(self.run)?;
+        let issued = &enrolled.issued;
+        let ips: Vec<String> = issued
+            .addresses
+            .iter()
+            .map(|address| address.ip.to_string())
+            .collect();
+        say!(
+            "{word} as {} [{}], certificate {} until {}, proven in the log",
+            issued.container_id.short(),
+            ips.join(", "),
+            issued.serial,
+            issued.not_after_ms
+        );
+        let now = Instant::now();
+        let after = |ms: u64| now + Duration::from_millis(ms);
+        self.trusted = Some(Arc::new(enrolled.bundle.clone()));
+        self.certificate = Some(Certificate {
+            renew_at: after(issued.renew_at_ms.since(issued.master_time_ms)),
+            expires_at: after(issued.not_after_ms.since(issued.master_time_ms)),
+            enrolled,
+        });
+        Ok(())
+    }
+
+    async fn connect(&mut self) -> Result<&mut Connection, LinkError> {
+        if self
+            .connection
+            .as_ref()
+            .is_some_and(|connection| !connection.is_open())
+        {
+            self.connection = None;
+        }
+        if self.connection.is_none() {
+            let (Some(certificate), Some(trusted)) = (&self.certificate, &self.trusted) else {
+                return Err(LinkError::Client(ClientError::Credentials {
+                    what: "the certificate",
+                    why: "there is none yet".to_owned(),
+                }));
+            };
+            let dialer = Dialer::new(
+                self.settings.master,
+                self.settings.bind,
+                Arc::clone(trusted),
+                Some(&certificate.enrolled.identity),
+            )?;
+            self.connection = Some(dialer.dial().await?);
+        }
+        match &mut self.connection {
+            Some(connection) => Ok(connection),
+            None => Err(LinkError::Catalog("there is no connection".to_owned())),
+        }
+    }
+}
+
+/// Blobs from the master, each fetched once per apply.
+pub struct MasterBlobs<'a, 'b> {
+    /// The link.
+    pub link: &'a mut Link<'b>,
+    /// Where those that were fetched lie until the apply is over.
+    pub cache: PathBuf,
+}
+
+impl BlobSource for MasterBlobs<'_, '_> {
+    fn fetch(&mut self, digest: Digest, _size: u64) -> Fetched<'_> {
+        Box::pin(async move {
+            let cached = self.cache.join(digest.to_string());
+            if let Ok(bytes) = std::fs::read(&cached) {
+                return Ok(bytes);
+            }
+            let call = Call::new(Route::Blob).parameter(digest.to_string());
+            let connection = self
+                .link
+                .connect()
+                .await
+                .map_err(|error| error.to_string())?;
+            let reply = connection
+                .send(&call)
+                .await
+                .map_err(|error| error.to_string())?;
+            // The cache is a convenience; without it the blob is fetched again.
+            let _ = std::fs::write(&cached, &reply.body);
+            Ok(reply.body.to_vec())
+        })
+    }
+}
+
+impl Drop for MasterBlobs<'_, '_> {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.cache);
+    }
+}
