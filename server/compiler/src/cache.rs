@@ -194,8 +194,6 @@ impl fmt::Debug for Cache {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::{
         classification::{Classification, testing::parse},
@@ -263,7 +261,6 @@ mod tests {
             .map(|number| node(&format!("n{number}"), &[("role", "web")]))
             .collect();
         let fleet = fleet(&nodes);
-        let start = Instant::now();
         let shared: Vec<Arc<Compiled>> = nodes
             .iter()
             .map(|node| {
@@ -272,7 +269,6 @@ mod tests {
                     .unwrap()
             })
             .collect();
-        println!("1000 nodes in {:?}", start.elapsed());
         assert_eq!(cache.compiles(), 1);
         assert!(
             shared

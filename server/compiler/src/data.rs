@@ -63,7 +63,7 @@ pub(crate) struct Found {
 impl Data {
     /// Reads one file of values.
     pub(crate) fn read_file(file: SourceFile<'_>) -> Result<DataFile, Diagnostic> {
-        let document = yaml::parse(file.text).map_err(|error| file.yaml_error(error))?;
+        let document = yaml::parse(file.text).map_err(|error| file.yaml_error(&error))?;
         let values = match &document.value {
             yaml::Value::Null => BTreeMap::new(),
             yaml::Value::Map(entries) => entries

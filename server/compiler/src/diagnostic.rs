@@ -12,14 +12,12 @@ const MAX_EXCERPT: usize = 160;
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The module; empty outside of modules.
-    pub module: String,
     /// The file, relative to the site's root, or the name of the classification.
     pub file: String,
     /// The line, counted from 1; 0 when the whole file is meant.
     pub line: u32,
     /// The node whose catalog it keeps from being compiled; none when it is wrong for all.
-    pub node: Option<NodeName>,
+    pub node: Option<Box<NodeName>>,
     /// What is wrong.
     pub message: String,
     /// The text of the line; empty when there is none.
@@ -32,16 +30,21 @@ impl Diagnostic {
     /// Something wrong in a file as a whole.
     #[must_use]
     pub fn new(file: impl Into<String>, message: impl Into<String>) -> Self {
-        let file = file.into();
         Self {
-            module: module_of(&file).to_owned(),
-            file,
+            file: file.into(),
             line: 0,
             node: None,
             message: message.into(),
             excerpt: String::new(),
             hint: String::new(),
         }
+    }
+
+    /// The module that the file belongs to; empty outside of modules.
+    #[must_use]
+    pub fn module(&self) -> &str {
+        let inside = self.file.strip_prefix("modules/").unwrap_or_default();
+        inside.split_once('/').map_or("", |(module, _)| module)
     }
 
     /// The same with a line (counted from 1) of the file's text.
@@ -66,15 +69,9 @@ impl Diagnostic {
     /// The same for one node.
     #[must_use]
     pub fn for_node(mut self, node: &NodeName) -> Self {
-        self.node = Some(node.clone());
+        self.node = Some(Box::new(node.clone()));
         self
     }
-}
-
-/// `modules/NAME/…` belongs to module NAME.
-fn module_of(file: &str) -> &str {
-    let inside = file.strip_prefix("modules/").unwrap_or_default();
-    inside.split_once('/').map_or("", |(module, _)| module)
 }
 
 impl fmt::Display for Diagnostic {
@@ -165,7 +162,7 @@ impl SourceFile<'_> {
         Diagnostic::new(self.name, message).at(line, self.text)
     }
 
-    pub(crate) fn yaml_error(&self, error: YamlError) -> Diagnostic {
+    pub(crate) fn yaml_error(&self, error: &YamlError) -> Diagnostic {
         let in_list = error.message.contains("',' or ']'");
         let message = format!("column {}: {}", error.at.column, error.message);
         self.error(error.at.line, message).hint(if in_list {
@@ -194,7 +191,7 @@ mod tests {
             .error(2, "parameter \"workerz\" is not one of class nginx")
             .hint("did you mean \"workers\"?")
             .for_node(&node);
-        assert_eq!(diagnostic.module, "nginx");
+        assert_eq!(diagnostic.module(), "nginx");
         assert_eq!(
             diagnostic.to_string(),
             "modules/nginx/classes/nginx.yaml:2: parameter \"workerz\" is not one of class nginx (node web-1)\n    \

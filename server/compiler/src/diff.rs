@@ -143,7 +143,7 @@ impl Writer<'_> {
             match old_params.get(key) {
                 None => self.line(&format!("    {key}: {value} (was left alone)")),
                 Some(before) if before != value => {
-                    self.line(&format!("    {key}: {before} -> {value}"))
+                    self.line(&format!("    {key}: {before} -> {value}"));
                 }
                 Some(_) => {}
             }

@@ -100,7 +100,7 @@ impl Templates {
 
     /// Adds a template file under its path.
     pub(crate) fn add_file(&mut self, file: SourceFile<'_>) -> Result<(), Diagnostic> {
-        self.add(file, file.name.to_owned(), file.text, 0)
+        self.add(file, file.name, file.text, 0)
     }
 
     /// Takes a text of a class.
@@ -120,7 +120,7 @@ impl Templates {
             return self.add_expression(file, line, expression);
         }
         let name = self.inline_name(file);
-        self.add(file, name.clone(), text, first_line(file, line) - 1)?;
+        self.add(file, &name, text, first_line(file, line) - 1)?;
         Ok(Text {
             line,
             form: Form::Template(name),
@@ -154,14 +154,15 @@ impl Templates {
     fn add(
         &mut self,
         file: SourceFile<'_>,
-        name: String,
+        name: &str,
         text: &str,
         offset: u32,
     ) -> Result<(), Diagnostic> {
-        self.origins.insert(name.clone(), Origin::new(file, offset));
+        self.origins
+            .insert(name.to_owned(), Origin::new(file, offset));
         self.env
-            .add_template_owned(name.clone(), text.to_owned())
-            .map_err(|error| self.explain(&error, &name))
+            .add_template_owned(name.to_owned(), text.to_owned())
+            .map_err(|error| self.explain(&error, name))
     }
 
     /// Whether there is a template file of this path.
@@ -221,7 +222,7 @@ impl Templates {
                 let value = self.evaluate(name, source, context)?;
                 let Some(text) = as_text(&value) else {
                     return Err(
-                        self.at_start(name, &format!("{} is none, which has no text", source))
+                        self.at_start(name, &format!("{source} is none, which has no text"))
                     );
                 };
                 if text.len() > MAX_OUTPUT {

@@ -32,7 +32,7 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Classification, Diagn
         name: file_name,
         text,
     };
-    let document = yaml::parse(text).map_err(|error| file.yaml_error(error))?;
+    let document = yaml::parse(text).map_err(|error| file.yaml_error(&error))?;
     let mut wrong = Vec::new();
     let mut drafts = Vec::new();
     if !document.is_null() {

@@ -121,7 +121,7 @@ impl Classification {
     ///
     /// # Errors
     /// When two groups of equal rank, with none stronger, give it different values of one key.
-    pub fn resolve(&self, node: &NodeView) -> Result<Resolved, Conflict> {
+    pub fn resolve(&self, node: &NodeView) -> Result<Resolved, Box<Conflict>> {
         let mut matching: Vec<&Group> = self
             .groups
             .iter()
@@ -188,18 +188,18 @@ impl Classification {
         key: &str,
         first: Option<Candidate<'a>>,
         second: Candidate<'a>,
-    ) -> Result<Candidate<'a>, Conflict> {
+    ) -> Result<Candidate<'a>, Box<Conflict>> {
         match first {
             None => Ok(second),
             Some(first) if first.group.rank == second.group.rank && first.value != second.value => {
-                Err(Conflict {
+                Err(Box::new(Conflict {
                     node: node_name(node),
                     key: key.to_owned(),
                     groups: [first.group.name.clone(), second.group.name.clone()],
                     values: [first.value, second.value],
                     file: Arc::clone(&self.file),
                     lines: [first.line, second.line],
-                })
+                }))
             }
             Some(first) => Ok(first),
         }

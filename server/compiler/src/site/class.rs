@@ -58,7 +58,7 @@ pub(super) fn parse(
     let document = match yaml::parse(file.text) {
         Ok(document) => document,
         Err(error) => {
-            wrong.push(file.yaml_error(error));
+            wrong.push(file.yaml_error(&error));
             return class;
         }
     };

@@ -20,7 +20,7 @@ pub(super) fn check(
     let document = match yaml::parse(file.text) {
         Ok(document) => document,
         Err(error) => {
-            wrong.push(file.yaml_error(error));
+            wrong.push(file.yaml_error(&error));
             return;
         }
     };

@@ -15,7 +15,7 @@ pub(super) fn parse(file: SourceFile<'_>, wrong: &mut Vec<Diagnostic>) -> Data {
     let document = match yaml::parse(file.text) {
         Ok(document) => document,
         Err(error) => {
-            wrong.push(file.yaml_error(error));
+            wrong.push(file.yaml_error(&error));
             return data;
         }
     };

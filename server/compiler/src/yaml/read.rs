@@ -62,14 +62,14 @@ impl Reader {
             slot: &mut slot,
         }
         .deserialize(from);
-        self.settle(slot, result.err().map(|error| error.to_string()))
+        self.settle(slot, result.err().map(|error| error.to_string()).as_deref())
     }
 
-    fn settle(&mut self, slot: Option<Node>, error: Option<String>) -> Result<Node, YamlError> {
+    fn settle(&mut self, slot: Option<Node>, error: Option<&str>) -> Result<Node, YamlError> {
         if let Some(fatal) = self.fatal.take() {
             return Err(fatal);
         }
-        let (position, message) = match &error {
+        let (position, message) = match error {
             Some(error) => split_position(error),
             None => (None, ""),
         };
@@ -195,7 +195,7 @@ impl Seed<'_> {
             Ok(Some(_)) => None,
             Err(error) => Some(error.to_string()),
         };
-        let node = self.reader.settle(slot, error).and_then(|node| {
+        let node = self.reader.settle(slot, error.as_deref()).and_then(|node| {
             self.reader.count(node.at)?;
             Ok(node)
         });
