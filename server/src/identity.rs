@@ -115,6 +115,10 @@ impl MasterIdentity {
     /// # Errors
     /// When it cannot be issued; the old one goes on.
     pub async fn renew(&self) -> Result<(), IdentityError> {
+        if self.current().is_none() && self.configured.is_empty() {
+            // A certificate that names no address serves nobody; the first connection makes one.
+            return Ok(());
+        }
         if self
             .current()
             .is_none_or(|current| current.renew_at <= env::now())
