@@ -148,6 +148,23 @@ impl Selector {
     }
 }
 
+impl Selector {
+    /// The terms without any of which no node matches: those that stand in no alternative.
+    #[must_use]
+    pub fn required(&self) -> Vec<&Term> {
+        fn collect<'a>(expression: &'a Expression, into: &mut Vec<&'a Term>) {
+            match expression {
+                Expression::All(parts) => parts.iter().for_each(|part| collect(part, into)),
+                Expression::Term(term) => into.push(term),
+                Expression::Any(_) => {}
+            }
+        }
+        let mut terms = Vec::new();
+        collect(&self.expression, &mut terms);
+        terms
+    }
+}
+
 impl FromStr for Selector {
     type Err = SelectorError;
 
@@ -256,5 +273,22 @@ impl fmt::Display for Quoted<'_> {
                 self.0.replace('\\', "\\\\").replace('"', "\\\"")
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_term_in_an_alternative_is_not_required() {
+        let selector: Selector = "a=1, (b or c=2), (d, !e)".parse().unwrap();
+        let required: Vec<String> = selector
+            .required()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(required, ["a=1", "d", "!e"]);
+        assert!("a or b".parse::<Selector>().unwrap().required().is_empty());
     }
 }

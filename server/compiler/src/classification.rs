@@ -1,6 +1,7 @@
 //! Rules that map nodes to classes, parameters and an environment.
 
 mod explain;
+mod index;
 mod lint;
 mod parse;
 mod resolve;
@@ -22,6 +23,7 @@ pub const DEFAULT_ENVIRONMENT: &str = "production";
 pub struct Classification {
     file: Arc<str>,
     groups: Vec<Group>,
+    index: index::Index,
 }
 
 /// One rule.

@@ -28,26 +28,14 @@ pub(crate) use param::Param;
 /// A site's files by path (relative, with `/`).
 pub type Files = BTreeMap<String, Arc<[u8]>>;
 
-/// A checked site.
+/// A checked site; the default one is empty.
+#[derive(Default)]
 pub struct Site {
     files: Files,
     classes: BTreeMap<String, Class>,
     data: Arc<Data>,
     templates: Templates,
     warnings: Vec<String>,
-}
-
-impl Default for Site {
-    /// A site without a class.
-    fn default() -> Self {
-        Self {
-            files: Files::new(),
-            classes: BTreeMap::new(),
-            data: Arc::default(),
-            templates: Templates::new(),
-            warnings: Vec::new(),
-        }
-    }
 }
 
 impl Site {
@@ -401,6 +389,22 @@ mod tests {
             b"params: { x: { $ref: 'https://example.com/schema' }, y: { $ref: 'file:///etc/passwd' } }",
         )]));
         assert_eq!(Site::parse(&all).unwrap_err().0.len(), 2);
+    }
+
+    #[test]
+    fn a_schema_that_is_itself_is_no_way_to_end_the_program() {
+        for schema in [
+            "{ $ref: '#' }",
+            "{ allOf: [{ $ref: '#' }], default: 1 }",
+            "{ $ref: '#/$defs/a', default: 1, $defs: { a: { $ref: '#/$defs/a' } } }",
+        ] {
+            let class = format!("params:\n  x: {schema}\n");
+            let _ = Site::parse(&files(&[
+                ("site.yaml", b""),
+                ("data/common.yaml", b"a.x: 1"),
+                ("modules/a/classes/a.yaml", class.as_bytes()),
+            ]));
+        }
     }
 
     proptest! {

@@ -22,6 +22,9 @@ pub(crate) const MAX_OUTPUT: usize = 4 << 20;
 /// What one template may cost: about one unit for each instruction and each 64 bytes made.
 const FUEL: u64 = 10_000_000;
 
+/// How deep includes and macros may nest.
+const MAX_INCLUDES: usize = 64;
+
 /// All templates of a site: its template files and the texts with `{{ }}` in its classes.
 pub(crate) struct Templates {
     env: Environment<'static>,
@@ -57,6 +60,12 @@ enum Form {
     },
 }
 
+impl Default for Templates {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Text {
     /// The text, when it is the same for every node.
     pub(crate) fn plain(&self) -> Option<&str> {
@@ -84,13 +93,14 @@ impl Templates {
         env.set_formatter(write_value);
         env.set_debug(true);
         env.set_fuel(Some(FUEL));
-        // A template includes others of its own module by their names.
+        // A module's templates and classes include its own templates by their names.
         env.set_path_join_callback(|name, parent| {
-            parent.split_once("/templates/").map_or_else(
-                || name.into(),
-                |(module, _)| format!("{module}/templates/{name}").into(),
-            )
+            let module: Vec<&str> = parent.split('/').take(2).collect();
+            format!("{}/templates/{name}", module.join("/")).into()
         });
+        env.set_recursion_limit(MAX_INCLUDES);
+        // It would print what nobody notes as read.
+        env.remove_global("debug");
         filters::add(&mut env);
         Self {
             env,
@@ -255,7 +265,8 @@ impl Templates {
             .and_then(|expression| expression.eval(context.value()))
             .map_err(|error| self.explain(&error, name))?;
         if value.is_undefined() {
-            return Err(self.at_start(name, &format!("`{source}` is undefined")));
+            let wrong = self.at_start(name, &format!("`{source}` is undefined"));
+            return Err(wrong.hint(error::UNDEFINED_HINT));
         }
         Ok(value)
     }

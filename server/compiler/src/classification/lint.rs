@@ -24,9 +24,13 @@ impl Classification {
             .iter()
             .flat_map(|node| node.labels.iter().map(|(key, _)| key))
             .collect();
+        let mut matched: BTreeSet<&str> = BTreeSet::new();
+        for node in &nodes {
+            matched.extend(self.matching(node).iter().map(|group| group.name.as_str()));
+        }
         let mut warnings = Vec::new();
         for group in &self.groups {
-            if !nodes.is_empty() && !nodes.iter().any(|node| group.matches(node)) {
+            if !nodes.is_empty() && !matched.contains(group.name.as_str()) {
                 let advice = group.unknown_label(&labels);
                 warnings.push(self.warning(
                     group,
@@ -109,4 +113,41 @@ impl Group {
 fn advice<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     suggest::nearest(word, known)
         .map_or_else(String::new, |near| format!(", did you mean {near:?}?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        classification::testing::parse,
+        testing::{node, site},
+    };
+
+    #[test]
+    fn what_looks_like_a_mistake_is_told_with_what_was_meant() {
+        let site = site(&[
+            ("site.yaml", ""),
+            (
+                "modules/nginx/classes/nginx.yaml",
+                "params: { workers: {} }",
+            ),
+        ]);
+        let classification = parse(
+            "groups:\n  - name: web\n    match: rloe=web\n    classes: [ngnix, nginx]\n    \
+             params: { nginx.wrkers: 1, nginx.workers: 2, apache.x: 1 }\n  - { name: all, match: '' }\n  \
+             - { name: db, match: 'role=db, !other' }\n",
+        );
+        let nodes = [node("n", &[("role", "web")])];
+        assert_eq!(
+            classification.lint(Some(&site), &nodes),
+            [
+                "classification.yaml:2: group \"web\": matches no live node; none has a label \"rloe\", did you mean \"role\"?",
+                "classification.yaml:4: group \"web\": class \"ngnix\" is not in the site, did you mean \"nginx\"?",
+                "classification.yaml:5: group \"web\": apache.x: class \"apache\" is not in the site",
+                "classification.yaml:5: group \"web\": nginx.wrkers: class nginx has no parameter \"wrkers\", did you mean \"workers\"?",
+                "classification.yaml:7: group \"db\": matches no live node",
+            ]
+        );
+        // Without nodes nothing can be said of them.
+        assert_eq!(classification.lint(None, []), Vec::<String>::new());
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use dockmaster_proto::{label::Tier, selector::Selector};
 
-use super::{Classification, Group, Rank};
+use super::{Classification, Group, Rank, index::Index};
 use crate::{
     DEFAULT_TIER,
     diagnostic::{Diagnostic, Diagnostics, SourceFile},
@@ -52,6 +52,7 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Classification, Diagn
         wrong,
         Classification {
             file: file_name.into(),
+            index: Index::new(&groups),
             groups,
         },
     )

@@ -122,11 +122,7 @@ impl Classification {
     /// # Errors
     /// When two groups of equal rank, with none stronger, give it different values of one key.
     pub fn resolve(&self, node: &NodeView) -> Result<Resolved, Box<Conflict>> {
-        let mut matching: Vec<&Group> = self
-            .groups
-            .iter()
-            .filter(|group| group.matches(node))
-            .collect();
+        let mut matching = self.matching(node);
         let mut classes: Vec<Granted> = Vec::new();
         for group in &matching {
             for (class, line) in &group.classes {
@@ -179,6 +175,15 @@ impl Classification {
                 .map(|(key, winner)| (key.to_owned(), given(winner)))
                 .collect(),
         ))
+    }
+
+    /// The groups that a node matches, in the order of the document.
+    pub(super) fn matching(&self, node: &NodeView) -> Vec<&Group> {
+        let candidates = self.index.candidates(node).into_iter();
+        candidates
+            .map(|at| &self.groups[at])
+            .filter(|group| group.matches(node))
+            .collect()
     }
 
     /// `first`, which is at least as strong, against `second`.

@@ -67,44 +67,29 @@ struct Renderer<'a> {
 
 impl Renderer<'_> {
     fn collect(&self, into: &mut Collected) -> Result<(), Diagnostic> {
-        let Declaration {
-            kind,
-            title: title_text,
-            when,
-            ..
-        } = self.declaration;
+        let declaration = self.declaration;
         let templates = self.site.templates();
-        let title = templates.text(title_text, self.context)?;
-        if let Err(message) = site::check_title(*kind, &title) {
-            return Err(self.error(title_text.line, message));
-        }
         let source = Source {
             module: self.class.module.clone(),
             file: self.class.file.clone(),
-            line: self.declaration.line,
+            line: declaration.line,
         };
-        let holds = when
-            .as_ref()
-            .map_or(Ok(true), |when| templates.holds(when, self.context))?;
-        if !holds {
-            let reference = ResourceRef {
-                type_name: kind.name().to_owned(),
-                title,
-            };
-            into.left_out.insert(reference, source);
+        let when = declaration.when.as_ref();
+        if !when.map_or(Ok(true), |when| templates.holds(when, self.context))? {
+            // Its title may only make sense where it is wanted; it serves errors of others.
+            if let Ok(title) = templates.text(&declaration.title, self.context) {
+                let type_name = declaration.kind.name().to_owned();
+                into.left_out
+                    .insert(ResourceRef { type_name, title }, source);
+            }
             return Ok(());
         }
+        let title = templates.text(&declaration.title, self.context)?;
+        site::check_title(declaration.kind, &title)
+            .map_err(|why| self.error(declaration.title.line, why))?;
         let content = self.content(&mut into.blobs)?;
         let kind = self.kind(content)?;
-        if let ResourceKind::Process(process) = &kind
-            && process.command.is_none()
-            && title != "app"
-        {
-            let message = format!(
-                "process {title:?} has no \"command\"; only app takes the one that the container was started with"
-            );
-            return Err(self.error(self.declaration.line, message));
-        }
+        self.check_command(&kind, &title)?;
         into.drafts.push(Draft {
             resource: Resource {
                 kind,
@@ -114,6 +99,17 @@ impl Renderer<'_> {
             relations: self.relations()?,
         });
         Ok(())
+    }
+
+    fn check_command(&self, kind: &ResourceKind, title: &str) -> Result<(), Diagnostic> {
+        match kind {
+            ResourceKind::Process(process) if process.command.is_none() && title != "app" => {
+                let message = format!("process {title:?} has no \"command\"");
+                let hint = "only process[app] can do without: it takes the one that the container was started with";
+                Err(self.error(self.declaration.line, message).hint(hint))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn kind(&self, content: Option<Content>) -> Result<ResourceKind, Diagnostic> {

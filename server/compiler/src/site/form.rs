@@ -148,7 +148,7 @@ fn check_path(path: &str) -> Result<(), &'static str> {
     if inside.is_empty() {
         return Err("is the root directory, which is left alone");
     }
-    if path.len() > 4095 || path.contains('\0') {
+    if path.len() > 4095 || path.chars().any(char::is_control) {
         return Err("is no path that a system would take");
     }
     if inside
@@ -351,6 +351,7 @@ mod tests {
             "/etc//motd",
             "/etc/../motd",
             "/./x",
+            "/a\nb",
             "",
         ] {
             assert!(check_title(Kind::File, bad).is_err(), "{bad}");

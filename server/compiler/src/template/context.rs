@@ -347,6 +347,16 @@ mod tests {
     }
 
     #[test]
+    fn a_template_that_includes_itself_is_stopped() {
+        assert!(
+            render("{% include 't' %}")
+                .0
+                .unwrap_err()
+                .contains("recursion limit")
+        );
+    }
+
+    #[test]
     fn a_template_that_never_ends_or_grows_is_stopped() {
         let error = render(
             "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",

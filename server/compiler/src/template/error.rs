@@ -7,6 +7,10 @@ use minijinja::{Error, ErrorKind};
 use super::Templates;
 use crate::diagnostic::Diagnostic;
 
+/// What to do about a value that is not there.
+pub(super) const UNDEFINED_HINT: &str =
+    "test it with \"is defined\" or give it a value with default(…)";
+
 impl Templates {
     /// An error of the engine in the template `name`, or in one that it includes.
     pub(super) fn explain(&self, error: &Error, name: &str) -> Diagnostic {
@@ -66,9 +70,7 @@ fn snippet(error: &Error) -> Option<&str> {
 
 fn hint(error: &Error) -> &'static str {
     match error.kind() {
-        ErrorKind::UndefinedError => {
-            "test it with \"is defined\" or give it a value with default(…)"
-        }
+        ErrorKind::UndefinedError => UNDEFINED_HINT,
         ErrorKind::OutOfFuel => "is there a loop in a loop over many nodes?",
         ErrorKind::TemplateNotFound => {
             "a template includes others of its own module by their names"
