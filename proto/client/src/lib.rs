@@ -11,6 +11,7 @@ mod connection;
 mod context;
 mod dialer;
 mod error;
+mod provider;
 mod tls;
 
 pub use bootstrap::Bootstrap;

@@ -9,11 +9,11 @@ use rustls::{
         Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature},
+    crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
 };
 
-use crate::{ClientError, Identity};
+use crate::{ClientError, Identity, provider::provider};
 
 /// A configuration that trusts the bundle's roots and shows the identity, where there is one.
 pub(crate) fn trusting(
@@ -77,10 +77,6 @@ pub(crate) fn deferring() -> Result<ClientConfig, ClientError> {
         .with_no_client_auth();
     config.resumption = Resumption::disabled();
     Ok(config)
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 #[derive(Debug)]
