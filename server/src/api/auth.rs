@@ -152,3 +152,219 @@ fn forbidden(identity: &PeerIdentity, wanted: &str) -> Problem {
         "",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use dockmaster_proto::{
+        event::{
+            CertIssued, ENTRY_VERSION, Entry, Event, Evidence, HeldAddress, LeaseCause,
+            LeaseClosed, LeaseOpened, NodeObserved, OperatorGranted,
+        },
+        facts::{Attachment, ContainerFacts, Limits, NetworkMode},
+        id::{Digest, Serial},
+    };
+
+    use super::*;
+
+    const NOW: UnixMs = UnixMs(1000);
+
+    fn serial(last: u8) -> Serial {
+        Serial::from_bytes([last; 16])
+    }
+
+    fn peer(ip: &str, principal: &str, serial: Serial) -> Peer {
+        let identity = PeerIdentity {
+            id: format!("spiffe://td{principal}").parse().unwrap(),
+            serial,
+            not_after: UnixMs(2000),
+            ips: vec![],
+            addresses: vec![],
+            role: None,
+        };
+        Peer {
+            address: format!("{ip}:999").parse().unwrap(),
+            identity: Some(identity),
+            binding: [0; 32],
+        }
+    }
+
+    fn container() -> ContainerId {
+        ContainerId::from_bytes([1; 32])
+    }
+
+    fn node_peer(ip: &str) -> Peer {
+        peer(
+            ip,
+            &format!("/host/h1/container/{}", container()),
+            serial(1),
+        )
+    }
+
+    fn lease() -> HeldAddress {
+        HeldAddress {
+            address: "h1/bridge/172.17.0.2".parse().unwrap(),
+            epoch: 1,
+        }
+    }
+
+    fn apply(state: &mut State, event: Event) {
+        let index = state.size();
+        let entry = Entry {
+            v: ENTRY_VERSION,
+            ts_ms: UnixMs(index),
+            event,
+            request_id: String::new(),
+            actor: String::new(),
+            master: "m".parse().unwrap(),
+        };
+        state.apply(index, &entry);
+    }
+
+    fn state() -> State {
+        let mut state = State::default();
+        let host: Name = "h1".parse().unwrap();
+        let facts = ContainerFacts {
+            id: container(),
+            name: "c".into(),
+            image: "i".into(),
+            image_digest: String::new(),
+            labels: std::collections::BTreeMap::new(),
+            started_at_ms: UnixMs(0),
+            limits: Limits::default(),
+            network_mode: NetworkMode::Own,
+            attachments: vec![Attachment {
+                network: "h1/bridge".parse().unwrap(),
+                ips: vec![lease().address.ip],
+            }],
+        };
+        apply(
+            &mut state,
+            Event::NodeObserved(NodeObserved {
+                host: host.clone(),
+                facts,
+            }),
+        );
+        let HeldAddress { address, epoch } = lease();
+        let opened = LeaseOpened {
+            address,
+            epoch,
+            container: container(),
+            name: "c".into(),
+            image: "i".into(),
+            host: host.clone(),
+            cause: LeaseCause::Started,
+        };
+        apply(&mut state, Event::LeaseOpened(opened));
+        apply(
+            &mut state,
+            Event::CertIssued(CertIssued {
+                subject: format!("spiffe://td/host/h1/container/{}", container())
+                    .parse()
+                    .unwrap(),
+                container: Some(container()),
+                host: Some(host),
+                addresses: vec![lease()],
+                ips: vec![],
+                serial: serial(1),
+                issuer_key_id: String::new(),
+                not_before_ms: UnixMs(0),
+                not_after_ms: UnixMs(2000),
+                spki_sha256: Digest::of(b""),
+                der_sha256: Digest::of(b""),
+                evidence: vec![Evidence::Master],
+                rule: String::new(),
+                prev: None,
+            }),
+        );
+        let granted = OperatorGranted {
+            operator: "ada".parse().unwrap(),
+            role: "admin".into(),
+            serial: serial(7),
+            not_after_ms: UnixMs(2000),
+            der_sha256: Digest::of(b""),
+        };
+        apply(&mut state, Event::OperatorGranted(granted));
+        state
+    }
+
+    fn code(route: Route, peer: &Peer, state: &State, now: UnixMs) -> Option<ProblemCode> {
+        authorise(route, peer, state, now)
+            .err()
+            .map(|problem| problem.code)
+    }
+
+    #[test]
+    fn a_node_is_its_current_certificate_shown_from_its_own_address() {
+        let mut state = state();
+        assert_eq!(
+            authorise(Route::Catalog, &node_peer("172.17.0.2"), &state, NOW),
+            Ok(Caller::Node(container()))
+        );
+        assert_eq!(
+            code(Route::Catalog, &node_peer("172.17.0.3"), &state, NOW),
+            Some(ProblemCode::CertificateRevoked),
+            "stolen"
+        );
+        assert_eq!(
+            code(
+                Route::Catalog,
+                &node_peer("172.17.0.2"),
+                &state,
+                UnixMs(2000)
+            ),
+            Some(ProblemCode::NoCertificate),
+            "expired"
+        );
+        let HeldAddress { address, epoch } = lease();
+        apply(
+            &mut state,
+            Event::LeaseClosed(LeaseClosed {
+                address,
+                epoch,
+                container: container(),
+                cause: LeaseCause::Died,
+            }),
+        );
+        assert_eq!(
+            code(Route::Catalog, &node_peer("172.17.0.2"), &state, NOW),
+            Some(ProblemCode::CertificateRevoked),
+            "lease closed"
+        );
+    }
+
+    #[test]
+    fn nodes_and_operators_keep_to_their_own_routes() {
+        let state = state();
+        let operator = peer("10.0.0.1", "/operator/ada", serial(7));
+        assert_eq!(
+            authorise(Route::Nodes, &operator, &state, NOW),
+            Ok(Caller::Operator("ada".parse().unwrap()))
+        );
+        for route in Route::ALL {
+            let by_node = code(*route, &node_peer("172.17.0.2"), &state, NOW);
+            let by_operator = code(*route, &operator, &state, NOW);
+            match route.audience() {
+                Audience::Anyone => assert_eq!((by_node, by_operator), (None, None)),
+                Audience::Node => assert_eq!(
+                    (by_node, by_operator),
+                    (None, Some(ProblemCode::Forbidden)),
+                    "{route:?}"
+                ),
+                Audience::Operator => assert_eq!(
+                    (by_node, by_operator),
+                    (Some(ProblemCode::Forbidden), None),
+                    "{route:?}"
+                ),
+            }
+        }
+    }
+
+    #[test]
+    fn an_operator_whom_the_ledger_does_not_know_is_nobody() {
+        let forged = peer("10.0.0.1", "/operator/ada", serial(8));
+        assert_eq!(
+            code(Route::Nodes, &forged, &state(), NOW),
+            Some(ProblemCode::CertificateRevoked)
+        );
+    }
+}

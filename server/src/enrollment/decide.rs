@@ -214,3 +214,6 @@ impl Refusal {
         Problem::new(self.code, self.detail, self.hint)
     }
 }
+
+#[cfg(test)]
+mod tests;
