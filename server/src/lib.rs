@@ -26,3 +26,6 @@ pub mod refusals;
 pub mod reports;
 pub mod setup;
 pub mod state;
+
+#[cfg(test)]
+mod testing;

@@ -155,16 +155,16 @@ fn forbidden(identity: &PeerIdentity, wanted: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use dockmaster_host::Observation;
     use dockmaster_proto::{
         event::{
-            CertIssued, ENTRY_VERSION, Entry, Event, Evidence, HeldAddress, LeaseCause,
-            LeaseClosed, LeaseOpened, NodeObserved, OperatorGranted,
+            CertIssued, Event, Evidence, HeldAddress, LeaseCause, LeaseClosed, OperatorGranted,
         },
-        facts::{Attachment, ContainerFacts, Limits, NetworkMode},
         id::{Digest, Serial},
     };
 
     use super::*;
+    use crate::testing::{apply, facts, host, id, observe};
 
     const NOW: UnixMs = UnixMs(1000);
 
@@ -188,16 +188,8 @@ mod tests {
         }
     }
 
-    fn container() -> ContainerId {
-        ContainerId::from_bytes([1; 32])
-    }
-
     fn node_peer(ip: &str) -> Peer {
-        peer(
-            ip,
-            &format!("/host/h1/container/{}", container()),
-            serial(1),
-        )
+        peer(ip, &format!("/host/h1/container/{}", id(1)), serial(1))
     }
 
     fn lease() -> HeldAddress {
@@ -207,62 +199,17 @@ mod tests {
         }
     }
 
-    fn apply(state: &mut State, event: Event) {
-        let index = state.size();
-        let entry = Entry {
-            v: ENTRY_VERSION,
-            ts_ms: UnixMs(index),
-            event,
-            request_id: String::new(),
-            actor: String::new(),
-            master: "m".parse().unwrap(),
-        };
-        state.apply(index, &entry);
-    }
-
     fn state() -> State {
         let mut state = State::default();
-        let host: Name = "h1".parse().unwrap();
-        let facts = ContainerFacts {
-            id: container(),
-            name: "c".into(),
-            image: "i".into(),
-            image_digest: String::new(),
-            labels: std::collections::BTreeMap::new(),
-            started_at_ms: UnixMs(0),
-            limits: Limits::default(),
-            network_mode: NetworkMode::Own,
-            attachments: vec![Attachment {
-                network: "h1/bridge".parse().unwrap(),
-                ips: vec![lease().address.ip],
-            }],
-        };
-        apply(
-            &mut state,
-            Event::NodeObserved(NodeObserved {
-                host: host.clone(),
-                facts,
-            }),
-        );
-        let HeldAddress { address, epoch } = lease();
-        let opened = LeaseOpened {
-            address,
-            epoch,
-            container: container(),
-            name: "c".into(),
-            image: "i".into(),
-            host: host.clone(),
-            cause: LeaseCause::Started,
-        };
-        apply(&mut state, Event::LeaseOpened(opened));
+        observe(&mut state, &Observation::Up(facts(1, &["172.17.0.2"])));
         apply(
             &mut state,
             Event::CertIssued(CertIssued {
-                subject: format!("spiffe://td/host/h1/container/{}", container())
+                subject: format!("spiffe://td/host/h1/container/{}", id(1))
                     .parse()
                     .unwrap(),
-                container: Some(container()),
-                host: Some(host),
+                container: Some(id(1)),
+                host: Some(host()),
                 addresses: vec![lease()],
                 ips: vec![],
                 serial: serial(1),
@@ -298,7 +245,7 @@ mod tests {
         let mut state = state();
         assert_eq!(
             authorise(Route::Catalog, &node_peer("172.17.0.2"), &state, NOW),
-            Ok(Caller::Node(container()))
+            Ok(Caller::Node(id(1)))
         );
         assert_eq!(
             code(Route::Catalog, &node_peer("172.17.0.3"), &state, NOW),
@@ -321,7 +268,7 @@ mod tests {
             Event::LeaseClosed(LeaseClosed {
                 address,
                 epoch,
-                container: container(),
+                container: id(1),
                 cause: LeaseCause::Died,
             }),
         );

@@ -1,17 +1,18 @@
-use std::collections::BTreeMap;
-
 use dockmaster_host::Observation;
 use dockmaster_proto::{
-    event::{CertIssued, ENTRY_VERSION, Event, Evidence, HostWatched, LabelsChanged, LeaseCause},
-    facts::{Attachment, ContainerFacts, Limits, NetworkMode},
-    id::{ContainerId, Digest, Name, Serial},
+    event::{CertIssued, Event, Evidence, HostWatched, LabelsChanged, LeaseCause, MasterStarted},
+    id::{Digest, Serial},
     label::LabelChange,
     time::UnixMs,
 };
 use proptest::prelude::*;
 
 use super::*;
-use crate::{leases, state::State};
+use crate::{
+    leases,
+    state::State,
+    testing::{entry, facts, host, id},
+};
 
 const IPS: [&str; 3] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
 
@@ -36,32 +37,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(container, change)| Step::Label(container, change)),
     ];
     prop::collection::vec(one, 0..25)
-}
-
-fn id(container: u8) -> ContainerId {
-    ContainerId::from_bytes([container; 32])
-}
-
-fn host() -> Name {
-    "h1".parse().unwrap()
-}
-
-fn facts(container: u8, ips: &[&str]) -> ContainerFacts {
-    let ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
-    ContainerFacts {
-        id: id(container),
-        name: format!("c{container}"),
-        image: "app:1".into(),
-        image_digest: String::new(),
-        labels: BTreeMap::new(),
-        started_at_ms: UnixMs(1),
-        limits: Limits::default(),
-        network_mode: NetworkMode::Own,
-        attachments: vec![Attachment {
-            network: "h1/bridge".parse().unwrap(),
-            ips,
-        }],
-    }
 }
 
 fn events(step: &Step, state: &State) -> Vec<Event> {
@@ -110,17 +85,6 @@ fn events(step: &Step, state: &State) -> Vec<Event> {
                 })]
             }
         },
-    }
-}
-
-fn entry(index: u64, event: Event) -> Entry {
-    Entry {
-        v: ENTRY_VERSION,
-        ts_ms: UnixMs(1000 + index),
-        event,
-        request_id: "r".into(),
-        actor: "a".into(),
-        master: host(),
     }
 }
 
@@ -244,7 +208,7 @@ fn a_watch_ends_at_the_last_moment_that_was_certain() {
             containers: 0,
         })
     };
-    let started = Event::MasterStarted(dockmaster_proto::event::MasterStarted {
+    let started = Event::MasterStarted(MasterStarted {
         version: String::new(),
         log_size: 0,
     });

@@ -1,57 +1,14 @@
-use dockmaster_proto::{
-    event::{ENTRY_VERSION, Entry},
-    facts::{Attachment, Limits},
-    time::UnixMs,
-};
+use dockmaster_proto::{event::LabelsChanged, label::LabelChange, time::UnixMs};
 use proptest::prelude::*;
 
 use super::*;
-
-fn facts(container: u8, ips: &[&str]) -> ContainerFacts {
-    ContainerFacts {
-        id: ContainerId::from_bytes([container; 32]),
-        name: format!("c{container}"),
-        image: "app:1".into(),
-        image_digest: String::new(),
-        labels: BTreeMap::new(),
-        started_at_ms: UnixMs(u64::from(container)),
-        limits: Limits::default(),
-        network_mode: NetworkMode::Own,
-        attachments: vec![Attachment {
-            network: "h1/bridge".parse().unwrap(),
-            ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),
-        }],
-    }
-}
-
-fn host() -> Name {
-    "h1".parse().unwrap()
-}
+use crate::testing::{apply, facts, id, observe};
 
 fn died(container: u8) -> Observation {
     Observation::Down {
-        id: ContainerId::from_bytes([container; 32]),
+        id: id(container),
         cause: LeaseCause::Died,
     }
-}
-
-/// Decides upon an observation and takes the events up; the events' names.
-fn observe(state: &mut State, observation: &Observation) -> Vec<&'static str> {
-    let events = decide(observation, &host(), state);
-    let names = events.iter().map(Event::name).collect();
-    for event in events {
-        let index = state.size();
-        let entry = Entry {
-            v: ENTRY_VERSION,
-            ts_ms: UnixMs(index),
-            event,
-            request_id: String::new(),
-            actor: String::new(),
-            master: host(),
-        };
-        state.apply(index, &entry);
-    }
-    names
 }
 
 fn holder(state: &State, ip: &str) -> Option<(u8, u64)> {
@@ -154,20 +111,14 @@ fn a_container_without_its_own_network_namespace_holds_no_address() {
 fn operator_labels_outlive_a_restart_of_the_container() {
     let mut state = State::default();
     observe(&mut state, &Observation::Up(facts(1, &["172.17.0.2"])));
-    let change = dockmaster_proto::label::LabelChange::parse(["tier=front"]).unwrap();
-    let event = Event::LabelsChanged(dockmaster_proto::event::LabelsChanged {
-        container: ContainerId::from_bytes([1; 32]),
-        change,
-    });
-    let entry = Entry {
-        v: ENTRY_VERSION,
-        ts_ms: UnixMs(9),
-        event,
-        request_id: String::new(),
-        actor: String::new(),
-        master: host(),
-    };
-    state.apply(9, &entry);
+    let change = LabelChange::parse(["tier=front"]).unwrap();
+    apply(
+        &mut state,
+        Event::LabelsChanged(LabelsChanged {
+            container: id(1),
+            change,
+        }),
+    );
     observe(&mut state, &died(1));
     observe(
         &mut state,
@@ -176,7 +127,7 @@ fn operator_labels_outlive_a_restart_of_the_container() {
             ..facts(1, &["172.17.0.2"])
         }),
     );
-    let node = state.node(&ContainerId::from_bytes([1; 32])).unwrap();
+    let node = state.node(&id(1)).unwrap();
     assert_eq!(node.operator_labels["tier"], "front");
 }
 

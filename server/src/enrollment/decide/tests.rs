@@ -1,47 +1,16 @@
-use std::collections::BTreeMap;
-
 use dockmaster_host::Observation;
-use dockmaster_proto::{
-    event::{ENTRY_VERSION, Entry, LeaseCause},
-    facts::{Attachment, ContainerFacts, Limits},
-};
+use dockmaster_proto::{event::LeaseCause, facts::ContainerFacts};
 
 use super::*;
-use crate::leases;
+use crate::testing::{facts, observe};
 
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
-fn facts(container: u8, ips: &[&str]) -> ContainerFacts {
-    let ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
+/// A container that was started a minute ago.
+fn recent(container: u8, ips: &[&str]) -> ContainerFacts {
     ContainerFacts {
-        id: ContainerId::from_bytes([container; 32]),
-        name: format!("c{container}"),
-        image: "app:1".into(),
-        image_digest: "sha256:00".into(),
-        labels: BTreeMap::new(),
         started_at_ms: UnixMs(NOW.0 - 60_000),
-        limits: Limits::default(),
-        network_mode: NetworkMode::Own,
-        attachments: vec![Attachment {
-            network: "h1/bridge".parse().unwrap(),
-            ips,
-        }],
-    }
-}
-
-fn observe(state: &mut State, observation: &Observation) {
-    let host: Name = "h1".parse().unwrap();
-    for event in leases::decide(observation, &host, state) {
-        let index = state.size();
-        let entry = Entry {
-            v: ENTRY_VERSION,
-            ts_ms: UnixMs(index),
-            event,
-            request_id: String::new(),
-            actor: String::new(),
-            master: host.clone(),
-        };
-        state.apply(index, &entry);
+        ..facts(container, ips)
     }
 }
 
@@ -81,7 +50,7 @@ fn private(ip: IpAddr) -> bool {
 
 #[test]
 fn a_holder_gets_its_addresses_with_their_epochs_and_nothing_from_before_its_start() {
-    let web = facts(1, &["172.17.0.2", "172.18.0.2"]);
+    let web = recent(1, &["172.17.0.2", "172.18.0.2"]);
     let grant = decide(
         &applicant("172.17.0.2"),
         &claimed(&web),
@@ -104,7 +73,7 @@ fn a_holder_gets_its_addresses_with_their_epochs_and_nothing_from_before_its_sta
 
 #[test]
 fn an_address_outside_the_permitted_ranges_is_refused_or_left_out() {
-    let web = facts(1, &["172.17.0.2", "203.0.113.9"]);
+    let web = recent(1, &["172.17.0.2", "203.0.113.9"]);
     let state = state(&[web.clone()]);
     let ask = |source| {
         decide(
@@ -125,7 +94,7 @@ fn an_address_outside_the_permitted_ranges_is_refused_or_left_out() {
 
 #[test]
 fn a_lease_that_closed_meanwhile_is_no_claim() {
-    let (first, second) = (facts(1, &["172.17.0.2"]), facts(2, &["172.17.0.2"]));
+    let (first, second) = (recent(1, &["172.17.0.2"]), recent(2, &["172.17.0.2"]));
     let state = state(&[first.clone(), second]);
     // The host confirmed the first a moment ago; since then the address changed hands.
     let refusal = decide(
@@ -138,7 +107,7 @@ fn a_lease_that_closed_meanwhile_is_no_claim() {
     )
     .unwrap_err();
     assert_eq!(refusal.code, ProblemCode::NoLease);
-    let gone = facts(9, &["172.17.0.9"]);
+    let gone = recent(9, &["172.17.0.9"]);
     let refusal = decide(
         &applicant("172.17.0.9"),
         &claimed(&gone),
@@ -153,7 +122,7 @@ fn a_lease_that_closed_meanwhile_is_no_claim() {
 
 #[test]
 fn nobody_renews_for_another_container() {
-    let (mine, other) = (facts(1, &["172.17.0.2"]), facts(2, &["172.17.0.3"]));
+    let (mine, other) = (recent(1, &["172.17.0.2"]), recent(2, &["172.17.0.3"]));
     let state = state(&[mine.clone(), other.clone()]);
     let applicant = Applicant {
         renewing: Some(other.id),
@@ -167,7 +136,7 @@ fn nobody_renews_for_another_container() {
 fn a_container_on_the_host_network_is_told_why_it_gets_nothing() {
     let shared = ContainerFacts {
         network_mode: NetworkMode::Host,
-        ..facts(1, &[])
+        ..recent(1, &[])
     };
     let refusal = Refusal::no_lease("10.0.0.1".parse().unwrap(), &state(&[shared]));
     assert!(refusal.hint.contains("--network host"), "{}", refusal.hint);
@@ -175,7 +144,7 @@ fn a_container_on_the_host_network_is_told_why_it_gets_nothing() {
 
 #[test]
 fn the_end_of_the_container_is_the_end_of_the_claim() {
-    let web = facts(1, &["172.17.0.2"]);
+    let web = recent(1, &["172.17.0.2"]);
     let mut state = state(&[web.clone()]);
     observe(
         &mut state,
