@@ -4,6 +4,7 @@ use dockmaster_certs::{bundle::TrustBundle, csr::create_request, key::KeyPair};
 use dockmaster_client::{Call, ClientError, Connection, Identity};
 use dockmaster_proto::{
     api::identity::{CertificateRequest, IssuedCertificate},
+    error::chain,
     id::{ContainerId, Digest, Serial},
     route::Route,
     time::UnixMs,
@@ -133,10 +134,6 @@ fn verify(issued: &IssuedCertificate, spki_sha256: &Digest, log_key: &str) -> Re
         .verify(issued.entry.as_bytes(), &key)
         .map(|_| ())
         .map_err(|error| format!("it is not shown to be in the log: {}", chain(&error)))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    crate::log::chain(error)
 }
 
 fn warn_of_skew(master: UnixMs, own: UnixMs) {

@@ -23,6 +23,8 @@ use crate::{
 const WATCH: Duration = Duration::from_secs(60);
 /// How often a container is compared with its catalog when nothing happens.
 const DRIFT_CHECK: Duration = Duration::from_secs(30 * 60);
+/// How long the end of a container is put off for a report that was not sent yet.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What to do when the master is away or the catalog does not apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -343,24 +345,42 @@ impl<'a> Life<'a> {
         self.unsent = Some(report);
     }
 
-    /// Sends the report that is still here.
+    /// Sends the report that is still here, when the application ended before it could be sent: the
+    /// master should show what became of a container that died at once. Waits a moment only.
+    pub async fn farewell(&mut self) {
+        let processes = self.process_report();
+        let Some(report) = &mut self.unsent else {
+            return;
+        };
+        report.processes = processes;
+        let sent = tokio::time::timeout(FAREWELL, async {
+            // What was interrupted may have left the connection in the middle of an answer.
+            if let Err(error) = self.send().await {
+                self.link.failed(&error);
+                self.send().await?;
+            }
+            Ok::<(), LinkError>(())
+        });
+        if !matches!(sent.await, Ok(Ok(()))) {
+            say!("the last report did not reach the master; it lies in the run dir");
+        }
+    }
+
+    /// Sends the report that is still here. It stays until the master has it, also when this is
+    /// interrupted.
     async fn send(&mut self) -> Result<(), LinkError> {
-        let Some(report) = self.unsent.take() else {
+        let Some(report) = &self.unsent else {
             return Ok(());
         };
-        let sent = self.link.report(&report).await;
-        match sent {
+        match self.link.report(report).await {
             // The master took it or does not want it; sending it again would change nothing.
             Err(error) if error.cause() == Cause::Refused => {
                 say!("the master does not take the report: {error}");
-                Ok(())
             }
-            Err(error) => {
-                self.unsent = Some(report);
-                Err(error)
-            }
-            Ok(()) => Ok(()),
+            sent => sent?,
         }
+        self.unsent = None;
+        Ok(())
     }
 }
 

@@ -21,15 +21,3 @@ pub fn line(message: fmt::Arguments<'_>) {
 macro_rules! say {
     ($($arg:tt)*) => { $crate::log::line(format_args!($($arg)*)) };
 }
-
-/// An error with all its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}

@@ -8,6 +8,7 @@
 pub mod address;
 pub mod api;
 pub mod catalog;
+pub mod error;
 pub mod event;
 pub mod facts;
 pub mod id;

@@ -12,6 +12,7 @@ use dockmaster_certs::{authority::Authority, bundle::TrustBundle};
 use dockmaster_host::{DockerInventory, FileInventory, Inventory};
 use dockmaster_ledger::{Config as LedgerConfig, Ledger, Opened};
 use dockmaster_proto::{
+    error::chain,
     event::{Entry, Event, MasterStarted},
     id::Name,
 };
@@ -53,7 +54,7 @@ pub enum AppError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A file cannot be read.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("{path} cannot be read", path = .path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -70,7 +71,7 @@ pub enum AppError {
     },
     /// The address cannot be listened on.
     #[error(
-        "cannot listen on {address}: {source}; is another master running, or the address not of this machine?"
+        "cannot listen on {address}; is another master running, or the address not of this machine?"
     )]
     Listen {
         /// The address.
@@ -89,10 +90,10 @@ pub enum AppError {
 }
 
 impl AppError {
-    fn part(part: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Self {
+    fn part(part: &'static str) -> impl Fn(&dyn std::error::Error) -> Self {
         move |why| Self::Part {
             part,
-            why: why.to_string(),
+            why: chain(why),
         }
     }
 }
@@ -241,11 +242,11 @@ impl Master {
     pub async fn stop(self) {
         self.stop.send_replace(true);
         if let Err(error) = self.serving.await {
-            tracing::error!(%error, "the listener panicked");
+            tracing::error!(error = %chain(&error), "the listener panicked");
         }
         self.ledger.shutdown().await;
         if let Err(error) = self.index.sync() {
-            tracing::warn!(%error, "the index may have to catch up at the next start");
+            tracing::warn!(error = %chain(&error), "the index may have to catch up at the next start");
         }
     }
 }
@@ -299,7 +300,7 @@ fn authority(dir: &DataDir, name: &str) -> Result<Authority, AppError> {
 
 fn open_ledger(dir: &DataDir, config: &Config) -> Result<Opened, AppError> {
     let path = dir.log_key();
-    let damaged = |why: &dyn std::fmt::Display| AppError::Damaged {
+    let damaged = |why: &dyn std::error::Error| AppError::Damaged {
         path: path.clone(),
         why: why.to_string(),
     };
@@ -320,7 +321,7 @@ fn open_ledger(dir: &DataDir, config: &Config) -> Result<Opened, AppError> {
 
 /// The index with everything that is in the ledger.
 fn open_index(dir: &DataDir, opened: &Opened) -> Result<Index, AppError> {
-    let failed = |error: &dyn std::fmt::Display| AppError::part("the index")(error);
+    let failed = |error: &dyn std::error::Error| AppError::part("the index")(error);
     let index = Index::open(&dir.index(), opened.size()).map_err(|error| failed(&error))?;
     let applied = index.applied().map_err(|error| failed(&error))?;
     if applied < opened.size() {
@@ -333,8 +334,12 @@ fn open_index(dir: &DataDir, opened: &Opened) -> Result<Index, AppError> {
     let mut entries: Vec<(u64, Entry)> = Vec::new();
     for committed in opened.entries(applied) {
         let committed = committed.map_err(|error| failed(&error))?;
-        let entry = serde_json::from_slice(&committed.entry)
-            .map_err(|error| failed(&format!("entry {}: {error}", committed.index)))?;
+        let entry = serde_json::from_slice(&committed.entry).map_err(|error| {
+            failed(&io::Error::other(format!(
+                "entry {}: {error}",
+                committed.index
+            )))
+        })?;
         entries.push((committed.index, entry));
         if entries.len() == CATCH_UP {
             index

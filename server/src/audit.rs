@@ -23,7 +23,7 @@ const CHUNK: u64 = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The ledger's files cannot be read.
-    #[error("the ledger cannot be read: {0}")]
+    #[error("the ledger cannot be read")]
     Ledger(#[from] dockmaster_ledger::ReadError),
     /// The index cannot be read.
     #[error(transparent)]

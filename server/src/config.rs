@@ -39,7 +39,7 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It cannot be read.
-    #[error("{path}: {source}; is this a data directory that \"dockmaster init\" made?", path = .path.display())]
+    #[error("{path} cannot be read; is this a data directory that \"dockmaster init\" made?", path = .path.display())]
     Read {
         /// The file.
         path: PathBuf,

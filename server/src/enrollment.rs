@@ -14,6 +14,7 @@ use dockmaster_certs::{
 };
 use dockmaster_proto::{
     api::identity::{CertificateRequest, IssuedCertificate},
+    error::chain,
     event::{CertDenied, CertIssued, CertRevoked, Event},
     id::ContainerId,
     problem::{Problem, ProblemCode},
@@ -160,7 +161,9 @@ impl Enrollment {
             return Err(Refusal::lease_closed(applicant.source, container).into());
         }
         let Some((proof, committed)) = receipt.proof(0).zip(receipt.entries().first()) else {
-            return Err(Failure::internal(&"the receipt lacks the entry"));
+            return Err(Failure::internal(&std::io::Error::other(
+                "the receipt lacks the entry",
+            )));
         };
         let entry = String::from_utf8_lossy(&committed.entry).into_owned();
         Ok(IssuedCertificate {
@@ -215,7 +218,7 @@ impl Enrollment {
         let events = refusals.into_iter().map(Event::CertDenied).collect();
         if let Err(error) = self.journal.commit(cause, events, vec![]).await {
             // The refusal itself stands; only its record is lost, and the log says so.
-            tracing::error!(%error, "a refusal could not be recorded in the ledger");
+            tracing::error!(error = %chain(&error), "a refusal could not be recorded in the ledger");
         }
     }
 }
@@ -235,8 +238,8 @@ impl From<Refusal> for Failure {
 }
 
 impl Failure {
-    fn internal(error: &dyn std::fmt::Display) -> Self {
-        tracing::error!(%error, "a certificate could not be issued");
+    fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %chain(error), "a certificate could not be issued");
         Self::Ours(Problem::new(
             ProblemCode::Internal,
             "the master could not issue the certificate",

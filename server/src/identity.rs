@@ -17,6 +17,7 @@ use dockmaster_certs::{
     key::{KeyPair, random_serial},
 };
 use dockmaster_proto::{
+    error::chain,
     event::{CertIssued, Event, Evidence},
     id::Name,
     time::UnixMs,
@@ -45,7 +46,7 @@ pub enum IdentityError {
     #[error("the master's certificate could not be issued: {0}")]
     Issue(String),
     /// The issuance could not be recorded.
-    #[error("the master's certificate could not be recorded in the ledger: {0}")]
+    #[error("the master's certificate could not be recorded in the ledger")]
     Commit(#[from] dockmaster_ledger::CommitError),
     /// rustls refused the certificate or the trust bundle.
     #[error("the TLS configuration is not usable: {0}")]
@@ -151,9 +152,9 @@ impl MasterIdentity {
         ips.extend(&self.configured);
         ips.extend(local);
         let key = KeyPair::generate(&SystemRandom::new())
-            .map_err(|error| IdentityError::Key(error.to_string()))?;
+            .map_err(|error| IdentityError::Key(chain(&error)))?;
         let serial = random_serial(&SystemRandom::new())
-            .map_err(|error| IdentityError::Key(error.to_string()))?;
+            .map_err(|error| IdentityError::Key(chain(&error)))?;
         let validity =
             Validity::backdated(env::now(), MASTER_LIFETIME_MS).within(&self.infrastructure);
         let ips_sorted: Vec<IpAddr> = ips.iter().copied().collect();
@@ -165,7 +166,7 @@ impl MasterIdentity {
                 &ips_sorted,
                 Terms { serial, validity },
             )
-            .map_err(|error| IdentityError::Issue(error.to_string()))?;
+            .map_err(|error| IdentityError::Issue(chain(&error)))?;
         let tls = Arc::new(tls_config(
             &key,
             &issued,
@@ -221,7 +222,7 @@ fn tls_config(
     authority: &Authority,
     bundle: &Arc<TrustBundle>,
 ) -> Result<ServerConfig, IdentityError> {
-    let tls = |error: &dyn std::fmt::Display| IdentityError::Tls(error.to_string());
+    let tls = |error: &dyn std::error::Error| IdentityError::Tls(chain(error));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Arc::new(PeerVerifier::new(bundle.clone(), &provider));
     let chain = vec![issued.der.clone(), authority.certificate().clone()];

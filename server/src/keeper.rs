@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dockmaster_host::{Inventory, Observation};
 use dockmaster_proto::{
+    error::chain,
     event::{Event, HostLost, HostWatched, LeaseCause},
     id::{ContainerId, Name},
 };
@@ -68,7 +69,7 @@ impl LeaseKeeper {
                 .await;
             }
             Err(error) => {
-                tracing::warn!(container = %container.short(), %error, "the host could not be asked about a container");
+                tracing::warn!(container = %container.short(), error = %chain(&error), "the host could not be asked about a container");
             }
         }
     }
@@ -113,7 +114,7 @@ impl LeaseKeeper {
             }
             // A lease change that cannot be committed (a full disk) must not be lost: try until it can.
             while let Err(error) = self.journal.commit(&cause, chunk.clone(), vec![]).await {
-                tracing::error!(%error, "a lease change waits for the ledger");
+                tracing::error!(error = %chain(&error), "a lease change waits for the ledger");
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             }
         }

@@ -1,5 +1,6 @@
 //! Connections: accept, TLS handshake, who is it, HTTP.
 
+use dockmaster_proto::error::chain;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use dockmaster_certs::identity::peer_identity;
@@ -53,7 +54,7 @@ pub async fn serve(
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: give others time to close some.
-                tracing::warn!(%error, "a connection could not be accepted");
+                tracing::warn!(error = %chain(&error), "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
@@ -94,7 +95,7 @@ async fn handshake(
         .map_err(|error| error.to_string())?;
     let local = stream.local_addr().map_err(|error| error.to_string())?.ip();
     let config = identity.tls_for(local).await.map_err(|error| {
-        tracing::error!(%error, "no certificate for a connection to {local}");
+        tracing::error!(error = %chain(&error), "no certificate for a connection to {local}");
         error.to_string()
     })?;
     let stream = TlsAcceptor::from(config)
@@ -149,6 +150,6 @@ async fn converse(
         .serve_connection(TokioIo::new(stream), service)
         .into_owned();
     if let Err(error) = graceful.watch(connection).await {
-        tracing::debug!(%address, %error, "a connection ended early");
+        tracing::debug!(%address, error = %chain(error.as_ref()), "a connection ended early");
     }
 }

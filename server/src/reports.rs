@@ -20,7 +20,7 @@ const MAX_FILES: usize = 20_000;
 
 /// Why a report cannot be kept or read.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {source}", path = .path.display())]
+#[error("the report {path} cannot be kept or read", path = .path.display())]
 pub struct ReportError {
     path: PathBuf,
     source: io::Error,

@@ -19,6 +19,7 @@ use dockmaster_certs::{
 use dockmaster_client::Context;
 use dockmaster_ledger::{Config as LedgerConfig, Ledger};
 use dockmaster_proto::{
+    error::chain,
     event::{CaCreated, Event, OperatorGranted},
     id::{Name, TrustDomain, TrustPin},
     time::UnixMs,
@@ -85,7 +86,7 @@ pub enum SetupError {
     #[error("{path} exists and is not empty; choose another directory: an installation is never overwritten", path = .0.display())]
     Exists(PathBuf),
     /// A file operation failed.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("{path} cannot be made", path = .path.display())]
     Io {
         /// Where.
         path: PathBuf,
@@ -103,10 +104,10 @@ pub enum SetupError {
 }
 
 impl SetupError {
-    fn make(what: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Self {
+    fn make(what: &'static str) -> impl Fn(&dyn std::error::Error) -> Self {
         move |why| Self::Make {
             what,
-            why: why.to_string(),
+            why: chain(why),
         }
     }
 }

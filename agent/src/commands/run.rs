@@ -80,6 +80,9 @@ pub async fn run(flags: &Flags, args: Args) -> u8 {
             Ending::Fatal(code(&error))
         }
     };
+    if !matches!(ending, Ending::Fatal(_)) {
+        life.farewell().await;
+    }
     drop(life);
     conclude(ending, &supervisor).await
 }

@@ -26,6 +26,9 @@ const RELOAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a process that just started gets to install its handler for the reload signal.
 const HANDLER_PATIENCE: Duration = Duration::from_secs(3);
 
+/// So many looks in a row that find a signal blocked mean that it is meant to be.
+const BLOCKED_LOOKS: u32 = 8;
+
 pub(super) type Reply = oneshot::Sender<Result<(), SuperviseError>>;
 
 /// What the supervisor asks of the task of one process.
@@ -278,34 +281,56 @@ impl Keeper {
 async fn wait_for_handler(pid: Pid, signal: Signal, name: &str) -> Result<(), SuperviseError> {
     let deadline = Instant::now() + HANDLER_PATIENCE;
     let mut pause = Duration::from_millis(1);
+    let mut blocked = 0;
     loop {
-        match survives(pid, signal) {
+        match disposition(pid, signal) {
             // Without /proc, or once it ended, there is nothing to find out.
-            None | Some(true) => return Ok(()),
-            Some(false) if Instant::now() >= deadline => {
-                return Err(SuperviseError::Uncaught(name.to_owned()));
+            None | Some(Disposition::Survives) => return Ok(()),
+            // Any program blocks all signals for an instant while it starts another; one that takes
+            // them up by signalfd keeps them blocked.
+            Some(Disposition::Blocked) => {
+                blocked += 1;
+                if blocked == BLOCKED_LOOKS {
+                    return Ok(());
+                }
             }
-            Some(false) => {
-                sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_millis(100));
-            }
+            Some(Disposition::Dies) => blocked = 0,
         }
+        if Instant::now() >= deadline {
+            return Err(SuperviseError::Uncaught(name.to_owned()));
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(100));
     }
 }
 
-/// Whether a process catches, ignores or blocks a signal, or does not die of it by nature.
-fn survives(pid: Pid, signal: Signal) -> Option<bool> {
+/// What becomes of a process that gets a signal.
+enum Disposition {
+    /// It catches or ignores it, or nobody dies of it.
+    Survives,
+    /// It blocks it for now.
+    Blocked,
+    /// It ends.
+    Dies,
+}
+
+/// Reads from `/proc` what becomes of a process that gets a signal.
+fn disposition(pid: Pid, signal: Signal) -> Option<Disposition> {
     if [Signal::CONT, Signal::CHILD, Signal::WINCH, Signal::URG].contains(&signal) {
-        return Some(true);
+        return Some(Disposition::Survives);
     }
     let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
     let bit = u32::try_from(signal.as_raw() - 1).ok()?;
-    let masks = status.lines().filter_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        ["SigBlk", "SigIgn", "SigCgt"]
-            .contains(&key)
-            .then(|| u64::from_str_radix(value.trim(), 16).ok())?
-    });
-    let all = masks.fold(None, |all: Option<u64>, mask| Some(all.unwrap_or(0) | mask))?;
-    Some(all >> bit & 1 == 1)
+    let is_in = |mask: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(mask))?;
+        let mask = u64::from_str_radix(line.trim(), 16).ok()?;
+        Some(mask >> bit & 1 == 1)
+    };
+    Some(if is_in("SigCgt:")? || is_in("SigIgn:")? {
+        Disposition::Survives
+    } else if is_in("SigBlk:")? {
+        Disposition::Blocked
+    } else {
+        Disposition::Dies
+    })
 }

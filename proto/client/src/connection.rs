@@ -3,7 +3,7 @@
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use dockmaster_proto::{catalog::MAX_CATALOG_BYTES, problem::Problem, route::Route};
+use dockmaster_proto::{catalog::MAX_CATALOG_BYTES, error::chain, problem::Problem, route::Route};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -277,14 +277,4 @@ fn request(master: SocketAddr, call: &Call) -> Result<Request<Full<Bytes>>, Clie
     })?;
     request.headers_mut().extend(call.headers.clone());
     Ok(request)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

@@ -19,7 +19,7 @@ mod known;
 
 use std::net::IpAddr;
 
-use dockmaster_proto::{event::LeaseCause, facts::ContainerFacts, id::ContainerId};
+use dockmaster_proto::{error::chain, event::LeaseCause, facts::ContainerFacts, id::ContainerId};
 use tokio::sync::mpsc;
 
 pub use crate::{docker::DockerInventory, file::FileInventory};
@@ -101,16 +101,4 @@ impl Inventory {
 /// Whether a container holds an IP in any network.
 fn holds(facts: &ContainerFacts, ip: IpAddr) -> bool {
     facts.attachments.iter().any(|at| at.ips.contains(&ip))
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    line
 }

@@ -1,24 +1,27 @@
 //! The one place where an error of the master becomes a problem that a caller is told.
 
 use dockmaster_ledger::CommitError;
-use dockmaster_proto::problem::{Problem, ProblemCode};
+use dockmaster_proto::{
+    error::chain,
+    problem::{Problem, ProblemCode},
+};
 
 use crate::{audit::AuditError, index::IndexError, state::LookupError};
 
 /// A change that could not be committed.
 #[must_use]
 pub fn from_commit(error: &CommitError) -> Problem {
-    tracing::error!(error = %error, "a change could not be committed");
+    tracing::error!(error = %chain(error), "a change could not be committed");
     Problem::new(
         ProblemCode::Unavailable,
-        format!("the master cannot commit the change: {error}"),
+        format!("the master cannot commit the change: {}", chain(error)),
         "nothing was changed; /readyz says when it can again",
     )
 }
 
 /// A fault of ours: the cause goes to the log and not to the caller.
 pub(super) fn internal(error: &dyn std::error::Error) -> Problem {
-    tracing::error!(error = %error, "a request failed");
+    tracing::error!(error = %chain(error), "a request failed");
     Problem::new(
         ProblemCode::Internal,
         "the master failed to answer",

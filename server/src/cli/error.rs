@@ -7,6 +7,7 @@ use std::{
     process::ExitCode,
 };
 
+pub(crate) use dockmaster_proto::error::chain;
 use dockmaster_proto::problem::Problem;
 
 /// The exit code's meaning; a contract with scripts.
@@ -117,20 +118,6 @@ impl From<Problem> for CliError {
         }
         Self::new(exit, what, problem.hint)
     }
-}
-
-/// An error and its causes, outermost first; a cause that its error already tells is left out.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            let _ = write!(text, ": {next}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

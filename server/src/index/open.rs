@@ -1,5 +1,6 @@
 //! Opening an index, or making room for a new one.
 
+use dockmaster_proto::error::chain;
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -18,7 +19,7 @@ const CACHE_BYTES: u64 = 32 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
     /// A file operation failed.
-    #[error("the index at {path}: {source}", path = .path.display())]
+    #[error("the index at {path} cannot be used", path = .path.display())]
     Io {
         /// Where.
         path: PathBuf,
@@ -26,11 +27,11 @@ pub enum IndexError {
         source: io::Error,
     },
     /// sled failed.
-    #[error("the index: {0}")]
+    #[error("the index cannot be used")]
     Sled(#[from] sled::Error),
     /// A value is not what this version writes.
     #[error(
-        "the index has an unreadable value under {key:?}: {source}; stop the master, delete index.sled and start it again"
+        "the index has an unreadable value under {key:?}; stop the master, delete index.sled and start it again"
     )]
     Value {
         /// The key.
@@ -96,7 +97,7 @@ fn usable(path: &Path, log_size: u64) -> Result<Index, String> {
     }));
     match opened {
         Err(_) => Err("sled panicked while it opened it".to_owned()),
-        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Err(error)) => Err(chain(&error)),
         Ok(Ok((_, Some(format), _))) if format != FORMAT => Err(format!(
             "it has format {format}, this version writes {FORMAT}"
         )),
