@@ -4,7 +4,7 @@ use dockmaster_ledger::Ledger;
 use dockmaster_proto::{
     api::audit::{Certainty, EntryList, EntryQuery, Holder, HolderQuery, Holders, IndexedEntry},
     event::{Entry, LeaseCause},
-    id::ContainerId,
+    id::{ContainerId, Serial},
     time::UnixMs,
 };
 
@@ -16,6 +16,8 @@ const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 1000;
 /// How many entries one query looks at; the next page goes on where it stopped.
 const MAX_SCANNED: u64 = 200_000;
+/// How many certificates of one lease an answer names: the newest.
+const MAX_CERTIFICATES: usize = 100;
 /// How many entries are read at once.
 const CHUNK: u64 = 256;
 
@@ -116,7 +118,8 @@ pub fn who(index: &Index, query: &HolderQuery, now: UnixMs) -> Result<Holders, A
         let covers =
             lease.opened_at_ms <= at && lease.closed_at_ms.is_none_or(|closed| at < closed);
         if in_network && covers {
-            holders.push(holder(lease));
+            let certificates = index.certificates_of_lease(&lease, MAX_CERTIFICATES)?;
+            holders.push(holder(lease, certificates));
         }
     }
     let watches = index.watches().collect::<Result<Vec<_>, _>>()?;
@@ -133,7 +136,7 @@ pub fn who(index: &Index, query: &HolderQuery, now: UnixMs) -> Result<Holders, A
     })
 }
 
-fn holder(lease: LeaseRecord) -> Holder {
+fn holder(lease: LeaseRecord, certificates: Vec<Serial>) -> Holder {
     let LeaseRecord {
         address,
         epoch,
@@ -145,7 +148,6 @@ fn holder(lease: LeaseRecord) -> Holder {
         opened_cause,
         closed_at_ms,
         closed_cause,
-        certificates,
     } = lease;
     let bounded = opened_cause == LeaseCause::Started && closed_cause != Some(LeaseCause::Missing);
     let certainty = if bounded {

@@ -19,6 +19,7 @@ pub(super) const CERTIFICATES_BY_INDEX: &[u8] = b"i/";
 pub(super) const OPERATORS: &[u8] = b"p/";
 pub(super) const WATCHES: &[u8] = b"w/";
 const LEASES: &[u8] = b"l/";
+const LEASE_CERTIFICATES: &[u8] = b"k/";
 const OPEN_LEASES: &[u8] = b"o/";
 const CERTIFICATES: &[u8] = b"c/";
 
@@ -37,10 +38,26 @@ pub(super) fn node(id: &ContainerId) -> Vec<u8> {
 /// Leases sort by IP, network and beginning, so that the lease of an address at a time is the last
 /// one that began before.
 pub(super) fn lease(address: &Address, opened_at: UnixMs) -> Vec<u8> {
+    key(LEASES, &[&lease_tail(address, opened_at)])
+}
+
+/// The certificates that name a lease: a key each, so that a container that asks for thousands
+/// makes no record grow.
+pub(super) fn certificates_of_lease(address: &Address, opened_at: UnixMs) -> Vec<u8> {
+    key(LEASE_CERTIFICATES, &[&lease_tail(address, opened_at)])
+}
+
+pub(super) fn certificate_of_lease(address: &Address, opened_at: UnixMs, index: u64) -> Vec<u8> {
     key(
-        LEASES,
+        &certificates_of_lease(address, opened_at),
+        &[&index.to_be_bytes()],
+    )
+}
+
+fn lease_tail(address: &Address, opened_at: UnixMs) -> Vec<u8> {
+    key(
+        &ip_key(address.ip),
         &[
-            &ip_key(address.ip),
             address.network.as_str().as_bytes(),
             &[0],
             &opened_at.0.to_be_bytes(),

@@ -55,7 +55,9 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         Event::NodeGone(event) => {
             to.update::<NodeRecord>(&keys::node(&event.container), |node| node.end(entry.ts_ms))?;
         }
-        Event::CertIssued(event) | Event::CertRenewed(event) => certify(index, event, to)?,
+        Event::CertIssued(event) | Event::CertRenewed(event) => {
+            certify(index, event, entry.ts_ms, to)?;
+        }
         Event::CertRevoked(event) => {
             revoke(&event.serial, entry.ts_ms, &event.reason, to)?;
             to.delete(&keys::operator(&event.serial));
@@ -121,32 +123,29 @@ fn open(event: &LeaseOpened, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), 
         opened_cause: cause,
         closed_at_ms: None,
         closed_cause: None,
-        certificates: Vec::new(),
     };
     to.put(&key, &record);
     Ok(())
 }
 
 fn close(event: &LeaseClosed, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
+    let mut ended = Vec::new();
     to.update::<NodeRecord>(&keys::node(&event.container), |node| {
-        node.lose(&event.address);
+        ended = node.lose(&event.address);
     })?;
+    // The end of a lease ends its certificates, whether or not an entry of its own says so.
+    for certificate in ended {
+        revoke(&certificate.serial, entry.ts_ms, "lease closed", to)?;
+    }
     let open_key = keys::open_lease(&event.address);
     let Some(opened_at) = to.get::<UnixMs>(&open_key)? else {
         return Ok(());
     };
     to.delete(&open_key);
-    let mut ended = Vec::new();
     to.update::<LeaseRecord>(&keys::lease(&event.address, opened_at), |lease| {
         lease.closed_at_ms = Some(entry.ts_ms);
         lease.closed_cause = Some(event.cause);
-        ended.clone_from(&lease.certificates);
-    })?;
-    // The end of a lease ends its certificates, whether or not an entry of its own says so.
-    for serial in ended {
-        revoke(&serial, entry.ts_ms, "lease closed", to)?;
-    }
-    Ok(())
+    })
 }
 
 fn revoke(
@@ -166,12 +165,17 @@ fn revoke(
     })
 }
 
-fn certify(index: u64, event: &CertIssued, to: &mut Overlay<'_>) -> Result<(), IndexError> {
-    let mut name = String::new();
+fn certify(
+    index: u64,
+    event: &CertIssued,
+    at_ms: UnixMs,
+    to: &mut Overlay<'_>,
+) -> Result<(), IndexError> {
+    let (mut name, mut superseded) = (String::new(), Vec::new());
     if let Principal::Container { id, .. } = &event.subject.principal {
         to.update::<NodeRecord>(&keys::node(id), |node| {
             name.clone_from(&node.facts.name);
-            node.certify(CurrentCertificate {
+            superseded = node.certify(CurrentCertificate {
                 serial: event.serial,
                 index,
                 not_after_ms: event.not_after_ms,
@@ -181,11 +185,10 @@ fn certify(index: u64, event: &CertIssued, to: &mut Overlay<'_>) -> Result<(), I
     }
     for held in &event.addresses {
         if let Some(opened_at) = to.get::<UnixMs>(&keys::open_lease(&held.address))? {
-            to.update::<LeaseRecord>(&keys::lease(&held.address, opened_at), |lease| {
-                if lease.epoch == held.epoch {
-                    lease.certificates.push(event.serial);
-                }
-            })?;
+            to.put(
+                &keys::certificate_of_lease(&held.address, opened_at, index),
+                &event.serial,
+            );
         }
     }
     to.put(&keys::certificate_at(index), &event.serial);
@@ -196,6 +199,9 @@ fn certify(index: u64, event: &CertIssued, to: &mut Overlay<'_>) -> Result<(), I
         revoked: None,
     };
     to.put(&keys::certificate(&event.serial), &record);
+    for certificate in superseded {
+        revoke(&certificate.serial, at_ms, "superseded", to)?;
+    }
     Ok(())
 }
 

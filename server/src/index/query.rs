@@ -102,6 +102,25 @@ impl Index {
             .map(|lease| lease.map(|(_, lease)| lease))
     }
 
+    /// The newest certificates that name a lease, at most `limit`, oldest first.
+    ///
+    /// # Errors
+    /// When sled fails.
+    pub fn certificates_of_lease(
+        &self,
+        lease: &LeaseRecord,
+        limit: usize,
+    ) -> Result<Vec<Serial>, IndexError> {
+        let prefix = keys::certificates_of_lease(&lease.address, lease.opened_at_ms);
+        let newest = self.db.scan_prefix(prefix).rev().take(limit).map(|found| {
+            let (key, value) = found?;
+            decode(&key, &value)
+        });
+        let mut serials = newest.collect::<Result<Vec<Serial>, IndexError>>()?;
+        serials.reverse();
+        Ok(serials)
+    }
+
     /// The intervals in which hosts were watched.
     pub fn watches(&self) -> impl Iterator<Item = Result<WatchRecord, IndexError>> {
         self.scan::<WatchRecord>(keys::WATCHES)

@@ -3,7 +3,7 @@
 use dockmaster_proto::{
     address::Address,
     event::{CertIssued, LeaseCause},
-    id::{ContainerId, Name, Serial},
+    id::{ContainerId, Name},
     time::UnixMs,
 };
 use serde::{Deserialize, Serialize};
@@ -31,8 +31,6 @@ pub struct LeaseRecord {
     pub closed_at_ms: Option<UnixMs>,
     /// How that is known.
     pub closed_cause: Option<LeaseCause>,
-    /// The certificates that name it, oldest first.
-    pub certificates: Vec<Serial>,
 }
 
 /// A certificate.

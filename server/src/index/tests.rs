@@ -194,7 +194,10 @@ fn the_end_of_a_lease_ends_its_certificates() {
         .next()
         .unwrap()
         .unwrap();
-    assert_eq!(lease.certificates, [certificate.issued.serial]);
+    assert_eq!(
+        index.certificates_of_lease(&lease, 9).unwrap(),
+        [certificate.issued.serial]
+    );
     assert_eq!(lease.closed_cause, Some(LeaseCause::Died));
 }
 
@@ -226,4 +229,26 @@ fn a_watch_ends_at_the_last_moment_that_was_certain() {
         })
         .collect();
     assert_eq!(watches, [(1000, Some(1000)), (1003, None)]);
+}
+
+#[test]
+fn a_container_that_asks_for_thousands_keeps_its_two_newest_and_no_record_grows() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = Index::open(&dir.path().join("index"), 9999).unwrap();
+    let mut steps = vec![Step::Up(1, vec!["10.0.0.1"])];
+    steps.extend(std::iter::repeat_n(Step::Certify(1), 2000));
+    let (log, view) = run(&steps);
+    index.apply((0..).zip(&log)).unwrap();
+    assert_same(&index.load_state().unwrap(), &view);
+    let honoured = index
+        .certificates(u64::MAX)
+        .filter(|found| found.as_ref().unwrap().revoked.is_none());
+    assert_eq!(honoured.count(), 2);
+    let largest = index
+        .db
+        .iter()
+        .map(|found| found.unwrap().1.len())
+        .max()
+        .unwrap();
+    assert!(largest < 4096, "a record of {largest} bytes");
 }

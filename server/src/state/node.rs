@@ -140,30 +140,32 @@ impl NodeRecord {
         self.addresses.sort_by(|a, b| a.address.cmp(&b.address));
     }
 
-    /// Gives an address up; certificates that name it are honoured no more.
-    pub fn lose(&mut self, address: &Address) {
+    /// Gives an address up. Gives back the certificates that name it: they are honoured no more.
+    pub fn lose(&mut self, address: &Address) -> Vec<CurrentCertificate> {
         self.addresses.retain(|held| held.address != *address);
-        self.certificates.retain(|certificate| {
+        let names_it = |certificate: &mut CurrentCertificate| {
             certificate
                 .addresses
                 .iter()
-                .all(|held| held.address != *address)
-        });
+                .any(|held| held.address == *address)
+        };
+        self.certificates.extract_if(.., names_it).collect()
     }
 
-    /// Takes up a certificate; the oldest beyond [`MAX_HONOURED`] is honoured no more. One whose
-    /// lease closed while it was being committed is remembered and not honoured.
-    pub fn certify(&mut self, certificate: CurrentCertificate) {
+    /// Takes up a certificate. Gives back those that are honoured no more: the oldest beyond
+    /// [`MAX_HONOURED`], or the new one itself when its lease closed while it was being committed.
+    pub fn certify(&mut self, certificate: CurrentCertificate) -> Vec<CurrentCertificate> {
         self.last_certificate = Some(certificate.index);
         if certificate
             .addresses
             .iter()
             .any(|held| !self.addresses.contains(held))
         {
-            return;
+            return vec![certificate];
         }
         self.certificates.insert(0, certificate);
-        self.certificates.truncate(MAX_HONOURED);
+        let honoured = self.certificates.len().min(MAX_HONOURED);
+        self.certificates.split_off(honoured)
     }
 
     /// Ends the node.

@@ -54,7 +54,7 @@ fn a_holder_gets_its_addresses_with_their_epochs_and_nothing_from_before_its_sta
     let grant = decide(
         &applicant("172.17.0.2"),
         &claimed(&web),
-        &state(&[web.clone()]),
+        &state(std::slice::from_ref(&web)),
         &policy(),
         private,
         NOW,
@@ -74,7 +74,7 @@ fn a_holder_gets_its_addresses_with_their_epochs_and_nothing_from_before_its_sta
 #[test]
 fn an_address_outside_the_permitted_ranges_is_refused_or_left_out() {
     let web = recent(1, &["172.17.0.2", "203.0.113.9"]);
-    let state = state(&[web.clone()]);
+    let state = state(std::slice::from_ref(&web));
     let ask = |source| {
         decide(
             &applicant(source),
@@ -145,7 +145,7 @@ fn a_container_on_the_host_network_is_told_why_it_gets_nothing() {
 #[test]
 fn the_end_of_the_container_is_the_end_of_the_claim() {
     let web = recent(1, &["172.17.0.2"]);
-    let mut state = state(&[web.clone()]);
+    let mut state = state(std::slice::from_ref(&web));
     observe(
         &mut state,
         &Observation::Down {
