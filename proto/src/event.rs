@@ -364,7 +364,7 @@ pub struct CertRevoked {
     /// The container that held it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<ContainerId>,
-    /// Why: `lease_closed`, `superseded`, or an operator's words.
+    /// Why, in words: `lease closed`, `container ended`, or an operator's.
     pub reason: String,
 }
 

@@ -106,7 +106,7 @@ pub(super) fn decide(
         return Err(Refusal {
             code: ProblemCode::AddressNotPermitted,
             detail: format!("{source} of container {} lies outside the ranges that this master's authority may certify", container.short()),
-            hint: "\"dockmaster ca show\" lists the ranges; they are chosen by --permit at \"dockmaster init\"".into(),
+            hint: "the ranges are chosen by --permit at \"dockmaster init\"; \"openssl x509 -text -in DIR/ca/intermediate.pem\" shows them".into(),
             container: Some(container),
         });
     }
