@@ -149,3 +149,6 @@ fn warn_of_skew(master: UnixMs, own: UnixMs) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,11 +80,12 @@ pub async fn run(flags: &Flags, args: Args) -> u8 {
             Ending::Fatal(code(&error))
         }
     };
-    if !matches!(ending, Ending::Fatal(_)) {
-        life.farewell().await;
+    if matches!(ending, Ending::Fatal(_)) {
+        return conclude(ending, &supervisor).await;
     }
-    drop(life);
-    conclude(ending, &supervisor).await
+    // At once: the application must not wait for its signal until the master has answered.
+    let ((), code) = tokio::join!(life.farewell(), conclude(ending, &supervisor));
+    code
 }
 
 enum Ending {

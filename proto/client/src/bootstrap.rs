@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use dockmaster_certs::bundle::TrustBundle;
+use dockmaster_certs::bundle::{MAX_BUNDLE_LENGTH, TrustBundle};
 use dockmaster_proto::{api::identity::Trust, id::TrustPin, route::Route};
 use rustls::pki_types::CertificateDer;
 
@@ -48,7 +48,8 @@ impl Bootstrap {
     /// When the bundle is not the pinned one, or the peer no master of it.
     pub async fn trust(mut self, pin: TrustPin) -> Result<(Connection, TrustBundle), ClientError> {
         let master = self.master;
-        let trust: Trust = self.connection.call(&Call::new(Route::Trust)).await?;
+        let question = Call::new(Route::Trust).at_most(2 * MAX_BUNDLE_LENGTH);
+        let trust: Trust = self.connection.call(&question).await?;
         let got = TrustPin::of(&trust.bundle);
         if got != pin {
             return Err(ClientError::WrongPin {

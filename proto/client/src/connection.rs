@@ -30,6 +30,7 @@ pub struct Call {
     headers: HeaderMap,
     body: Option<Bytes>,
     wait: Duration,
+    largest_answer: usize,
 }
 
 impl Call {
@@ -43,6 +44,7 @@ impl Call {
             headers: HeaderMap::new(),
             body: None,
             wait: Duration::ZERO,
+            largest_answer: MAX_ANSWER,
         }
     }
 
@@ -114,6 +116,13 @@ impl Call {
                 .insert(HeaderName::from_static("prefer"), prefer);
         }
         self.wait = wait;
+        self
+    }
+
+    /// No more than this is read of the answer, in bytes.
+    #[must_use]
+    pub(crate) const fn at_most(mut self, bytes: usize) -> Self {
+        self.largest_answer = bytes;
         self
     }
 }
@@ -240,7 +249,7 @@ impl Connection {
             .await
             .map_err(broken)?;
         let (head, body) = response.into_parts();
-        let body = Limited::new(body, MAX_ANSWER).collect().await;
+        let body = Limited::new(body, call.largest_answer).collect().await;
         let body = body
             .map_err(|error| ClientError::Broken {
                 master,

@@ -117,3 +117,51 @@ impl Context {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context() -> Context {
+        Context {
+            master: "127.0.0.1:8140".parse().unwrap(),
+            bundle: "# dockmaster-log-key: k\n-----BEGIN\n".into(),
+            certificate: "cert\n".into(),
+            key: "SECRET\n".into(),
+        }
+    }
+
+    #[test]
+    fn a_context_reads_back_as_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("operator.yaml");
+        std::fs::write(&path, context().to_yaml().unwrap()).unwrap();
+        assert!(Context::load(&path).unwrap() == context());
+    }
+
+    #[test]
+    fn the_key_is_not_shown_by_accident() {
+        assert!(!format!("{:?}", context()).contains("SECRET"));
+    }
+
+    #[test]
+    fn what_is_no_context_is_refused_with_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("operator.yaml");
+        let text = context().to_yaml().unwrap();
+        for bad in [
+            "",
+            "master: x\n",
+            &format!("{text}more: 1\n"),
+            &"#".repeat(2 << 20),
+        ] {
+            std::fs::write(&path, bad).unwrap();
+            let error = Context::load(&path).unwrap_err().to_string();
+            assert!(
+                error.contains("operator.yaml") && error.contains("dockmaster init"),
+                "{error}"
+            );
+        }
+        assert!(Context::load(&folder.path().join("none")).is_err());
+    }
+}
