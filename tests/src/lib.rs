@@ -15,6 +15,7 @@
 
 mod binaries;
 mod container;
+mod credentials;
 mod docker;
 mod image;
 mod inventory;
@@ -23,12 +24,14 @@ mod names;
 mod network;
 mod process;
 mod require;
+mod site;
 mod wait;
 mod web;
 
 pub use self::{
     binaries::{binary, checkout},
     container::{Container, FileStat, Run},
+    credentials::{Answer, Credentials},
     docker::docker,
     image::Image,
     inventory::{Inventory, StandIn},
@@ -36,7 +39,8 @@ pub use self::{
     names::unique,
     network::Network,
     process::Ran,
-    require::require,
+    require::{require, require_all},
+    site::{HELLO_APP, example},
     wait::{eventually, patience},
     web::get,
 };

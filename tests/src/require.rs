@@ -34,6 +34,15 @@ pub fn require(program: &str) -> bool {
     false
 }
 
+/// Whether all these programs are there; see [`require`].
+///
+/// # Panics
+/// When one is required and missing.
+#[must_use]
+pub fn require_all(programs: &[&str]) -> bool {
+    programs.iter().all(|program| require(program))
+}
+
 fn in_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| Path::new(&dir).join(program).is_file())
