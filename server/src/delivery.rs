@@ -14,6 +14,7 @@ use std::{
 
 use dockmaster_compiler::compile::Compiled;
 use dockmaster_proto::{
+    address::Address,
     api::nodes::Explanation,
     catalog::Revisions,
     id::{ContainerId, Digest},
@@ -65,6 +66,8 @@ pub struct Delivery {
     blobs: Blobs,
     in_force: RwLock<Arc<InForce>>,
     assignments: Mutex<HashMap<ContainerId, watch::Sender<Assignment>>>,
+    /// The addresses of each node as of the last compilation.
+    addresses: Mutex<HashMap<ContainerId, Vec<Address>>>,
     /// The number of entries of the view as of the last compilation.
     compiled: watch::Sender<u64>,
 }
@@ -78,6 +81,7 @@ impl Delivery {
             blobs,
             in_force: RwLock::new(Arc::new(InForce::nothing())),
             assignments: Mutex::default(),
+            addresses: Mutex::default(),
             compiled: watch::Sender::new(0),
         }
     }
@@ -212,6 +216,10 @@ impl Delivery {
             .assignments
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        let mut addresses = self
+            .addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for (node, result) in fleet.iter().zip(results) {
             let assignment = match result {
                 Ok(compiled) => Assignment::Compiled(compiled),
@@ -220,17 +228,22 @@ impl Delivery {
             let sender = assignments
                 .entry(node.id)
                 .or_insert_with(|| watch::Sender::new(Assignment::Pending));
+            // Whoever holds a request has to look at its lease again when its addresses changed.
+            let moved = addresses.get(&node.id) != Some(&node.addresses);
+            if moved {
+                addresses.insert(node.id, node.addresses.clone());
+            }
             sender.send_if_modified(|current| {
                 let changed = !current.is_same(&assignment);
                 if changed {
                     *current = assignment;
                 }
-                changed
+                changed || moved
             });
         }
         // A dropped sender ends the requests that ended nodes hold.
         assignments.retain(|id, _| fleet.binary_search_by(|node| node.id.cmp(id)).is_ok());
-        drop(assignments);
+        drop((assignments, addresses));
         self.compiled.send_replace(size);
     }
 }

@@ -27,7 +27,9 @@ pub use decide::{Grant, Policy, Refusal};
 use crate::{
     env,
     journal::{Cause, Journal},
+    quota::Quota,
     refusals::Refusals,
+    state::NodeRecord,
 };
 
 /// Who asks, as the connection tells it.
@@ -50,6 +52,7 @@ pub struct Enrollment {
     bundle: Arc<TrustBundle>,
     policy: Policy,
     refusals: Mutex<Refusals>,
+    quota: Mutex<Quota>,
 }
 
 impl Enrollment {
@@ -69,6 +72,7 @@ impl Enrollment {
             bundle,
             policy,
             refusals: Mutex::default(),
+            quota: Mutex::default(),
         }
     }
 
@@ -113,6 +117,12 @@ impl Enrollment {
                 env::now(),
             )?
         };
+        let taken = self
+            .quota
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(grant.container, env::now());
+        taken.map_err(|wait_ms| Refusal::too_many(grant.container, wait_ms))?;
         let serial =
             random_serial(&SystemRandom::new()).map_err(|error| Failure::internal(&error))?;
         let issued = self
@@ -141,11 +151,23 @@ impl Enrollment {
             .commit(cause, vec![event], vec![issued.der.to_vec()])
             .await
             .map_err(|error| Failure::commit(&error))?;
-        let honoured = self
-            .journal
-            .state()
-            .node(&container)
-            .is_some_and(|node| node.honours(&issued.serial));
+        let (honoured, holds) = {
+            let state = self.journal.state();
+            let node = state.node(&container);
+            let holds = |node: &NodeRecord| {
+                grant
+                    .addresses
+                    .iter()
+                    .all(|held| node.addresses.contains(held))
+            };
+            (
+                node.is_some_and(|node| node.honours(&issued.serial)),
+                node.is_some_and(holds),
+            )
+        };
+        if holds && !honoured {
+            return Err(Refusal::displaced(container).into());
+        }
         if !honoured {
             // The lease closed while the entry was on its way to the disk. It is in the log, so its end must be too.
             let reason = "the lease closed while it was being issued".to_owned();

@@ -81,6 +81,12 @@ impl Journal {
         self.state.read()
     }
 
+    /// Suspends containers whose change is about to be committed, or ends that: see
+    /// [`State::is_suspended`].
+    pub(crate) fn change_suspension(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// The ledger, for reading.
     #[must_use]
     pub const fn ledger(&self) -> &Ledger {

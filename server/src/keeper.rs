@@ -1,8 +1,9 @@
 //! The lease keeper: the one task that turns what hosts report into leases.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use dockmaster_host::{Inventory, Observation};
+use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
     error::chain,
     event::{Event, HostLost, HostWatched, LeaseCause},
@@ -16,6 +17,8 @@ use crate::{
     leases,
 };
 
+/// How long until a commit that a full disk refused is tried again.
+const RETRY: Duration = Duration::from_secs(1);
 /// How many events go into one commit: well below what the ledger takes at once.
 const CHUNK: usize = 128;
 
@@ -75,6 +78,7 @@ impl LeaseKeeper {
     }
 
     async fn observe(&mut self, observation: Observation) {
+        let observation = leases::bounded(observation);
         let mut events = leases::decide(&observation, &self.host, &self.journal.state());
         match &observation {
             Observation::Snapshot(containers) => {
@@ -101,22 +105,51 @@ impl LeaseKeeper {
         self.commit(events).await;
     }
 
+    /// Commits lease changes. Whoever loses a lease is cut off before: on a full disk the commit may
+    /// have to wait, and the dead must not speak meanwhile.
     async fn commit(&self, events: Vec<Event>) {
+        let losers: Vec<ContainerId> = events.iter().filter_map(loser).collect();
+        self.journal
+            .change_suspension(|state| state.suspend(losers.iter().copied()));
         let cause = Cause {
             actor: format!("/host/{}", self.host),
             request_id: env::request_id(),
         };
-        let mut events = events.into_iter();
+        for chunk in events.chunks(CHUNK) {
+            self.commit_chunk(&cause, chunk).await;
+        }
+        self.journal
+            .change_suspension(|state| state.resume(&losers));
+    }
+
+    async fn commit_chunk(&self, cause: &Cause, chunk: &[Event]) {
         loop {
-            let chunk: Vec<Event> = events.by_ref().take(CHUNK).collect();
-            if chunk.is_empty() {
+            let Err(error) = self.journal.commit(cause, chunk.to_vec(), vec![]).await else {
                 return;
-            }
-            // A lease change that cannot be committed (a full disk) must not be lost: try until it can.
-            while let Err(error) = self.journal.commit(&cause, chunk.clone(), vec![]).await {
-                tracing::error!(error = %chain(&error), "a lease change waits for the ledger");
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            };
+            tracing::error!(error = %chain(&error), "a lease change is not in the ledger");
+            match error {
+                // It can be when the disk has room again, so it must not be lost.
+                CommitError::NoSpace(_) | CommitError::File(_) | CommitError::Stalled { .. } => {
+                    tokio::time::sleep(RETRY).await;
+                }
+                // No waiting mends these. Going on without the entry is better than to stand still
+                // with every later change of the host behind it.
+                CommitError::Empty
+                | CommitError::TooManyEntries { .. }
+                | CommitError::TooManyBlobs { .. }
+                | CommitError::EntryTooLong { .. }
+                | CommitError::Closed => return,
             }
         }
+    }
+}
+
+/// The container that an event takes a lease from.
+const fn loser(event: &Event) -> Option<ContainerId> {
+    match event {
+        Event::LeaseClosed(event) => Some(event.container),
+        Event::NodeGone(event) => Some(event.container),
+        _ => None,
     }
 }

@@ -22,6 +22,7 @@ pub mod journal;
 pub mod keeper;
 pub mod leases;
 pub mod listener;
+pub mod quota;
 pub mod refusals;
 pub mod reports;
 pub mod setup;

@@ -1,17 +1,27 @@
 //! Connections: accept, TLS handshake, who is it, HTTP.
 
 use dockmaster_proto::error::chain;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use dockmaster_certs::identity::peer_identity;
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
@@ -22,6 +32,10 @@ use crate::{
 
 /// Connections at a time; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 20_000;
+/// Connections of one address at a time: one container must not take everybody's.
+const MAX_PER_SOURCE: usize = 256;
+/// Open files that are kept for the ledger, the index and the blobs.
+const RESERVED_FILES: usize = 128;
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a request's head may take to arrive, and a connection without a request may stay.
@@ -40,48 +54,125 @@ pub async fn serve(
     api: Arc<Api>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let graceful = Arc::new(GracefulShutdown::new());
+    let connections = Arc::new(Semaphore::new(
+        open_file_limit()
+            .saturating_sub(RESERVED_FILES)
+            .min(MAX_CONNECTIONS),
+    ));
+    let graceful = GracefulShutdown::new();
+    let sources = Arc::new(Sources::default());
+    let mut complained = None;
     loop {
-        let Ok(permit) = connections.clone().acquire_owned().await else {
-            break;
-        };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &connections) => accepted,
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
-        let (stream, address) = match accepted {
+        let (stream, address, permit) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: give others time to close some.
-                tracing::warn!(error = %chain(&error), "a connection could not be accepted");
+                if complained.is_none_or(|since: Instant| since.elapsed() > Duration::from_secs(10))
+                {
+                    tracing::warn!(%error, "connections cannot be accepted");
+                    complained = Some(Instant::now());
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
-        let (identity, api, graceful) = (identity.clone(), api.clone(), graceful.clone());
+        let Some(place) = sources.enter(address.ip()) else {
+            tracing::debug!(%address, "more than {MAX_PER_SOURCE} connections from one address; this one is closed");
+            continue;
+        };
+        let (identity, api, watcher) = (identity.clone(), api.clone(), graceful.watcher());
         tokio::spawn(async move {
-            let _permit = permit;
+            let _held = (permit, place);
             match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(stream, address, &identity))
                 .await
             {
-                Ok(Ok((stream, peer))) => converse(stream, peer, api, &graceful).await,
+                Ok(Ok((stream, peer))) => converse(stream, peer, api, watcher).await,
                 Ok(Err(reason)) => tracing::debug!(%address, %reason, "no TLS connection"),
                 Err(_) => tracing::debug!(%address, "the TLS handshake took too long"),
             }
         });
     }
     drop(listener);
-    let Some(graceful) = Arc::into_inner(graceful) else {
-        // Handshakes are still under way; they hold no request yet.
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        return;
-    };
     if tokio::time::timeout(DRAIN, graceful.shutdown())
         .await
         .is_err()
     {
         tracing::warn!("some requests did not end within {} s", DRAIN.as_secs());
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = connections
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, address) = listener.accept().await?;
+    Ok((stream, address, permit))
+}
+
+/// Raises the limit of open files to what the system allows, and says what it is then.
+fn open_file_limit() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    // A limit that cannot be raised is still the limit.
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    );
+    let current = getrlimit(Resource::Nofile).current;
+    current.map_or(usize::MAX, |current| {
+        usize::try_from(current).unwrap_or(usize::MAX)
+    })
+}
+
+/// How many connections each address has.
+#[derive(Debug, Default)]
+struct Sources(Mutex<HashMap<IpAddr, usize>>);
+
+/// A connection's place among those of its address; it ends with the value.
+struct Place {
+    sources: Arc<Sources>,
+    ip: IpAddr,
+}
+
+impl Sources {
+    fn enter(self: &Arc<Self>, ip: IpAddr) -> Option<Place> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(ip).or_default();
+        if *count >= MAX_PER_SOURCE {
+            return None;
+        }
+        *count += 1;
+        Some(Place {
+            sources: self.clone(),
+            ip,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self
+            .sources
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.ip) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.ip);
+            }
+        }
     }
 }
 
@@ -121,12 +212,7 @@ async fn handshake(
     ))
 }
 
-async fn converse(
-    stream: TlsStream<TcpStream>,
-    peer: Peer,
-    api: Arc<Api>,
-    graceful: &GracefulShutdown,
-) {
+async fn converse(stream: TlsStream<TcpStream>, peer: Peer, api: Arc<Api>, watcher: Watcher) {
     let peer = Arc::new(peer);
     let address = peer.address;
     let service = service_fn(move |request| {
@@ -149,7 +235,7 @@ async fn converse(
     let connection = builder
         .serve_connection(TokioIo::new(stream), service)
         .into_owned();
-    if let Err(error) = graceful.watch(connection).await {
+    if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%address, error = %chain(error.as_ref()), "a connection ended early");
     }
 }

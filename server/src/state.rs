@@ -8,7 +8,7 @@ mod lookup;
 mod node;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     net::IpAddr,
 };
 
@@ -16,7 +16,7 @@ use dockmaster_proto::{
     address::Address,
     api::documents::RevisionInfo,
     event::LeaseCause,
-    id::{ContainerId, Serial},
+    id::{ContainerId, Name, Serial},
     time::UnixMs,
 };
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,10 @@ pub struct State {
     operators: HashMap<Serial, Operator>,
     /// Operator labels of containers that ended: a container may be started again under the same ID.
     dormant_labels: HashMap<ContainerId, BTreeMap<String, String>>,
+    /// Hosts that have reported in this life of the master: what is known of others may be past.
+    watched: HashSet<Name>,
+    /// Containers whose loss of a lease is decided and not durable yet. Not part of the fold.
+    suspended: HashSet<ContainerId>,
     documents: Documents,
     size: u64,
     generation: u64,
@@ -110,6 +114,30 @@ impl State {
     #[must_use]
     pub fn operator(&self, serial: &Serial) -> Option<&Operator> {
         self.operators.get(serial)
+    }
+
+    /// Whether a host has reported since the master started.
+    #[must_use]
+    pub fn is_watched(&self, host: &Name) -> bool {
+        self.watched.contains(host)
+    }
+
+    /// Whether a container's loss of a lease is decided and not durable yet: it gets nothing and its
+    /// certificates are not honoured.
+    #[must_use]
+    pub fn is_suspended(&self, container: &ContainerId) -> bool {
+        self.suspended.contains(container)
+    }
+
+    /// Suspends containers until their change is committed.
+    pub(crate) fn suspend(&mut self, containers: impl IntoIterator<Item = ContainerId>) {
+        self.suspended.extend(containers);
+    }
+
+    /// Ends the suspension of containers.
+    pub(crate) fn resume(&mut self, containers: &[ContainerId]) {
+        self.suspended
+            .retain(|suspended| !containers.contains(suspended));
     }
 
     /// The documents in force.

@@ -83,6 +83,19 @@ fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem>
             id.short()
         )));
     };
+    if state.is_suspended(id) {
+        return Err(ended(format!("container {} is losing a lease", id.short())));
+    }
+    if !state.is_watched(&node.host) {
+        return Err(Problem::new(
+            ProblemCode::Unavailable,
+            format!(
+                "host {} has not reported since the master started, so its leases may be past",
+                node.host
+            ),
+            "it takes a moment after a start; else see the master's log, and whether it was started with --docker",
+        ));
+    }
     if !node.honours(&identity.serial) {
         return Err(ended(format!(
             "certificate {} of container {} is revoked or its lease is closed",
@@ -158,7 +171,8 @@ mod tests {
     use dockmaster_host::Observation;
     use dockmaster_proto::{
         event::{
-            CertIssued, Event, Evidence, HeldAddress, LeaseCause, LeaseClosed, OperatorGranted,
+            CertIssued, Event, Evidence, HeldAddress, HostWatched, LeaseCause, LeaseClosed,
+            MasterStarted, OperatorGranted,
         },
         id::{Digest, Serial},
     };
@@ -201,6 +215,13 @@ mod tests {
 
     fn state() -> State {
         let mut state = State::default();
+        apply(
+            &mut state,
+            Event::HostWatched(HostWatched {
+                host: host(),
+                containers: 0,
+            }),
+        );
         observe(&mut state, &Observation::Up(facts(1, &["172.17.0.2"])));
         apply(
             &mut state,
@@ -312,6 +333,48 @@ mod tests {
         assert_eq!(
             code(Route::Nodes, &forged, &state(), NOW),
             Some(ProblemCode::CertificateRevoked)
+        );
+    }
+
+    #[test]
+    fn leases_from_before_a_restart_count_only_once_the_host_has_reported() {
+        let mut state = state();
+        apply(
+            &mut state,
+            Event::MasterStarted(MasterStarted {
+                version: String::new(),
+                log_size: 0,
+            }),
+        );
+        assert_eq!(
+            code(Route::Catalog, &node_peer("172.17.0.2"), &state, NOW),
+            Some(ProblemCode::Unavailable)
+        );
+        apply(
+            &mut state,
+            Event::HostWatched(HostWatched {
+                host: host(),
+                containers: 1,
+            }),
+        );
+        assert_eq!(
+            code(Route::Catalog, &node_peer("172.17.0.2"), &state, NOW),
+            None
+        );
+    }
+
+    #[test]
+    fn a_container_that_is_losing_its_lease_is_cut_off_before_the_disk_has_room() {
+        let mut state = state();
+        state.suspend([id(1)]);
+        assert_eq!(
+            code(Route::Catalog, &node_peer("172.17.0.2"), &state, NOW),
+            Some(ProblemCode::CertificateRevoked)
+        );
+        state.resume(&[id(1)]);
+        assert_eq!(
+            code(Route::Catalog, &node_peer("172.17.0.2"), &state, NOW),
+            None
         );
     }
 }

@@ -10,8 +10,9 @@ use dockmaster_proto::{
     route::Route,
 };
 use http::{HeaderName, StatusCode, header};
+use tokio::sync::watch;
 
-use super::{Api, Caller, Reply, Request, problem, reply, service};
+use super::{Api, Caller, Reply, Request, auth, problem, reply, service};
 use crate::{delivery::Assignment, enrollment::Applicant, env};
 
 /// How long a request for a catalog may be held.
@@ -67,17 +68,16 @@ impl Api {
         });
         let mut stopping = self.stopping.clone();
         tokio::select! {
-            _ = tokio::time::timeout(deadline, assignments.wait_for(|assignment| !known(assignment))) => {}
+            _ = tokio::time::timeout(deadline, self.hold(request, &mut assignments, known)) => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
         }
         // The lease may have closed while the request was held.
-        if self.journal.state().node(&node).is_none() {
-            return Err(Problem::new(
-                ProblemCode::CertificateRevoked,
-                format!("container {} has ended", node.short()),
-                "",
-            ));
-        }
+        auth::authorise(
+            request.route,
+            &request.peer,
+            &self.journal.state(),
+            env::now(),
+        )?;
         let assignment = assignments.borrow().clone();
         match assignment {
             Assignment::Pending => Err(Problem::new(
@@ -107,6 +107,31 @@ impl Api {
                     HeaderName::from_static("dockmaster-time"),
                     &env::now().0.to_string(),
                 ))
+            }
+        }
+    }
+
+    /// Returns when the assignment is another one than the caller knows, or the caller may not have
+    /// it any more. Woken for this node alone: when its assignment or its addresses change.
+    async fn hold(
+        &self,
+        request: &Request,
+        assignments: &mut watch::Receiver<Assignment>,
+        known: impl Fn(&Assignment) -> bool,
+    ) {
+        loop {
+            let may = auth::authorise(
+                request.route,
+                &request.peer,
+                &self.journal.state(),
+                env::now(),
+            )
+            .is_ok();
+            if !may
+                || !known(&assignments.borrow_and_update())
+                || assignments.changed().await.is_err()
+            {
+                return;
             }
         }
     }

@@ -87,7 +87,9 @@ pub(super) fn decide(
     let Some(node) = state.node(&container) else {
         return Err(Refusal::lease_closed(source, container));
     };
-    if !node.addresses.iter().any(|held| held.address.ip == source) {
+    if state.is_suspended(&container)
+        || !node.addresses.iter().any(|held| held.address.ip == source)
+    {
         return Err(Refusal::lease_closed(source, container));
     }
     if let Some(other) = applicant.renewing.filter(|other| *other != container) {
@@ -198,6 +200,30 @@ impl Refusal {
             ),
             hint: "give the networks distinct ranges".into(),
             container: None,
+        }
+    }
+
+    pub(super) fn too_many(container: ContainerId, wait_ms: u64) -> Self {
+        Self {
+            code: ProblemCode::TooManyRequests,
+            detail: format!(
+                "container {} asks for too many certificates",
+                container.short()
+            ),
+            hint: format!("the next one is given in {} s", wait_ms.div_ceil(1000)),
+            container: Some(container),
+        }
+    }
+
+    pub(super) fn displaced(container: ContainerId) -> Self {
+        Self {
+            code: ProblemCode::TooManyRequests,
+            detail: format!(
+                "newer certificates of container {} were issued at the same time, and only the newest count",
+                container.short()
+            ),
+            hint: "one agent in a container is enough".into(),
+            container: Some(container),
         }
     }
 

@@ -131,6 +131,34 @@ fn operator_labels_outlive_a_restart_of_the_container() {
     assert_eq!(node.operator_labels["tier"], "front");
 }
 
+#[test]
+fn no_container_can_make_an_entry_too_long_for_the_ledger() {
+    let labels = (0..500).map(|i| (format!("label{i}{}", "k".repeat(200)), "\u{1}".repeat(4096)));
+    let long = "x".repeat(1 << 20);
+    let attachment = facts(1, &["10.0.0.1"; 3000]).attachments[0].clone();
+    let huge = ContainerFacts {
+        labels: labels
+            .chain([("role".to_owned(), "web".to_owned())])
+            .collect(),
+        name: long.clone(),
+        image: long,
+        attachments: vec![attachment; 3000],
+        ..facts(1, &[])
+    };
+    let Observation::Up(bounded) = bounded(Observation::Up(huge)) else {
+        panic!("still an Up")
+    };
+    assert_eq!(bounded.labels["role"], "web", "small labels stay");
+    for event in decide(
+        &Observation::Up(bounded),
+        &crate::testing::host(),
+        &State::default(),
+    ) {
+        let entry = serde_json::to_vec(&crate::testing::entry(0, event)).unwrap();
+        assert!(entry.len() < 60_000, "{} bytes", entry.len());
+    }
+}
+
 fn observations() -> impl Strategy<Value = Vec<Observation>> {
     let ip = prop::sample::select(vec!["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
     let up = (1u8..5, prop::collection::vec(ip, 0..3))

@@ -17,11 +17,12 @@ impl State {
     /// Takes up the entry with this index. Entries come in order, each once.
     pub fn apply(&mut self, index: u64, entry: &Entry) {
         match &entry.event {
-            Event::CaCreated(_)
-            | Event::MasterStarted(_)
-            | Event::HostWatched(_)
-            | Event::HostLost(_)
-            | Event::CertDenied(_) => {}
+            // A host that is lost for a moment loses nobody; a master that starts knows nothing yet.
+            Event::CaCreated(_) | Event::HostLost(_) | Event::CertDenied(_) => {}
+            Event::MasterStarted(_) => self.watched.clear(),
+            Event::HostWatched(event) => {
+                self.watched.insert(event.host.clone());
+            }
             Event::LeaseOpened(event) => self.open(event, entry),
             Event::LeaseClosed(event) => self.close(event),
             Event::NodeObserved(event) => self.observe(event),
