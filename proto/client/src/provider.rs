@@ -3,14 +3,18 @@
 
 use std::sync::Arc;
 
+use ring::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
+};
 use rustls::{
-    Error, SignatureScheme,
+    Error, SignatureAlgorithm, SignatureScheme,
     crypto::{
         CryptoProvider, GetRandomFailed, KeyProvider, SecureRandom, WebPkiSupportedAlgorithms,
-        ring::{cipher_suite, kx_group, sign},
+        ring::{cipher_suite, kx_group},
     },
     pki_types::{PrivateKeyDer, SignatureVerificationAlgorithm},
-    sign::SigningKey,
+    sign::{Signer, SigningKey},
 };
 use webpki::ring::ECDSA_P256_SHA256;
 
@@ -33,7 +37,7 @@ const ALGORITHMS: WebPkiSupportedAlgorithms = {
     const P256: &dyn SignatureVerificationAlgorithm = ECDSA_P256_SHA256;
     WebPkiSupportedAlgorithms {
         all: &[P256],
-        mapping: &[(SignatureScheme::ECDSA_NISTP256_SHA256, &[P256])],
+        mapping: &[(SCHEME, &[P256])],
     }
 };
 
@@ -43,14 +47,53 @@ struct Ring;
 impl SecureRandom for Ring {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), GetRandomFailed> {
         use ring::rand::SecureRandom as _;
-        ring::rand::SystemRandom::new()
-            .fill(bytes)
-            .map_err(|_| GetRandomFailed)
+        SystemRandom::new().fill(bytes).map_err(|_| GetRandomFailed)
     }
 }
 
 impl KeyProvider for Ring {
     fn load_private_key(&self, key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
-        sign::any_ecdsa_type(&key)
+        let unusable =
+            || Error::General("the private key is no ECDSA P-256 key in PKCS#8".to_owned());
+        let PrivateKeyDer::Pkcs8(der) = &key else {
+            return Err(unusable());
+        };
+        let key = EcdsaKeyPair::from_pkcs8(
+            &ECDSA_P256_SHA256_ASN1_SIGNING,
+            der.secret_pkcs8_der(),
+            &SystemRandom::new(),
+        );
+        Ok(Arc::new(P256(Arc::new(key.map_err(|_| unusable())?))))
+    }
+}
+
+/// A private key, and what signs with it.
+#[derive(Debug, Clone)]
+struct P256(Arc<EcdsaKeyPair>);
+
+const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
+
+impl SigningKey for P256 {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        offered
+            .contains(&SCHEME)
+            .then(|| Box::new(self.clone()) as Box<dyn Signer>)
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::ECDSA
+    }
+}
+
+impl Signer for P256 {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let signature = self.0.sign(&SystemRandom::new(), message);
+        signature
+            .map(|signature| signature.as_ref().to_vec())
+            .map_err(|_| Error::General("signing failed".to_owned()))
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        SCHEME
     }
 }
