@@ -1,4 +1,7 @@
 //! What the master, the agent and an operator do for real containers of a real engine.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod classification;
 mod identity;
+mod reuse;
+mod scale;
