@@ -58,7 +58,7 @@ impl Master {
         self.cli(args).json()
     }
 
-    /// All that the master says of a container, once it has a report of an apply.
+    /// All that the master says of a container, once it has the report that its catalog is applied.
     ///
     /// # Panics
     /// When none comes.
@@ -68,9 +68,9 @@ impl Master {
         let id = container.id().to_string();
         let (node, _) = eventually("a report", || {
             let ran = self.cli(["node", "show", &id, "-o", "json"]);
-            (ran.code == 0)
-                .then(|| ran.json())
-                .filter(|node| node["report"].is_object())
+            (ran.code == 0).then(|| ran.json()).filter(|node| {
+                node["report"]["catalog"] == node["catalog"] && !node["report"].is_null()
+            })
         });
         node
     }

@@ -1,0 +1,5 @@
+//! A master that loses its power, and one that loses its index.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod index;
+mod kill;
