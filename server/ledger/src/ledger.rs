@@ -46,7 +46,9 @@ pub struct Opened {
 
 impl std::fmt::Debug for Ledger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ledger").field("size", &self.head().size).finish_non_exhaustive()
+        f.debug_struct("Ledger")
+            .field("size", &self.head().size)
+            .finish_non_exhaustive()
     }
 }
 
