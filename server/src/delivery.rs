@@ -23,7 +23,12 @@ use dockmaster_proto::{
 use tokio::sync::watch;
 
 use self::in_force::InForce;
-use crate::{blobs::Blobs, journal::Journal, state::State};
+use crate::{
+    blobs::Blobs,
+    documents::DocumentError,
+    journal::Journal,
+    state::{Documents, State},
+};
 
 /// How long a question waits for catalogs that are being compiled.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -183,6 +188,15 @@ impl Delivery {
             .clone()
     }
 
+    /// These documents, as far as they are not the current ones read anew.
+    fn up_to(&self, documents: &Documents) -> Result<Arc<InForce>, DocumentError> {
+        let current = self.current();
+        if current.is_of(documents) {
+            return Ok(current);
+        }
+        current.follow(documents, &self.blobs).map(Arc::new)
+    }
+
     /// Compiles every live node's catalog as far as something it read has changed, and tells those
     /// whose catalog is another one now.
     fn refresh(&self) {
@@ -191,26 +205,18 @@ impl Delivery {
             let fleet = views(&state);
             (state.size(), state.documents().clone(), fleet)
         };
-        let current = self.current();
-        let current = if current.is_of(&documents) {
-            current
-        } else {
-            match current.follow(&documents, &self.blobs) {
-                Ok(loaded) => {
-                    let loaded = Arc::new(loaded);
-                    *self
-                        .in_force
-                        .write()
-                        .unwrap_or_else(PoisonError::into_inner) = loaded.clone();
-                    loaded
-                }
-                Err(error) => {
-                    // They were parsed before they were committed, so the blobs are damaged.
-                    tracing::error!(%error, "the documents in force cannot be read; agents keep the catalogs that they have");
-                    return;
-                }
+        let current = match self.up_to(&documents) {
+            Ok(current) => current,
+            Err(error) => {
+                // They were parsed before they were committed, so the blobs are damaged.
+                tracing::error!(%error, "the documents in force cannot be read; agents keep the catalogs that they have");
+                return;
             }
         };
+        *self
+            .in_force
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = current.clone();
         let results = current.compile_all(&fleet);
         let mut assignments = self
             .assignments

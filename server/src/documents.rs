@@ -211,10 +211,12 @@ impl DocumentStore {
     }
 
     async fn plan(&self, proposed: Proposed) -> Result<Plan, DocumentError> {
+        // What changes is told against the catalogs of the last change, not of the one before.
+        self.delivery.settle().await;
         let delivery = self.delivery.clone();
         tokio::task::spawn_blocking(move || delivery.plan(&proposed))
             .await
-            .map_err(|_| DocumentError::Worker)
+            .map_err(|_| DocumentError::Worker)?
     }
 
     fn site_files(

@@ -12,6 +12,7 @@ use dockmaster_proto::{
 };
 
 use super::{Assignment, Delivery, in_force::InForce};
+use crate::documents::DocumentError;
 
 /// Documents that someone would like; what is `None` stays as it is.
 #[derive(Debug, Clone, Default)]
@@ -23,11 +24,18 @@ pub struct Proposed {
 }
 
 impl Delivery {
-    /// What the change would do. Compiles every live node's catalog; blocks.
-    #[must_use]
-    pub fn plan(&self, proposed: &Proposed) -> Plan {
-        let nodes = super::views(&self.journal.state());
-        let current = self.current();
+    /// What the change would do to what the view says is in force. Compiles every live node's
+    /// catalog; blocks.
+    ///
+    /// # Errors
+    /// When the documents in force cannot be read.
+    pub fn plan(&self, proposed: &Proposed) -> Result<Plan, DocumentError> {
+        let (nodes, documents) = {
+            let state = self.journal.state();
+            (super::views(&state), state.documents().clone())
+        };
+        // What was put in force a moment ago may not have been taken up by the compiling task yet.
+        let current = self.up_to(&documents)?;
         let next = InForce {
             revisions: current.revisions,
             classification: proposed
@@ -40,7 +48,7 @@ impl Delivery {
             },
         };
         let (catalogs, failures) = self.compare(&nodes, next.compile_all(&nodes));
-        Plan {
+        Ok(Plan {
             base: current.revisions.classification,
             nodes: nodes.len() as u64,
             groups: group_changes(&nodes, &current.classification, &next.classification),
@@ -50,7 +58,7 @@ impl Delivery {
                 Some(next.cache.site().as_ref()),
                 nodes.iter().map(Arc::as_ref),
             ),
-        }
+        })
     }
 
     fn compare(
@@ -146,4 +154,80 @@ fn difference(old: Option<&Compiled>, new: &Compiled) -> String {
             .map(|(_, bytes)| bytes.clone())
     };
     diff(old.map(|old| &old.catalog), &new.catalog, blobs)
+}
+
+#[cfg(test)]
+mod tests {
+    use dockmaster_ledger::{Config, Ledger};
+    use dockmaster_proto::{
+        api::documents::SiteManifest,
+        event::{DocumentChanged, Event, NodeObserved},
+        id::Revision,
+    };
+
+    use super::*;
+    use crate::{
+        blobs::Blobs,
+        index::Index,
+        journal::{Cause, Journal, Projector, SharedState},
+        setup::signing_key,
+        testing::{facts, host},
+    };
+
+    fn proposed(class: &str) -> Proposed {
+        let text = format!("groups: [{{ name: g, match: '', classes: [{class}] }}]");
+        let classification = Classification::parse("classification.yaml", &text).unwrap();
+        Proposed {
+            classification: Some(Arc::new(classification)),
+            site: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_plan_is_made_against_the_view_although_nothing_was_compiled_since() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let key = signing_key(&"td".parse().unwrap(), &[7; 32]).unwrap();
+        let config = Config::new(path("ledger"), path("blobs"), key, Arc::new(|| 1000));
+        Ledger::create(&config).unwrap();
+        let opened = Ledger::open(config).unwrap();
+        let index = Index::open(&path("index"), 0).unwrap();
+        let state = SharedState::new(index.load_state().unwrap());
+        let (projector, progress) = Projector::new(state.clone(), index);
+        let ledger = opened.start(projector).unwrap();
+        let journal = Journal::new(ledger.clone(), host(), state, progress);
+        let blobs = Blobs::new(ledger.blobs().clone());
+        // Nobody runs it: the compiling task is as far behind as it can be.
+        let delivery = Delivery::new(journal.clone(), blobs.clone());
+
+        let files = [
+            ("site.yaml", "description: x\n"),
+            ("modules/extra/classes/extra.yaml", "resources: []\n"),
+        ];
+        let manifest = SiteManifest {
+            files: files
+                .map(|(path, text)| (path.to_owned(), blobs.put(text.as_bytes()).unwrap()))
+                .into(),
+        };
+        let site = DocumentChanged {
+            revision: Revision(1),
+            sha256: blobs.put(&manifest.to_bytes()).unwrap(),
+            message: String::new(),
+        };
+        let node = NodeObserved {
+            host: host(),
+            facts: facts(1, &["172.17.0.2"]),
+        };
+        let cause = Cause {
+            actor: "a".into(),
+            request_id: "r".into(),
+        };
+        let events = vec![Event::NodeObserved(node), Event::SiteDeployed(site)];
+        journal.commit(&cause, events, vec![]).await.unwrap();
+
+        let failures = |class: &str| delivery.plan(&proposed(class)).unwrap().failures;
+        assert_eq!(failures("extra"), []);
+        assert_eq!(failures("other").len(), 1);
+        ledger.shutdown().await;
+    }
 }
