@@ -16,14 +16,20 @@ use crate::env;
 
 /// How long the body of a request may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of a refused request is read on, and for how long.
+const MAX_DISCARDED: usize = 4 << 20;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl Api {
     /// Answers a request. Every answer carries the request's ID.
     pub async fn handle(&self, peer: &Peer, request: http::Request<Incoming>) -> Reply {
         let request_id = env::request_id();
-        let (head, body) = request.into_parts();
-        let result = self.answer(peer, &head, body, &request_id).await;
+        let (head, mut body) = request.into_parts();
+        let result = self.answer(peer, &head, &mut body, &request_id).await;
+        if result.is_err() && !head.headers.contains_key(header::EXPECT) {
+            discard(&mut body).await;
+        }
         let reply = result.unwrap_or_else(|mut problem| {
             problem.request_id.clone_from(&request_id);
             tracing::info!(
@@ -39,7 +45,7 @@ impl Api {
         &self,
         peer: &Peer,
         head: &http::request::Parts,
-        body: Incoming,
+        body: &mut Incoming,
         request_id: &str,
     ) -> Result<Reply, Problem> {
         // Before the body: whoever may not call at all need not be read from.
@@ -67,7 +73,24 @@ impl Api {
     }
 }
 
-async fn read(route: Route, body: Incoming) -> Result<Bytes, Problem> {
+/// Reads on for a moment after a refusal: whoever is still sending would be cut off before the answer
+/// is heard. A client that asked first (`Expect: 100-continue`) does not send.
+async fn discard(body: &mut Incoming) {
+    let rest = async {
+        let mut left = MAX_DISCARDED;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(less) => left = less,
+                None => return,
+            }
+        }
+    };
+    // Whoever is slower than that has to do without the reason.
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, rest).await;
+}
+
+async fn read(route: Route, body: &mut Incoming) -> Result<Bytes, Problem> {
     let limited = Limited::new(body, route.max_body());
     match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
