@@ -1,0 +1,8 @@
+//! Bad input: each with a clear error, and no trace but its audit entry.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod documents;
+mod enrollment;
+mod expired;
+mod stand;
+mod trust;
