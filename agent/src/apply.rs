@@ -83,6 +83,36 @@ pub struct Applied {
 }
 
 impl Applied {
+    /// What an apply did, in a few words.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let count = |fits: fn(&Outcome) -> bool| {
+            self.resources
+                .iter()
+                .filter(|report| fits(&report.outcome))
+                .count()
+        };
+        let parts = [
+            (count(|o| matches!(o, Outcome::Changed { .. })), "changed"),
+            (
+                count(|o| matches!(o, Outcome::WouldChange { .. })),
+                "would change",
+            ),
+            (count(|o| matches!(o, Outcome::Failed { .. })), "failed"),
+            (count(|o| matches!(o, Outcome::Skipped { .. })), "skipped"),
+            (count(|o| matches!(o, Outcome::Unchanged)), "unchanged"),
+        ];
+        let parts: Vec<String> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
+        if parts.is_empty() {
+            return "nothing to apply".to_owned();
+        }
+        format!("applied: {}", parts.join(", "))
+    }
+
     /// The result as a whole.
     #[must_use]
     pub fn status(&self) -> ApplyStatus {

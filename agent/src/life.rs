@@ -1,22 +1,23 @@
 //! The life of an agent: certificate, catalog, apply, watch, until the container dies.
 
+mod processes;
+
 use std::time::{Duration, Instant};
 
 use dockmaster_proto::{
     catalog::Catalog,
     report::{ApplyStatus, MAX_REPORT_BYTES, Outcome, Report},
-    resource::{Process, ResourceKind},
 };
 
 use crate::{
-    apply::{self, Applied, Context, Mode, Processes, blob::NoBlobs},
+    apply::{self, Context, Mode, Processes, blob::NoBlobs},
     backoff::{Backoff, Complaint},
     env, facts,
     link::{Cause, Link, LinkError, MasterBlobs, Received},
     rundir::{self, RunDir},
     say,
     settings::Settings,
-    supervise::{APP, Refresh, reaper::Reaper},
+    supervise::reaper::Reaper,
 };
 
 /// How long the master holds the question for a new catalog.
@@ -231,7 +232,7 @@ impl<'a> Life<'a> {
                 self.settle_processes(&received.catalog).await;
                 let duration = began.elapsed();
                 let status = applied.status();
-                say!("{} in {} ms", summary(&applied), duration.as_millis());
+                say!("{} in {} ms", applied.summary(), duration.as_millis());
                 let report = Report {
                     catalog: received.digest(),
                     agent_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -261,70 +262,6 @@ impl<'a> Life<'a> {
         self.previous = Some(received.catalog.clone());
         self.current = Some(received);
         status
-    }
-
-    /// Processes that the catalog has no more are stopped; an application that it does not mention is
-    /// the command after `--`.
-    async fn settle_processes(&self, catalog: &Catalog) {
-        let Processes::Kept {
-            supervisor,
-            command,
-        } = self.processes
-        else {
-            return;
-        };
-        for title in supervisor.titles() {
-            let kept = process(catalog, &title).is_some() || (title == APP && !command.is_empty());
-            if !kept {
-                supervisor.remove(&title).await;
-            }
-        }
-        if process(catalog, APP).is_none()
-            && let Ok(spec) =
-                apply::specification(&self.settings.local.root, APP, &Process::default(), command)
-        {
-            // Its failure to start is its end, and told as that.
-            let _ = supervisor.bring(APP, spec, Refresh::No).await;
-        }
-    }
-
-    /// Starts the application without its catalog, where that is wanted; else says that it waits.
-    async fn start_application(&self, insist: Insist) {
-        let Processes::Kept {
-            supervisor,
-            command,
-        } = self.processes
-        else {
-            return;
-        };
-        if supervisor.knows(APP) {
-            return;
-        }
-        let declared = self
-            .current
-            .as_ref()
-            .and_then(|current| process(&current.catalog, APP));
-        let default = Process::default();
-        let process = declared.unwrap_or(&default);
-        let root = &self.settings.local.root;
-        let Ok(spec) = apply::specification(root, APP, process, command) else {
-            return;
-        };
-        if insist == Insist::OnApplication {
-            say!("the application starts although its configuration is not in place");
-            let _ = supervisor.bring(APP, spec, Refresh::No).await;
-        } else {
-            say!(
-                "the application is not started, since what it depends on was not applied (--start-anyway would)"
-            );
-        }
-    }
-
-    fn process_report(&self) -> Vec<dockmaster_proto::report::ProcessReport> {
-        match self.processes {
-            Processes::Left => Vec::new(),
-            Processes::Kept { supervisor, .. } => supervisor.report(),
-        }
     }
 
     fn keep(&mut self, mut report: Report) {
@@ -382,45 +319,4 @@ impl<'a> Life<'a> {
         self.unsent = None;
         Ok(())
     }
-}
-
-fn process<'c>(catalog: &'c Catalog, title: &str) -> Option<&'c Process> {
-    catalog
-        .resources
-        .iter()
-        .find_map(|resource| match &resource.kind {
-            ResourceKind::Process(process) if resource.title == title => Some(process),
-            _ => None,
-        })
-}
-
-/// What an apply did, in a few words.
-#[must_use]
-pub fn summary(applied: &Applied) -> String {
-    let count = |fits: fn(&Outcome) -> bool| {
-        applied
-            .resources
-            .iter()
-            .filter(|report| fits(&report.outcome))
-            .count()
-    };
-    let parts = [
-        (count(|o| matches!(o, Outcome::Changed { .. })), "changed"),
-        (
-            count(|o| matches!(o, Outcome::WouldChange { .. })),
-            "would change",
-        ),
-        (count(|o| matches!(o, Outcome::Failed { .. })), "failed"),
-        (count(|o| matches!(o, Outcome::Skipped { .. })), "skipped"),
-        (count(|o| matches!(o, Outcome::Unchanged)), "unchanged"),
-    ];
-    let parts: Vec<String> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
-    if parts.is_empty() {
-        return "nothing to apply".to_owned();
-    }
-    format!("applied: {}", parts.join(", "))
 }

@@ -1,28 +1,28 @@
 //! The link to the master: trusted, with a current certificate, dialled again when it breaks.
 
+mod blobs;
+mod error;
+mod received;
+
 use std::{
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use dockmaster_certs::bundle::TrustBundle;
 use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer};
-use dockmaster_proto::{
-    catalog::{CATALOG_VERSION, Catalog},
-    id::Digest,
-    problem::ProblemCode,
-    report::Report,
-    route::Route,
-};
+use dockmaster_proto::{problem::ProblemCode, report::Report, route::Route};
 use http::StatusCode;
 use ring::rand::SystemRandom;
 
+pub use self::blobs::MasterBlobs;
+pub use self::error::{Cause, LinkError};
+pub use self::received::Received;
+
 use crate::{
-    apply::blob::{BlobSource, Fetched},
     env,
-    identity::{self, Enrolled, IdentityError},
-    rundir::{RunDir, RunDirError},
+    identity::{self, Enrolled},
+    rundir::RunDir,
     say,
     settings::{Anchor, Settings},
 };
@@ -31,105 +31,6 @@ use crate::{
 const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 /// So many failures in a row on connections with a certificate, and the certificate is suspected.
 const SUSPICIOUS: u32 = 3;
-
-/// Why the master could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LinkError {
-    /// There is no certificate.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// A call failed.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    /// The certificate cannot be kept.
-    #[error(transparent)]
-    RunDir(#[from] RunDirError),
-    /// The trust bundle file is none.
-    #[error("the trust bundle file cannot be used: {0}")]
-    Bundle(#[from] dockmaster_certs::bundle::BundleError),
-    /// The catalog is none.
-    #[error("the master's catalog cannot be used: {0}")]
-    Catalog(String),
-}
-
-/// Whose fault it is, as far as the agent has to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// The master cannot be reached; it may come back.
-    Away,
-    /// The master refused; it may think otherwise later.
-    Refused,
-    /// The settings or the container are wrong; no waiting helps.
-    Settings,
-    /// Something else; it may pass.
-    Other,
-}
-
-impl LinkError {
-    /// Whose fault it is.
-    #[must_use]
-    pub const fn cause(&self) -> Cause {
-        match self {
-            Self::Client(error) | Self::Identity(IdentityError::Client(error)) => match error {
-                ClientError::Problem(_) => Cause::Refused,
-                ClientError::WrongPin { .. } | ClientError::Credentials { .. } => Cause::Settings,
-                error if error.is_unreachable() => Cause::Away,
-                _ => Cause::Other,
-            },
-            Self::RunDir(_) | Self::Bundle(_) => Cause::Settings,
-            Self::Identity(_) | Self::Catalog(_) => Cause::Other,
-        }
-    }
-
-    const fn problem(&self) -> Option<ProblemCode> {
-        match self {
-            Self::Client(ClientError::Problem(problem))
-            | Self::Identity(IdentityError::Client(ClientError::Problem(problem))) => {
-                Some(problem.code)
-            }
-            _ => None,
-        }
-    }
-}
-
-/// A catalog as it was received.
-#[derive(Debug, Clone)]
-pub struct Received {
-    /// The catalog.
-    pub catalog: Catalog,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// Its name for the next question.
-    pub etag: Option<String>,
-}
-
-impl Received {
-    /// Reads a catalog.
-    ///
-    /// # Errors
-    /// When it is none that this agent understands.
-    pub fn parse(bytes: &[u8], etag: Option<String>) -> Result<Self, LinkError> {
-        let catalog: Catalog =
-            serde_json::from_slice(bytes).map_err(|error| LinkError::Catalog(error.to_string()))?;
-        if catalog.version != CATALOG_VERSION {
-            return Err(LinkError::Catalog(format!(
-                "it is of version {}, and this agent knows version {CATALOG_VERSION}; use an agent of the master's release",
-                catalog.version
-            )));
-        }
-        Ok(Self {
-            catalog,
-            bytes: bytes.to_vec(),
-            etag,
-        })
-    }
-
-    /// The digest by which the catalog is known.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        Digest::of(&self.bytes)
-    }
-}
 
 /// The link to the master.
 #[derive(Debug)]
@@ -346,10 +247,16 @@ impl<'a> Link<'a> {
         );
         let now = Instant::now();
         let after = |ms: u64| now + Duration::from_millis(ms);
+        let left = issued.not_after_ms.since(issued.master_time_ms);
+        // However the master reckons, a certificate that was just issued is not renewed at once.
+        let renew_in = issued
+            .renew_at_ms
+            .since(issued.master_time_ms)
+            .max(left / 10);
         self.trusted = Some(Arc::new(enrolled.bundle.clone()));
         self.certificate = Some(Certificate {
-            renew_at: after(issued.renew_at_ms.since(issued.master_time_ms)),
-            expires_at: after(issued.not_after_ms.since(issued.master_time_ms)),
+            renew_at: after(renew_in),
+            expires_at: after(left),
             enrolled,
         });
         Ok(())
@@ -382,43 +289,5 @@ impl<'a> Link<'a> {
             Some(connection) => Ok(connection),
             None => Err(LinkError::Catalog("there is no connection".to_owned())),
         }
-    }
-}
-
-/// Blobs from the master, each fetched once per apply.
-pub struct MasterBlobs<'a, 'b> {
-    /// The link.
-    pub link: &'a mut Link<'b>,
-    /// Where those that were fetched lie until the apply is over.
-    pub cache: PathBuf,
-}
-
-impl BlobSource for MasterBlobs<'_, '_> {
-    fn fetch(&mut self, digest: Digest, _size: u64) -> Fetched<'_> {
-        Box::pin(async move {
-            let cached = self.cache.join(digest.to_string());
-            if let Ok(bytes) = std::fs::read(&cached) {
-                return Ok(bytes);
-            }
-            let call = Call::new(Route::Blob).parameter(digest.to_string());
-            let connection = self
-                .link
-                .connect()
-                .await
-                .map_err(|error| error.to_string())?;
-            let reply = connection
-                .send(&call)
-                .await
-                .map_err(|error| error.to_string())?;
-            // The cache is a convenience; without it the blob is fetched again.
-            let _ = std::fs::write(&cached, &reply.body);
-            Ok(reply.body.to_vec())
-        })
-    }
-}
-
-impl Drop for MasterBlobs<'_, '_> {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.cache);
     }
 }

@@ -18,7 +18,6 @@ use crate::{
         blob::{BlobFolder, BlobSource, NoBlobs},
     },
     cli::{exit, file_or_stdin},
-    life::summary,
     link::{LinkError, Received},
     say,
     settings::{self, Flags},
@@ -79,7 +78,7 @@ pub async fn apply(flags: &Flags, args: &Args) -> u8 {
             if args.noop {
                 print(&preview(&applied));
             }
-            say!("{}", summary(&applied));
+            say!("{}", applied.summary());
             match applied.status() {
                 ApplyStatus::Failed => exit::FAILED,
                 ApplyStatus::Changed | ApplyStatus::Unchanged => exit::DONE,
