@@ -3,8 +3,8 @@
 use std::{net::IpAddr, process::Command};
 
 use dockmaster_proto::route::Route;
-use dockmaster_tests::{Answer, Inventory, Master, Setup, StandIn};
-use serde_json::Value;
+use dockmaster_tests::{Answer, Inventory, Master, Setup, StandIn, eventually};
+use serde_json::{Value, json};
 
 /// The master and its stand-in.
 pub(crate) struct Stand {
@@ -19,6 +19,11 @@ impl Stand {
         let container = StandIn::numbered(number).label("role", "web");
         let inventory = Inventory::new(std::slice::from_ref(&container));
         let master = Setup::inventory(&inventory).start();
+        // It is ready a moment before it knows its containers; from here on nothing stirs.
+        eventually("the first look at the host", || {
+            let watched = master.json(["audit", "list", "--event", "host_watched"]);
+            (watched["entries"] != json!([])).then_some(())
+        });
         Self {
             master,
             container,
