@@ -199,7 +199,7 @@ impl Enrollment {
                 .collect(),
             serial: issued.serial,
             not_after_ms: issued.not_after,
-            renew_at_ms: decide::renew_at(issued.not_before, issued.not_after, &issued.serial),
+            renew_at_ms: decide::renew_at(env::now(), issued.not_after, &issued.serial),
             entry,
             proof: proof.encode(),
             master_time_ms: env::now(),

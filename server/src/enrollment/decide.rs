@@ -137,10 +137,11 @@ pub(super) fn decide(
 
 /// When the holder should ask for the next certificate: at half its life, a tenth earlier or later
 /// by the serial's own random bits, so that containers started together do not renew together.
-pub(super) fn renew_at(not_before: UnixMs, not_after: UnixMs, serial: &Serial) -> UnixMs {
-    let life = not_after.since(not_before);
+pub(super) fn renew_at(issued_at: UnixMs, not_after: UnixMs, serial: &Serial) -> UnixMs {
+    // From the issuance and not from the beginning of the validity, which lies minutes before it.
+    let life = not_after.since(issued_at);
     let jitter = life / 5 * u64::from(serial.as_bytes()[15]) / 255;
-    UnixMs(not_before.0 + life * 2 / 5 + jitter)
+    UnixMs(issued_at.0 + life * 2 / 5 + jitter)
 }
 
 #[expect(
