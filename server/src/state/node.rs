@@ -153,7 +153,7 @@ impl NodeRecord {
     }
 
     /// Takes up a certificate. Gives back those that are honoured no more: the oldest beyond
-    /// [`MAX_HONOURED`], or the new one itself when its lease closed while it was being committed.
+    /// the two that count, or the new one itself when its lease closed while it was being committed.
     pub fn certify(&mut self, certificate: CurrentCertificate) -> Vec<CurrentCertificate> {
         self.last_certificate = Some(certificate.index);
         if certificate
