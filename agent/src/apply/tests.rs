@@ -357,6 +357,10 @@ fn a_change_refreshes_a_refreshonly_exec_once() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "waits for the kernel, outside of a runtime"
+)]
 fn a_command_that_takes_too_long_is_killed_with_its_children() {
     let mut bench = Bench::new();
     let pid = bench.path("/pid");
