@@ -2,21 +2,31 @@
 //! with its line.
 
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     str::FromStr,
 };
 
+use dockmaster_document::{
+    diagnostic::{Diagnostics, SourceFile},
+    fields::Fields,
+    yaml,
+};
 use dockmaster_proto::id::{Name, TrustDomain};
 
 /// The largest configuration file in bytes.
 const MAX_BYTES: u64 = 64 << 10;
-/// Shortest lifetime of a container's certificate.
-const MIN_LIFETIME_MS: u64 = 5 * 60_000;
-/// Longest lifetime of a container's certificate.
-const MAX_LIFETIME_MS: u64 = 30 * 86_400_000;
+/// What a configuration may say.
+const KEYS: [&str; 6] = [
+    "name",
+    "trust_domain",
+    "listen",
+    "addresses",
+    "host",
+    "certificate_lifetime",
+];
 
 /// The configuration of a master.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +41,8 @@ pub struct Config {
     pub addresses: Vec<IpAddr>,
     /// The name under which this machine's containers are known.
     pub host: Name,
-    /// Lifetime of a container's certificate in milliseconds.
-    pub lifetime_ms: u64,
+    /// How long a container's certificate lasts.
+    pub lifetime: Lifetime,
 }
 
 /// Why a configuration cannot be used.
@@ -46,9 +56,15 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
-    /// It says what cannot be: one line for each error.
-    #[error("{0}")]
-    Invalid(String),
+    /// It is larger than anybody would write.
+    #[error("{path}: larger than {MAX_BYTES} bytes; is it the right file?", path = .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It says what cannot be: everything that is wrong.
+    #[error(transparent)]
+    Invalid(#[from] Diagnostics),
 }
 
 impl Config {
@@ -62,47 +78,40 @@ impl Config {
             source,
         };
         if std::fs::metadata(path).map_err(read)?.len() > MAX_BYTES {
-            return Err(ConfigError::Invalid(format!(
-                "{}: larger than {MAX_BYTES} bytes",
-                path.display()
-            )));
+            let path = path.to_owned();
+            return Err(ConfigError::TooLarge { path });
         }
         let text = std::fs::read_to_string(path).map_err(read)?;
-        Self::parse(&path.display().to_string(), &text)
-            .map_err(|errors| ConfigError::Invalid(errors.join("\n")))
+        Ok(Self::parse(&path.display().to_string(), &text)?)
     }
 
-    /// Reads a configuration.
+    /// Reads a configuration; `file` names it in errors.
     ///
     /// # Errors
-    /// Every error, each as `FILE:LINE: what is wrong`.
-    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<String>> {
-        let mut fields = Fields::read(file, text);
-        let name = fields.required("name");
-        let trust_domain = fields.required("trust_domain");
-        let listen = fields.required("listen");
-        let host = fields.required("host");
-        let addresses = fields.list("addresses");
-        let lifetime_ms =
-            fields.duration("certificate_lifetime", MIN_LIFETIME_MS..=MAX_LIFETIME_MS);
-        fields.finish();
-        match (name, trust_domain, listen, host, addresses, lifetime_ms) {
-            (
-                Some(name),
-                Some(trust_domain),
-                Some(listen),
-                Some(host),
-                Some(addresses),
-                Some(lifetime_ms),
-            ) if fields.errors.is_empty() => Ok(Self {
-                name,
-                trust_domain,
-                listen,
-                addresses,
-                host,
-                lifetime_ms,
-            }),
-            _ => Err(fields.errors),
+    /// Everything that is wrong, each with its line.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
+        let file = SourceFile { name: file, text };
+        let document = yaml::parse(text).map_err(|error| file.yaml_error(&error))?;
+        let mut wrong = Vec::new();
+        let fields = Fields::of(file, &document, "the configuration", &KEYS, &mut wrong);
+        let name = fields.required("name", &mut wrong);
+        let trust_domain = fields.required("trust_domain", &mut wrong);
+        let listen = fields.required("listen", &mut wrong);
+        let host = fields.required("host", &mut wrong);
+        let addresses = fields.parsed_list("addresses", &mut wrong);
+        let lifetime = fields.parsed("certificate_lifetime", &mut wrong);
+        match (name, trust_domain, listen, host) {
+            (Some(name), Some(trust_domain), Some(listen), Some(host)) if wrong.is_empty() => {
+                Ok(Self {
+                    name,
+                    trust_domain,
+                    listen,
+                    addresses,
+                    host,
+                    lifetime: lifetime.unwrap_or_default(),
+                })
+            }
+            _ => Err(Diagnostics::sorted(wrong)),
         }
     }
 
@@ -115,7 +124,7 @@ impl Config {
             listen,
             addresses,
             host,
-            lifetime_ms,
+            lifetime,
         } = self;
         let mut yaml = String::new();
         let addresses: Vec<String> = addresses.iter().map(|ip| format!("\"{ip}\"")).collect();
@@ -135,151 +144,78 @@ impl Config {
              # The name under which this machine's containers are known.\n\
              host: {host}\n\
              # How long a container's certificate lasts: a number with m, h or d; 5m to 30d.\n\
-             certificate_lifetime: {}\n",
+             certificate_lifetime: {lifetime}\n",
             addresses.join(", "),
-            duration_text(*lifetime_ms),
         );
         yaml
     }
 }
 
-/// The default lifetime of a container's certificate: six hours.
-pub const DEFAULT_LIFETIME_MS: u64 = 6 * 3_600_000;
-
-struct Fields<'a> {
-    file: &'a str,
-    text: &'a str,
-    values: serde_yaml::Mapping,
-    errors: Vec<String>,
+/// How long a container's certificate lasts, 5 minutes to 30 days. Written as a number with `m`,
+/// `h` or `d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime {
+    ms: u64,
 }
 
-impl<'a> Fields<'a> {
-    fn read(file: &'a str, text: &'a str) -> Self {
-        let (values, errors) = match serde_yaml::from_str(text) {
-            Ok(serde_yaml::Value::Mapping(values)) => (values, vec![]),
-            Ok(_) => (
-                serde_yaml::Mapping::new(),
-                vec![format!("{file}:1: expected \"key: value\" lines")],
-            ),
-            Err(error) => {
-                let line = error.location().map_or(1, |location| location.line());
-                (
-                    serde_yaml::Mapping::new(),
-                    vec![format!("{file}:{line}: no YAML: {error}")],
-                )
-            }
-        };
-        Self {
-            file,
-            text,
-            values,
-            errors,
-        }
-    }
+/// The units of a lifetime in milliseconds, largest first.
+const UNITS: [(u64, char); 3] = [(86_400_000, 'd'), (3_600_000, 'h'), (60_000, 'm')];
 
-    /// The line of a top-level key: the file is a flat list of them.
-    fn line(&self, key: &str) -> usize {
-        let starts = |line: &str| {
-            line.strip_prefix(key)
-                .is_some_and(|rest| rest.trim_start().starts_with(':'))
-        };
-        self.text
-            .lines()
-            .position(starts)
-            .map_or(1, |index| index + 1)
-    }
-
-    fn error(&mut self, key: &str, message: impl std::fmt::Display) {
-        let line = self.line(key);
-        self.errors
-            .push(format!("{}:{line}: {key}: {message}", self.file));
-    }
-
-    fn required<T: FromStr<Err: std::fmt::Display>>(&mut self, key: &str) -> Option<T> {
-        match self.values.remove(key) {
-            Some(value) => self.scalar(key, &value),
-            None => {
-                if !self.values.is_empty() || self.errors.is_empty() {
-                    self.error(key, "is missing");
-                }
-                None
-            }
-        }
-    }
-
-    fn scalar<T: FromStr<Err: std::fmt::Display>>(
-        &mut self,
-        key: &str,
-        value: &serde_yaml::Value,
-    ) -> Option<T> {
-        let text = match value {
-            serde_yaml::Value::String(text) => text.clone(),
-            serde_yaml::Value::Number(number) => number.to_string(),
-            _ => {
-                self.error(key, "expected text");
-                return None;
-            }
-        };
-        text.parse().map_err(|error| self.error(key, error)).ok()
-    }
-
-    fn list<T: FromStr<Err: std::fmt::Display>>(&mut self, key: &str) -> Option<Vec<T>> {
-        match self.values.remove(key) {
-            None => Some(Vec::new()),
-            Some(serde_yaml::Value::Sequence(items)) => {
-                items.iter().map(|item| self.scalar(key, item)).collect()
-            }
-            Some(_) => {
-                self.error(key, "expected a list such as [172.17.0.1]");
-                None
-            }
-        }
-    }
-
-    fn duration(&mut self, key: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
-        let Some(value) = self.values.remove(key) else {
-            return Some(DEFAULT_LIFETIME_MS);
-        };
-        let text: String = self.scalar(key, &value)?;
-        let duration = parse_duration(&text).filter(|ms| range.contains(ms));
-        if duration.is_none() {
-            let (least, most) = (duration_text(*range.start()), duration_text(*range.end()));
-            self.error(key, format!("{text:?} is no duration from {least} to {most}; write a number with m, h or d, such as 6h"));
-        }
-        duration
-    }
-
-    fn finish(&mut self) {
-        let unknown: Vec<String> = self
-            .values
-            .keys()
-            .map(|key| key.as_str().unwrap_or("?").to_owned())
-            .collect();
-        for key in unknown {
-            self.error(&key, "is not a setting; there are name, trust_domain, listen, addresses, host, certificate_lifetime");
-        }
-    }
-}
-
-fn parse_duration(text: &str) -> Option<u64> {
-    let unit = text.chars().last()?;
-    let number: u64 = text[..text.len() - unit.len_utf8()].parse().ok()?;
-    let ms = match unit {
-        'm' => 60_000,
-        'h' => 3_600_000,
-        'd' => 86_400_000,
-        _ => return None,
+impl Lifetime {
+    const MIN: Self = Self { ms: 5 * 60_000 };
+    const MAX: Self = Self {
+        ms: 30 * 86_400_000,
     };
-    number.checked_mul(ms)
+
+    /// In milliseconds.
+    #[must_use]
+    pub const fn as_ms(self) -> u64 {
+        self.ms
+    }
 }
 
-fn duration_text(ms: u64) -> String {
-    for (unit, name) in [(86_400_000, 'd'), (3_600_000, 'h')] {
-        if ms.is_multiple_of(unit) {
-            return format!("{}{name}", ms / unit);
-        }
+impl Default for Lifetime {
+    /// Six hours.
+    fn default() -> Self {
+        Self { ms: 6 * 3_600_000 }
     }
-    format!("{}m", ms / 60_000)
+}
+
+/// Why a text is no lifetime.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is no duration from {} to {}; write a number with m, h or d, such as 6h",
+    Lifetime::MIN,
+    Lifetime::MAX
+)]
+pub struct LifetimeError {
+    text: String,
+}
+
+impl FromStr for Lifetime {
+    type Err = LifetimeError;
+
+    fn from_str(text: &str) -> Result<Self, LifetimeError> {
+        let parse = || {
+            let unit = text.chars().last()?;
+            let (factor, _) = UNITS.iter().find(|(_, name)| *name == unit)?;
+            let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+            let ms = number.checked_mul(*factor)?;
+            (Self::MIN.ms..=Self::MAX.ms)
+                .contains(&ms)
+                .then_some(Self { ms })
+        };
+        let text = text.to_owned();
+        parse().ok_or(LifetimeError { text })
+    }
+}
+
+impl fmt::Display for Lifetime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fits = |(factor, _): &&(u64, char)| self.ms.is_multiple_of(*factor);
+        let (factor, name) = UNITS.iter().find(fits).unwrap_or(&UNITS[2]);
+        write!(f, "{}{name}", self.ms / factor)
+    }
 }
 
 #[cfg(test)]
@@ -293,7 +229,7 @@ mod tests {
             listen: "0.0.0.0:8140".parse().unwrap(),
             addresses: vec!["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()],
             host: "h1".parse().unwrap(),
-            lifetime_ms: DEFAULT_LIFETIME_MS,
+            lifetime: Lifetime::default(),
         }
     }
 
@@ -307,15 +243,45 @@ mod tests {
         let text = "name: m1\ntrust_domain: BAD DOMAIN\nlisten: here\nhots: h1\ncertificate_lifetime: 1m\n";
         let errors = Config::parse("dockmaster.yaml", text)
             .unwrap_err()
-            .join("\n");
+            .to_string();
         for part in [
-            "dockmaster.yaml:2: trust_domain",
-            "dockmaster.yaml:3: listen",
-            "host: is missing",
-            ":4: hots: is not a setting",
-            ":5: certificate_lifetime",
+            "dockmaster.yaml:2: \"trust_domain\"",
+            "dockmaster.yaml:3: \"listen\"",
+            "\"host\" is missing",
+            ":4: \"hots\" is not known",
+            "did you mean \"host\"?",
+            ":5: \"certificate_lifetime\": \"1m\" is no duration from 5m to 30d",
         ] {
             assert!(errors.contains(part), "{part} in\n{errors}");
+        }
+    }
+
+    #[test]
+    fn a_setting_that_stands_twice_is_refused_where_it_does() {
+        let text = config().to_yaml() + "host: h2\n";
+        let error = Config::parse("f", &text).unwrap_err().to_string();
+        let line = text.lines().count();
+        assert!(error.starts_with(&format!("f:{line}: ")), "{error}");
+    }
+
+    #[test]
+    fn a_lifetime_reads_back_as_it_is_written() {
+        for text in ["5m", "90m", "6h", "30d"] {
+            assert_eq!(text.parse::<Lifetime>().unwrap().to_string(), text);
+        }
+        assert_eq!("48h".parse::<Lifetime>().unwrap().to_string(), "2d");
+        for text in [
+            "",
+            "h",
+            "4m",
+            "31d",
+            "6",
+            "-6h",
+            "6 h",
+            "18446744073709551615d",
+            "6ü",
+        ] {
+            assert!(text.parse::<Lifetime>().is_err(), "{text}");
         }
     }
 

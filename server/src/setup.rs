@@ -172,7 +172,7 @@ async fn fill(dir: &DataDir, setup: &Setup) -> Result<Installation, SetupError> 
         listen: setup.listen,
         addresses: setup.addresses.clone(),
         host: setup.host.clone(),
-        lifetime_ms: crate::config::DEFAULT_LIFETIME_MS,
+        lifetime: crate::config::Lifetime::default(),
     };
     write(&dir.config(), config.to_yaml().as_bytes(), 0o644)?;
     let granted = grant_operator(dir, setup, &authorities.infrastructure, &bundle, now)?;

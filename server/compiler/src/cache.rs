@@ -15,12 +15,12 @@ use dockmaster_proto::{id::Digest, node::NodeView};
 use crate::{
     classification::Resolved,
     compile::{self, Compiled},
-    diagnostic::Diagnostics,
     fleet::Fleet,
     inputs::Reads,
     node_name,
     site::Site,
 };
+use dockmaster_document::diagnostic::Diagnostics;
 
 /// The compiled catalogs of one site.
 ///

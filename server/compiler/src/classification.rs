@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use dockmaster_proto::{label::Tier, selector::Selector};
 use serde_json::Value;
 
-use crate::diagnostic::Diagnostics;
+use dockmaster_document::diagnostic::Diagnostics;
 
 pub use resolve::{Conflict, Given, Granted, Resolved};
 

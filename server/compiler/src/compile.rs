@@ -15,13 +15,15 @@ use serde_json::Value;
 
 use crate::{
     classification::Resolved,
-    diagnostic::{Diagnostic, Diagnostics},
     fleet::Fleet,
     inputs::{Reads, Recorder},
     node_name,
     site::{Class, Site},
-    suggest,
     template::Context,
+};
+use dockmaster_document::{
+    diagnostic::{Diagnostic, Diagnostics},
+    suggest,
 };
 
 /// A compiled catalog.

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use dockmaster_proto::node::NodeView;
 use serde_json::{Map, Value};
 
-use crate::{
+use dockmaster_document::{
     diagnostic::{Diagnostic, SourceFile},
     yaml,
 };

@@ -6,23 +6,19 @@
 //! Out of scope: where documents, files and facts come from and where catalogs go.
 //!
 //! Files arrive as values; every parser is bounded; every mistake of a document is told at once,
-//! with file, line and node ([`diagnostic`]).
+//! with file, line and node ([`dockmaster_document`]).
 #![forbid(unsafe_code)]
 
 pub mod cache;
 pub mod classification;
 pub mod compile;
-pub mod diagnostic;
 pub mod diff;
 pub mod fleet;
 pub mod inputs;
 pub mod site;
-pub mod yaml;
 
 mod data;
 mod names;
-mod shape;
-mod suggest;
 mod template;
 #[cfg(test)]
 mod testing;

@@ -15,9 +15,12 @@ use std::{
 
 use crate::{
     data::{Data, Merge},
-    diagnostic::{Diagnostic, Diagnostics, SourceFile},
-    names, suggest,
+    names,
     template::Templates,
+};
+use dockmaster_document::{
+    diagnostic::{Diagnostic, Diagnostics, SourceFile},
+    suggest,
 };
 
 pub use class::Class;

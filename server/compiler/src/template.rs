@@ -13,7 +13,7 @@ use minijinja::{
     value::ValueKind,
 };
 
-use crate::diagnostic::{Diagnostic, SourceFile};
+use dockmaster_document::diagnostic::{Diagnostic, SourceFile};
 
 pub(crate) use context::Context;
 

@@ -8,7 +8,8 @@ use dockmaster_proto::{
 };
 
 use super::{Classification, Group};
-use crate::{names, site::Site, suggest};
+use crate::{names, site::Site};
+use dockmaster_document::suggest;
 
 impl Classification {
     /// What looks like a mistake: groups that no live node matches, and, against a site, classes

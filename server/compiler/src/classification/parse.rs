@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use dockmaster_proto::{label::Tier, selector::Selector};
 
 use super::{Classification, Group, Rank, index::Index};
-use crate::{
-    DEFAULT_TIER,
+use crate::{DEFAULT_TIER, names};
+use dockmaster_document::{
     diagnostic::{Diagnostic, Diagnostics, SourceFile},
-    names,
-    shape::Fields,
+    fields::Fields,
     suggest,
     yaml::{self, Node},
 };

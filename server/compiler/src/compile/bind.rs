@@ -6,12 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::{
     classification::Resolved,
-    diagnostic::Diagnostic,
     inputs::{Input, Recorder},
     names,
     site::{Class, Param, Site},
-    suggest,
 };
+use dockmaster_document::{diagnostic::Diagnostic, suggest};
 
 /// The values of a class's parameters; none when one of them is wrong.
 pub(super) fn params(

@@ -11,11 +11,8 @@ use dockmaster_proto::{
 };
 
 use super::resources::{Draft, DraftRelation};
-use crate::{
-    diagnostic::Diagnostic,
-    site::{Relation, Site},
-    suggest,
-};
+use crate::site::{Relation, Site};
+use dockmaster_document::{diagnostic::Diagnostic, suggest};
 
 /// Brings the resources into an order that satisfies every edge: where edges leave a choice, the
 /// order of declaration.

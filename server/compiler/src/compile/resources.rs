@@ -10,10 +10,10 @@ use dockmaster_proto::{
 use serde_json::{Map, Value};
 
 use crate::{
-    diagnostic::Diagnostic,
     site::{self, Class, ContentSource, Declaration, Relation, Site, Tree},
     template::Context,
 };
+use dockmaster_document::diagnostic::Diagnostic;
 
 /// What the classes of one node declare.
 #[derive(Default)]

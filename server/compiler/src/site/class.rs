@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Declaration, Files, Param, declaration, param};
-use crate::{
+use crate::{names, template::Templates};
+use dockmaster_document::{
     diagnostic::{Diagnostic, SourceFile},
-    names,
-    shape::Fields,
-    template::Templates,
+    fields::Fields,
     yaml,
 };
 

@@ -8,10 +8,10 @@ use super::{
     Files, Kind,
     form::{self, shape},
 };
-use crate::{
+use crate::template::{self, Templates, Text};
+use dockmaster_document::{
     diagnostic::{Diagnostic, SourceFile},
     suggest,
-    template::{self, Templates, Text},
     yaml::{Entry, Node, Value},
 };
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::{
+use dockmaster_document::{
     diagnostic::{Diagnostic, SourceFile},
-    shape::Fields,
+    fields::Fields,
     suggest, yaml,
 };
 

@@ -3,7 +3,7 @@
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
-use crate::{
+use dockmaster_document::{
     diagnostic::{Diagnostic, SourceFile},
     suggest,
     yaml::{Entry, Node, Value as Yaml},

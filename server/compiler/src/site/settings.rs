@@ -1,9 +1,9 @@
 //! `site.yaml`.
 
-use crate::{
-    data::{Data, Level, Merge},
+use crate::data::{Data, Level, Merge};
+use dockmaster_document::{
     diagnostic::{Diagnostic, SourceFile},
-    shape::Fields,
+    fields::Fields,
     suggest, yaml,
 };
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::{Context, Form, Templates, Text};
-use crate::{diagnostic::Diagnostic, suggest};
+use dockmaster_document::{diagnostic::Diagnostic, suggest};
 
 /// What the language itself brings.
 const LANGUAGE: [&str; 6] = ["loop", "self", "super", "caller", "varargs", "kwargs"];

@@ -225,7 +225,8 @@ impl Object for PeersFunction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{diagnostic::SourceFile, template::Templates, testing::node};
+    use crate::{template::Templates, testing::node};
+    use dockmaster_document::diagnostic::SourceFile;
 
     /// What a template reads and renders.
     fn render(text: &str) -> (Result<String, String>, Vec<Input>) {

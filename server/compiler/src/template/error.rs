@@ -5,7 +5,7 @@ use std::error::Error as _;
 use minijinja::{Error, ErrorKind};
 
 use super::Templates;
-use crate::diagnostic::Diagnostic;
+use dockmaster_document::diagnostic::Diagnostic;
 
 /// What to do about a value that is not there.
 pub(super) const UNDEFINED_HINT: &str =

@@ -3,10 +3,12 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     net::IpAddr,
     path::Path,
 };
 
+use dockmaster_document::yaml;
 use dockmaster_proto::{
     address::Address,
     facts::{Attachment, ContainerFacts, Limits, NetworkMode},
@@ -14,9 +16,7 @@ use dockmaster_proto::{
     label::{MAX_KEY, MAX_VALUE},
     time::UnixMs,
 };
-use serde::Deserialize;
-
-use super::yaml;
+use serde::{Deserialize, Deserializer, de};
 
 /// The largest file, in bytes: some 50 000 containers.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -58,7 +58,7 @@ struct Container {
     image: String,
     #[serde(default)]
     image_digest: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each_once")]
     labels: BTreeMap<String, String>,
     #[serde(default)]
     ips: Vec<Ip>,
@@ -73,6 +73,31 @@ struct Container {
 enum Ip {
     InFile(IpAddr),
     Named { ip: IpAddr, network: NetworkName },
+}
+
+/// A mapping without a key that stands twice: a map by itself would take the last one silently.
+fn each_once<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    struct EachOnce;
+    impl<'de> de::Visitor<'de> for EachOnce {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a mapping of text to text")
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut read = BTreeMap::new();
+            while let Some((key, value)) = map.next_entry::<String, String>()? {
+                if read.contains_key(&key) {
+                    let message = format!("key {key:?} stands here a second time");
+                    return Err(de::Error::custom(message));
+                }
+                read.insert(key, value);
+            }
+            Ok(read)
+        }
+    }
+    from.deserialize_map(EachOnce)
 }
 
 /// Reads a file's text. `path` only decides between YAML and JSON.
@@ -90,7 +115,11 @@ pub(crate) fn read(
             reason: error.to_string(),
         })?
     } else {
-        yaml::read(text)?
+        let max_bytes = usize::try_from(MAX_FILE).unwrap_or(usize::MAX);
+        yaml::from_str(text, max_bytes).map_err(|error| FormatError::Syntax {
+            line: error.at.line as usize,
+            reason: error.message,
+        })?
     };
     let mut ids = HashMap::new();
     let mut holders = HashMap::<Address, String>::new();

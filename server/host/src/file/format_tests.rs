@@ -49,6 +49,27 @@ fn a_whole_entry_is_read() {
 }
 
 #[test]
+fn a_key_that_stands_twice_is_refused_with_its_line() {
+    let twice = format!(
+        "containers:\n{}",
+        entry('a', "labels: {role: web, role: db}")
+    );
+    let error = yaml(&twice).unwrap_err().to_string();
+    assert!(
+        error.contains("\"role\" stands here a second time"),
+        "{error}"
+    );
+    assert!(error.starts_with("line 5"), "{error}");
+    let twice = format!("containers:\n{}", entry('a', "name: other"));
+    assert!(
+        yaml(&twice)
+            .unwrap_err()
+            .to_string()
+            .contains("duplicate field")
+    );
+}
+
+#[test]
 fn json_says_the_same_as_yaml() {
     let text = format!(
         r#"{{"containers": [{{"id": "{}", "name": "ca", "image": "app:1", "ips": ["127.1.0.2"]}}]}}"#,
@@ -89,7 +110,7 @@ fn what_is_wrong_is_told_with_its_line() {
 
     let when = entry('a', "started_at: yesterday");
     assert!(message(&format!("containers:\n{when}")).contains("no usable started_at"));
-    assert!(message(&"[".repeat(100_000)).contains("levels of brackets"));
+    assert!(message(&"[".repeat(100_000)).contains("brackets are open"));
 }
 
 proptest! {

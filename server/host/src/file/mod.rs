@@ -2,7 +2,6 @@
 //! vouches for the containers in it.
 
 mod format;
-mod yaml;
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -1,18 +1,18 @@
 //! What is checked before the parser sees a text: its size, and how deep its brackets nest. The
 //! parser's time grows with the square of that depth.
 
-use super::{MAX_BYTES, Position, YamlError};
+use super::{Position, YamlError};
 
 /// Far above [`super::MAX_DEPTH`], since brackets inside of quotes are counted too, and far below
 /// where the square begins to hurt.
 const MAX_BRACKETS: u32 = 256;
 
-pub(super) fn check(text: &str) -> Result<(), YamlError> {
-    if text.len() > MAX_BYTES {
+pub(super) fn check(text: &str, max_bytes: usize) -> Result<(), YamlError> {
+    if text.len() > max_bytes {
         return Err(YamlError {
             at: Position::START,
             message: format!(
-                "{} bytes are more than the {MAX_BYTES} that a document may have; split it",
+                "{} bytes are more than the {max_bytes} that a document may have; split it",
                 text.len()
             ),
         });

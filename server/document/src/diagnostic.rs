@@ -103,7 +103,7 @@ impl Diagnostics {
     ///
     /// # Errors
     /// When something is.
-    pub(crate) fn unless<T>(wrong: Vec<Diagnostic>, value: T) -> Result<T, Self> {
+    pub fn unless<T>(wrong: Vec<Diagnostic>, value: T) -> Result<T, Self> {
         if wrong.is_empty() {
             Ok(value)
         } else {
@@ -112,7 +112,7 @@ impl Diagnostics {
     }
 
     /// These, by file and line.
-    pub(crate) fn sorted(mut wrong: Vec<Diagnostic>) -> Self {
+    pub fn sorted(mut wrong: Vec<Diagnostic>) -> Self {
         wrong.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         Self(wrong)
     }
@@ -152,17 +152,23 @@ impl std::error::Error for Diagnostics {}
 
 /// A file that is being read, with its text at hand for errors.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SourceFile<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) text: &'a str,
+pub struct SourceFile<'a> {
+    /// Its name, as errors show it.
+    pub name: &'a str,
+    /// All of its text.
+    pub text: &'a str,
 }
 
 impl SourceFile<'_> {
-    pub(crate) fn error(&self, line: u32, message: impl Into<String>) -> Diagnostic {
+    /// Something wrong in a line, counted from 1.
+    #[must_use]
+    pub fn error(&self, line: u32, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(self.name, message).at(line, self.text)
     }
 
-    pub(crate) fn yaml_error(&self, error: &YamlError) -> Diagnostic {
+    /// That the text is no YAML.
+    #[must_use]
+    pub fn yaml_error(&self, error: &YamlError) -> Diagnostic {
         let in_list = error.message.contains("',' or ']'");
         let message = format!("column {}: {}", error.at.column, error.message);
         self.error(error.at.line, message).hint(if in_list {
