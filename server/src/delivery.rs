@@ -17,6 +17,7 @@ use dockmaster_proto::{
     address::Address,
     api::nodes::Explanation,
     catalog::Revisions,
+    error::chain,
     id::{ContainerId, Digest},
     node::NodeView,
 };
@@ -25,9 +26,9 @@ use tokio::sync::watch;
 use self::in_force::InForce;
 use crate::{
     blobs::Blobs,
-    documents::DocumentError,
     journal::Journal,
     state::{Documents, State},
+    stored::StoredError,
 };
 
 /// How long a question waits for catalogs that are being compiled.
@@ -189,7 +190,7 @@ impl Delivery {
     }
 
     /// These documents, as far as they are not the current ones read anew.
-    fn up_to(&self, documents: &Documents) -> Result<Arc<InForce>, DocumentError> {
+    fn up_to(&self, documents: &Documents) -> Result<Arc<InForce>, StoredError> {
         let current = self.current();
         if current.is_of(documents) {
             return Ok(current);
@@ -209,7 +210,7 @@ impl Delivery {
             Ok(current) => current,
             Err(error) => {
                 // They were parsed before they were committed, so the blobs are damaged.
-                tracing::error!(%error, "the documents in force cannot be read; agents keep the catalogs that they have");
+                tracing::error!(error = %chain(&error), "the documents in force cannot be read; agents keep the catalogs that they have");
                 return;
             }
         };

@@ -1,14 +1,13 @@
 //! The classification and the site: parsed, tried on every live node, and only then committed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use dockmaster_compiler::{classification::Classification, site::Site};
+use dockmaster_compiler::classification::Classification;
 use dockmaster_ledger::{BlobError, CommitError};
 use dockmaster_proto::{
     api::documents::{
-        Applied, ClassificationProposal, CompileFailure, Plan, RevisionInfo, SiteManifest,
-        SiteProposal,
+        Applied, ClassificationProposal, CompileFailure, Plan, RevisionInfo, SiteProposal,
     },
     event::{DocumentChanged, Event},
     id::{Digest, Revision},
@@ -19,6 +18,7 @@ use crate::{
     blobs::Blobs,
     delivery::{Delivery, plan::Proposed},
     journal::{Cause, Journal},
+    stored::{self, StoredError},
 };
 
 /// Why a document cannot be put in force.
@@ -41,13 +41,13 @@ pub enum DocumentError {
         /// What is in force.
         current: Revision,
     },
-    /// Files of the site were not uploaded.
-    #[error("{} files of the site are not here, the first is {}", .0.len(), .0.first().map(String::as_str).unwrap_or_default())]
-    MissingFiles(Vec<String>),
     /// The ledger cannot write.
     #[error(transparent)]
     Commit(#[from] CommitError),
-    /// The blobs cannot be read or written.
+    /// A document that is kept cannot be read back.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    /// The blobs cannot be written.
     #[error(transparent)]
     Storage(#[from] BlobError),
     /// The thread that compiles is gone.
@@ -156,9 +156,7 @@ impl DocumentStore {
         proposal: SiteProposal,
         cause: &Cause,
     ) -> Result<Applied, DocumentError> {
-        let files = self.site_files(&proposal.manifest)?;
-        let site =
-            Site::parse(&files).map_err(|errors| DocumentError::Invalid(errors.to_string()))?;
+        let site = stored::site_of(&self.blobs, &proposal.manifest)?;
         let _one_at_a_time = self.changing.lock().await;
         let current = revision(self.journal.state().documents().site.as_ref());
         let plan = self
@@ -217,38 +215,7 @@ impl DocumentStore {
         tokio::task::spawn_blocking(move || delivery.plan(&proposed))
             .await
             .map_err(|_| DocumentError::Worker)?
-    }
-
-    fn site_files(
-        &self,
-        manifest: &SiteManifest,
-    ) -> Result<BTreeMap<String, Arc<[u8]>>, DocumentError> {
-        read_site(&self.blobs, manifest)
-    }
-}
-
-/// The files of a site from the blobs.
-///
-/// # Errors
-/// When a file is missing or unreadable.
-pub fn read_site(
-    blobs: &Blobs,
-    manifest: &SiteManifest,
-) -> Result<BTreeMap<String, Arc<[u8]>>, DocumentError> {
-    let mut files = BTreeMap::new();
-    let mut missing = Vec::new();
-    for (path, digest) in &manifest.files {
-        match blobs.get(digest)? {
-            Some(bytes) => {
-                files.insert(path.clone(), Arc::from(bytes));
-            }
-            None => missing.push(path.clone()),
-        }
-    }
-    if missing.is_empty() {
-        Ok(files)
-    } else {
-        Err(DocumentError::MissingFiles(missing))
+            .map_err(DocumentError::from)
     }
 }
 

@@ -12,7 +12,7 @@ use dockmaster_proto::{
 use http::StatusCode;
 
 use super::{Api, Reply, Request, problem, reply};
-use crate::documents::DocumentError;
+use crate::{documents::DocumentError, stored::StoredError};
 
 impl Api {
     pub(super) fn classification(&self) -> Result<Reply, Problem> {
@@ -136,7 +136,7 @@ const fn before_the_first() -> RevisionInfo {
 
 fn from_document(error: &DocumentError) -> Problem {
     match error {
-        DocumentError::Invalid(detail) => {
+        DocumentError::Invalid(detail) | DocumentError::Stored(StoredError::Invalid(detail)) => {
             Problem::new(ProblemCode::InvalidDocument, detail, "nothing was changed")
         }
         DocumentError::Failures { .. } => Problem::new(
@@ -149,12 +149,14 @@ fn from_document(error: &DocumentError) -> Problem {
             error.to_string(),
             "fetch the revision in force, merge and try again",
         ),
-        DocumentError::MissingFiles(_) => Problem::new(
+        DocumentError::Stored(StoredError::Missing(_)) => Problem::new(
             ProblemCode::BadRequest,
             error.to_string(),
             "upload them first; \"dockmaster site deploy\" does",
         ),
         DocumentError::Commit(error) => problem::from_commit(error),
-        DocumentError::Storage(_) | DocumentError::Worker => problem::internal(error),
+        DocumentError::Stored(StoredError::NoBlob(_) | StoredError::Storage(_))
+        | DocumentError::Storage(_)
+        | DocumentError::Worker => problem::internal(error),
     }
 }

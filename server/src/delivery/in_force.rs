@@ -3,19 +3,16 @@
 use std::sync::Arc;
 
 use dockmaster_compiler::{
-    cache::Cache, classification::Classification, compile::Compiled, fleet::Fleet, site::Site,
+    cache::Cache, classification::Classification, compile::Compiled, fleet::Fleet,
 };
 use dockmaster_proto::{
-    api::documents::{RevisionInfo, SiteManifest},
-    catalog::Revisions,
-    id::Digest,
-    node::NodeView,
+    api::documents::RevisionInfo, catalog::Revisions, id::Digest, node::NodeView,
 };
 
 use crate::{
     blobs::Blobs,
-    documents::{DocumentError, read_site},
     state::Documents,
+    stored::{self, StoredError},
 };
 
 /// A classification and a site, and the catalogs made of them so far.
@@ -38,28 +35,17 @@ impl InForce {
     }
 
     /// Reads the documents that the view says are in force; what is of this revision already stays.
-    pub(super) fn follow(
-        &self,
-        documents: &Documents,
-        blobs: &Blobs,
-    ) -> Result<Self, DocumentError> {
+    pub(super) fn follow(&self, documents: &Documents, blobs: &Blobs) -> Result<Self, StoredError> {
         let wanted = revisions(documents);
         let classification = match digest(documents.classification.as_ref()) {
             Some(digest) if wanted.classification != self.revisions.classification => {
-                let text = read(blobs, &digest)?;
-                let parsed =
-                    Classification::parse("classification.yaml", &String::from_utf8_lossy(&text));
-                Arc::new(parsed.map_err(|errors| DocumentError::Invalid(errors.to_string()))?)
+                Arc::new(stored::classification(blobs, &digest)?)
             }
             _ => self.classification.clone(),
         };
         let cache = match digest(documents.site.as_ref()) {
             Some(digest) if wanted.site != self.revisions.site => {
-                let manifest: SiteManifest = serde_json::from_slice(&read(blobs, &digest)?)
-                    .map_err(|error| DocumentError::Invalid(error.to_string()))?;
-                let site = Site::parse(&read_site(blobs, &manifest)?);
-                let site = site.map_err(|errors| DocumentError::Invalid(errors.to_string()))?;
-                Arc::new(Cache::new(Arc::new(site)))
+                Arc::new(Cache::new(Arc::new(stored::site(blobs, &digest)?)))
             }
             _ => self.cache.clone(),
         };
@@ -105,9 +91,4 @@ fn revisions(documents: &Documents) -> Revisions {
         classification: revision(&documents.classification),
         site: revision(&documents.site),
     }
-}
-
-fn read(blobs: &Blobs, digest: &Digest) -> Result<Vec<u8>, DocumentError> {
-    let bytes = blobs.get(digest)?;
-    bytes.ok_or_else(|| DocumentError::MissingFiles(vec![format!("blob {digest}")]))
 }

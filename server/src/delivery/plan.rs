@@ -12,7 +12,7 @@ use dockmaster_proto::{
 };
 
 use super::{Assignment, Delivery, in_force::InForce};
-use crate::documents::DocumentError;
+use crate::stored::StoredError;
 
 /// Documents that someone would like; what is `None` stays as it is.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +29,7 @@ impl Delivery {
     ///
     /// # Errors
     /// When the documents in force cannot be read.
-    pub fn plan(&self, proposed: &Proposed) -> Result<Plan, DocumentError> {
+    pub fn plan(&self, proposed: &Proposed) -> Result<Plan, StoredError> {
         let (nodes, documents) = {
             let state = self.journal.state();
             (super::views(&state), state.documents().clone())
