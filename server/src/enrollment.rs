@@ -2,6 +2,7 @@
 //! certificate and for a renewal.
 
 mod attest;
+mod binding;
 mod decide;
 
 use std::{
@@ -22,14 +23,22 @@ use dockmaster_proto::{
 use ring::rand::SystemRandom;
 
 pub use attest::{Attestor, Claimed};
+pub use binding::{Binding, BindingError};
 pub use decide::{Grant, Policy, Refusal};
 
 use crate::{
     env,
     journal::{Cause, Journal},
-    quota::Quota,
+    quota::{Allowance, Quota},
     refusals::Refusals,
     state::NodeRecord,
+};
+
+/// Certificates of one container: enough for every honest agent, too few to fill a disk or to keep
+/// the master busy with signing.
+const CERTIFICATES: Allowance = Allowance {
+    burst: 20,
+    refill_ms: 5_000,
 };
 
 /// Who asks, as the connection tells it.
@@ -37,8 +46,8 @@ use crate::{
 pub struct Applicant {
     /// The peer's IP.
     pub source: IpAddr,
-    /// The connection's RFC 9266 `tls-exporter` value.
-    pub binding: [u8; 32],
+    /// What its request has to be bound to.
+    pub binding: Arc<Binding>,
     /// The container whose current certificate the peer showed; none at a first enrollment.
     pub renewing: Option<ContainerId>,
 }
@@ -52,7 +61,7 @@ pub struct Enrollment {
     bundle: Arc<TrustBundle>,
     policy: Policy,
     refusals: Mutex<Refusals>,
-    quota: Mutex<Quota>,
+    quota: Mutex<Quota<ContainerId>>,
 }
 
 impl Enrollment {
@@ -72,7 +81,7 @@ impl Enrollment {
             bundle,
             policy,
             refusals: Mutex::default(),
-            quota: Mutex::default(),
+            quota: Mutex::new(Quota::new(CERTIFICATES)),
         }
     }
 
@@ -103,7 +112,7 @@ impl Enrollment {
         request: &CertificateRequest,
         cause: &Cause,
     ) -> Result<IssuedCertificate, Failure> {
-        let csr = VerifiedCsr::parse(&request.csr, &applicant.binding)
+        let csr = VerifiedCsr::parse(&request.csr, applicant.binding.exporter())
             .map_err(|error| Refusal::bad_csr(&error))?;
         let claimed = self.attestor.claim(&self.journal, applicant.source).await?;
         let grant = {
@@ -117,6 +126,10 @@ impl Enrollment {
                 env::now(),
             )?
         };
+        let claim = applicant
+            .binding
+            .claim(csr.public_key().spki_sha256())
+            .map_err(|error| Refusal::repeated(grant.container, error))?;
         let taken = self
             .quota
             .lock()
@@ -129,7 +142,9 @@ impl Enrollment {
             .authority
             .issue_container(&csr, &grant.leaf(&self.policy, serial))
             .map_err(|error| Failure::internal(&error))?;
-        self.commit(applicant, grant, issued, cause).await
+        let issued = self.commit(applicant, grant, issued, cause).await?;
+        claim.keep();
+        Ok(issued)
     }
 
     async fn commit(

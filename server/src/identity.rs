@@ -30,11 +30,18 @@ use self::verifier::PeerVerifier;
 use crate::{
     env,
     journal::{Cause, Journal},
+    quota::{Allowance, Quota},
 };
 
 /// Addresses that a certificate learned from connections at most: a machine with privacy addresses
 /// must not make it grow without end.
 const MAX_LEARNED: usize = 64;
+/// Certificates for addresses that are new: more than a machine makes networks. Where every address
+/// of a range is this machine's, a stranger could else have it sign without end.
+const LEARNING: Allowance = Allowance {
+    burst: 64,
+    refill_ms: 10_000,
+};
 
 /// Why the master has no certificate to show.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +55,12 @@ pub enum IdentityError {
     /// The issuance could not be recorded.
     #[error("the master's certificate could not be recorded in the ledger")]
     Commit(#[from] dockmaster_ledger::CommitError),
+    /// Too many new addresses.
+    #[error("connections to too many new addresses of this machine; the next certificate is made in {} s, or list the addresses in dockmaster.yaml", .wait_ms.div_ceil(1000))]
+    TooManyAddresses {
+        /// Until the next.
+        wait_ms: u64,
+    },
     /// rustls refused the certificate or the trust bundle.
     #[error("the TLS configuration is not usable: {0}")]
     Tls(String),
@@ -63,7 +76,8 @@ pub struct MasterIdentity {
     /// Addresses that the operator configured.
     configured: Vec<IpAddr>,
     current: RwLock<Option<Current>>,
-    issuing: Mutex<()>,
+    /// Held while one is issued.
+    issuing: Mutex<Quota<()>>,
 }
 
 #[derive(Debug, Clone)]
@@ -90,7 +104,7 @@ impl MasterIdentity {
             bundle,
             configured,
             current: RwLock::default(),
-            issuing: Mutex::new(()),
+            issuing: Mutex::new(Quota::new(LEARNING)),
         }
     }
 
@@ -137,13 +151,17 @@ impl MasterIdentity {
     }
 
     async fn issue(&self, local: Option<IpAddr>) -> Result<Arc<ServerConfig>, IdentityError> {
-        let _one_at_a_time = self.issuing.lock().await;
+        let mut learning = self.issuing.lock().await;
         let known = self.current();
         // Another connection to the same new address may have been first.
         if let (Some(local), Some(current)) = (local, &known)
             && current.ips.contains(&local)
         {
             return Ok(current.tls.clone());
+        }
+        if local.is_some() {
+            let taken = learning.take((), env::now());
+            taken.map_err(|wait_ms| IdentityError::TooManyAddresses { wait_ms })?;
         }
         let mut ips: BTreeSet<IpAddr> = known.map(|current| current.ips).unwrap_or_default();
         if ips.len() >= MAX_LEARNED {

@@ -1,6 +1,5 @@
 //! Connections: accept, TLS handshake, who is it, HTTP.
 
-use dockmaster_proto::error::chain;
 use std::{
     collections::HashMap,
     io,
@@ -10,6 +9,7 @@ use std::{
 };
 
 use dockmaster_certs::identity::peer_identity;
+use dockmaster_proto::error::chain;
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -27,7 +27,8 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
     api::{Api, Peer},
-    identity::MasterIdentity,
+    enrollment::Binding,
+    identity::{IdentityError, MasterIdentity},
 };
 
 /// Connections at a time; further ones wait in the kernel's queue.
@@ -186,7 +187,12 @@ async fn handshake(
         .map_err(|error| error.to_string())?;
     let local = stream.local_addr().map_err(|error| error.to_string())?.ip();
     let config = identity.tls_for(local).await.map_err(|error| {
-        tracing::error!(error = %chain(&error), "no certificate for a connection to {local}");
+        // What anyone may cause is not for anyone to fill the log with.
+        if matches!(error, IdentityError::TooManyAddresses { .. }) {
+            tracing::debug!(error = %chain(&error), "no certificate for a connection to {local}");
+        } else {
+            tracing::error!(error = %chain(&error), "no certificate for a connection to {local}");
+        }
         error.to_string()
     })?;
     let stream = TlsAcceptor::from(config)
@@ -207,7 +213,7 @@ async fn handshake(
         Peer {
             address,
             identity,
-            binding,
+            binding: Arc::new(Binding::new(binding)),
         },
     ))
 }

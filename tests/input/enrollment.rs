@@ -121,8 +121,9 @@ subjectAltName = IP:10.9.9.9, IP:127.0.0.1, DNS:master.example, \
     base64(&format!("cat {}", der.display()))
 }
 
-/// Enrolls by hand: `openssl s_client` speaks TLS, the test speaks HTTP.
-fn enroll_by_hand(stand: &Stand) -> Value {
+/// Sends one request for a certificate `times` times over one connection: `openssl s_client` speaks
+/// TLS, the test speaks HTTP. The status and the body of each answer.
+fn enroll_by_hand(stand: &Stand, times: usize) -> Vec<(u16, Value)> {
     let mut client = Command::new("openssl");
     client.args(["s_client", "-ign_eof", "-connect"]);
     client.arg(stand.master.address().to_string());
@@ -140,22 +141,29 @@ fn enroll_by_hand(stand: &Stand) -> Value {
     let csr = greedy_request(&binding);
     let body = json!({ "csr": csr, "agent_version": "by hand" }).to_string();
     let path = Route::Enroll.path("");
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: master\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
     let mut input = client.stdin.take().unwrap();
-    input.write_all((head + &body).as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    output.read_to_end(&mut answer).unwrap();
+    for number in 1..=times {
+        let connection = if number == times {
+            "close"
+        } else {
+            "keep-alive"
+        };
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: master\r\nconnection: {connection}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        input.write_all((head + &body).as_bytes()).unwrap();
+    }
+    let mut answers = Vec::new();
+    output.read_to_end(&mut answers).unwrap();
     client.wait().unwrap();
-    let answer = String::from_utf8_lossy(&answer);
-    let (_, after) = answer
-        .split_once("HTTP/1.1 201")
-        .unwrap_or_else(|| panic!("no certificate in {answer}"));
-    let (_, body) = after.split_once("\r\n\r\n").unwrap();
-    let mut values = serde_json::Deserializer::from_str(body).into_iter();
-    values.next().unwrap().unwrap()
+    let answers = String::from_utf8_lossy(&answers);
+    let read = |answer: &str| {
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let mut values = serde_json::Deserializer::from_str(body).into_iter();
+        (head[..3].parse().unwrap(), values.next().unwrap().unwrap())
+    };
+    answers.split("HTTP/1.1 ").skip(1).map(read).collect()
 }
 
 #[test]
@@ -164,7 +172,10 @@ fn whatever_a_request_names_the_certificate_says_only_what_the_host_attests() {
         return;
     }
     let stand = Stand::new(3);
-    let issued = enroll_by_hand(&stand);
+    let answers = enroll_by_hand(&stand, 1);
+    let [(201, issued)] = &answers[..] else {
+        panic!("no certificate in {answers:?}");
+    };
     let (id, ip) = (&stand.container.id, stand.ip());
     assert_eq!(issued["container_id"], id.as_str());
     let dir = tempfile::tempdir().unwrap();
@@ -192,4 +203,32 @@ fn whatever_a_request_names_the_certificate_says_only_what_the_host_attests() {
         assert!(!everything.contains(foreign), "{foreign} in\n{everything}");
     }
     assert!(everything.contains("CA:FALSE"), "{everything}");
+}
+
+#[test]
+fn a_request_that_is_repeated_on_its_connection_gets_no_second_certificate() {
+    if !require_all(&["openssl"]) {
+        return;
+    }
+    let stand = Stand::new(10);
+    let answers = enroll_by_hand(&stand, 2);
+    let [(201, issued), (400, problem)] = &answers[..] else {
+        panic!("{answers:?}");
+    };
+    assert_eq!(problem["code"], "bad-csr");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("certified on this connection already"),
+        "{detail}"
+    );
+    let list = stand
+        .master
+        .json(["cert", "list", "--all", "--node", &stand.container.id]);
+    let serials: Vec<&Value> = list["certificates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|certificate| &certificate["serial"])
+        .collect();
+    assert_eq!(serials, [&issued["serial"]]);
 }

@@ -1,6 +1,6 @@
 //! Who may call what.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use dockmaster_certs::identity::PeerIdentity;
 use dockmaster_proto::{
@@ -11,7 +11,7 @@ use dockmaster_proto::{
     time::UnixMs,
 };
 
-use crate::state::State;
+use crate::{enrollment::Binding, state::State};
 
 /// The other end of a connection.
 #[derive(Debug, Clone)]
@@ -20,8 +20,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// What its certificate says, where it showed one that leads to the trust bundle.
     pub identity: Option<PeerIdentity>,
-    /// The connection's RFC 9266 `tls-exporter` value.
-    pub binding: [u8; 32],
+    /// What certificate requests that come by this connection have to be bound to.
+    pub binding: Arc<Binding>,
 }
 
 impl Peer {
@@ -198,7 +198,7 @@ mod tests {
         Peer {
             address: format!("{ip}:999").parse().unwrap(),
             identity: Some(identity),
-            binding: [0; 32],
+            binding: Arc::new(Binding::new([0; 32])),
         }
     }
 

@@ -39,7 +39,7 @@ impl Api {
         };
         let applicant = Applicant {
             source: request.peer.address.ip().to_canonical(),
-            binding: request.peer.binding,
+            binding: request.peer.binding.clone(),
             renewing,
         };
         let issued = self

@@ -66,7 +66,7 @@ impl Attestor {
                         return Ok(Claimed { container, facts });
                     }
                     // The host contradicts the view: the event is still on its way.
-                    Ok(_) => self.look_at(container).await,
+                    Ok(_) => self.look_at(container),
                     Err(error) => {
                         tracing::warn!(%source, %error, "the host could not confirm a lease; trying again");
                     }
@@ -74,7 +74,7 @@ impl Attestor {
                 [] => match inventory.find(source).await {
                     Ok(found) => {
                         for facts in found {
-                            self.look_at(facts.id).await;
+                            self.look_at(facts.id);
                         }
                     }
                     Err(error) => {
@@ -93,9 +93,10 @@ impl Attestor {
         }
     }
 
-    async fn look_at(&self, container: ContainerId) {
-        // The keeper only ends when the master does.
-        let _ = self.look.send(container).await;
+    fn look_at(&self, container: ContainerId) {
+        // Not waited for, or an applicant would be parked past its time. A keeper whose queue is
+        // full is asked again at the next look, and it ends only when the master does.
+        let _ = self.look.try_send(container);
     }
 }
 

@@ -11,7 +11,7 @@ use dockmaster_proto::{
     time::UnixMs,
 };
 
-use super::{Applicant, Claimed};
+use super::{Applicant, BindingError, Claimed};
 use crate::state::State;
 
 /// What may be issued.
@@ -160,6 +160,15 @@ impl Refusal {
             hint: "let dockmaster-agent make the request; its format is in docs/enrollment.md"
                 .into(),
             container: None,
+        }
+    }
+
+    pub(super) fn repeated(container: ContainerId, error: BindingError) -> Self {
+        Self {
+            code: ProblemCode::BadCsr,
+            detail: format!("the certificate request is not acceptable: {error}"),
+            hint: "make a new key and open a new connection; dockmaster-agent does".into(),
+            container: Some(container),
         }
     }
 

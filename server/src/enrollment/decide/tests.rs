@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use dockmaster_host::Observation;
 use dockmaster_proto::{event::LeaseCause, facts::ContainerFacts};
 
-use super::*;
+use super::{super::Binding, *};
 use crate::testing::{facts, observe};
 
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
@@ -25,7 +27,7 @@ fn state(containers: &[ContainerFacts]) -> State {
 fn applicant(source: &str) -> Applicant {
     Applicant {
         source: source.parse().unwrap(),
-        binding: [0; 32],
+        binding: Arc::new(Binding::new([0; 32])),
         renewing: None,
     }
 }
