@@ -4,6 +4,7 @@ mod audit;
 mod auth;
 mod certs;
 mod documents;
+mod health;
 mod log;
 mod node;
 mod nodes;
@@ -17,10 +18,11 @@ use std::{path::PathBuf, sync::Arc};
 use bytes::Bytes;
 use dockmaster_certs::bundle::TrustBundle;
 use dockmaster_proto::{
+    id::Name,
     problem::{Problem, ProblemCode},
     route::{Route, parse_query},
 };
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
@@ -55,6 +57,8 @@ pub struct Api {
     pub documents: DocumentStore,
     /// Last reports.
     pub reports: Reports,
+    /// The host whose containers this master watches; none when it watches nobody.
+    pub host: Option<Name>,
     /// The trust bundle.
     pub bundle: Arc<TrustBundle>,
     /// `ledger/public`.
@@ -133,11 +137,7 @@ impl Api {
             Route::AuditProof => self.prove(request),
             Route::Checkpoint => self.checkpoint(),
             Route::Tile => self.tile(request),
-            Route::Healthz => Ok(reply::bytes(
-                StatusCode::OK,
-                "text/plain; charset=utf-8",
-                "ok\n".into(),
-            )),
+            Route::Healthz => Ok(Self::healthz()),
             Route::Readyz => Ok(self.readyz()),
         }
     }

@@ -177,13 +177,14 @@ impl Master {
 
         let (stop, stopping) = watch::channel(false);
         let inventory = inventory.map(Arc::new);
+        let host = inventory.as_ref().map(|_| config.host.clone());
         let attestor = watch_host(&journal, &config, inventory);
         let blobs = Blobs::new(ledger.blobs().clone());
         let delivery = Arc::new(Delivery::new(journal.clone(), blobs.clone()));
         tokio::spawn(delivery.clone().run());
         let policy = Policy {
             trust_domain: config.trust_domain.clone(),
-            lifetime_ms: config.lifetime_ms,
+            lifetime_ms: config.lifetime.as_ms(),
         };
         let bundle = Arc::new(authorities.bundle);
         let api = Arc::new(Api {
@@ -200,6 +201,7 @@ impl Master {
                 .map_err(|error| AppError::part("the store of reports")(&error))?,
             index: index.clone(),
             blobs: blobs.clone(),
+            host,
             bundle: bundle.clone(),
             public_log: ledger.public().to_owned(),
             journal: journal.clone(),

@@ -37,6 +37,8 @@ pub struct State {
     dormant_labels: HashMap<ContainerId, BTreeMap<String, String>>,
     /// Hosts that have reported in this life of the master: what is known of others may be past.
     watched: HashSet<Name>,
+    /// Hosts whose watch broke off and has not begun again, and why.
+    lost: HashMap<Name, String>,
     /// Containers whose loss of a lease is decided and not durable yet. Not part of the fold.
     suspended: HashSet<ContainerId>,
     documents: Documents,
@@ -114,6 +116,12 @@ impl State {
     #[must_use]
     pub fn operator(&self, serial: &Serial) -> Option<&Operator> {
         self.operators.get(serial)
+    }
+
+    /// Why the watch of a host broke off, when it has not begun again.
+    #[must_use]
+    pub fn lost(&self, host: &Name) -> Option<&str> {
+        self.lost.get(host).map(String::as_str)
     }
 
     /// Whether a host has reported since the master started.

@@ -4,5 +4,6 @@
 mod documents;
 mod enrollment;
 mod expired;
+mod http;
 mod stand;
 mod trust;

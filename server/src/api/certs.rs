@@ -1,5 +1,7 @@
 //! Certificates that were issued.
 
+use std::collections::HashSet;
+
 use dockmaster_proto::{
     api::certs::{CertificateDetail, CertificateList, CertificateState, CertificateSummary},
     id::{ContainerId, Serial},
@@ -53,9 +55,11 @@ impl Api {
     }
 
     /// The nodes that `node` (a reference) or `selector` asks for.
-    fn wanted_nodes(&self, request: &Request) -> Result<Option<Vec<ContainerId>>, Problem> {
+    fn wanted_nodes(&self, request: &Request) -> Result<Option<HashSet<ContainerId>>, Problem> {
         if let Some(reference) = request.query("node") {
-            return self.find_any(reference).map(|node| Some(vec![*node.id()]));
+            return self
+                .find_any(reference)
+                .map(|node| Some(HashSet::from([*node.id()])));
         }
         let Some(selector) = super::nodes::selector(request)? else {
             return Ok(None);

@@ -1,6 +1,5 @@
-//! The public log (C2SP tlog-tiles), and whether the master can do its work.
+//! The public log (C2SP tlog-tiles).
 
-use dockmaster_ledger::Status;
 use dockmaster_proto::problem::Problem;
 use dockmaster_tlog::tile::{EntriesId, TileId};
 use http::{StatusCode, header};
@@ -44,16 +43,5 @@ impl Api {
             }
             _ => problem::internal(&error),
         })
-    }
-
-    pub(super) fn readyz(&self) -> Reply {
-        let (status, text) = match self.journal.ledger().status() {
-            Status::Healthy => (StatusCode::OK, "ready\n".to_owned()),
-            other => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("the ledger cannot be written: {other:?}; catalogs are still served\n"),
-            ),
-        };
-        reply::bytes(status, "text/plain; charset=utf-8", text.into())
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use dockmaster_proto::problem::Problem;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
+use hyper::body::Body;
 use serde::Serialize;
 
 /// A whole answer.
@@ -43,10 +44,39 @@ pub(super) fn problem(problem: &Problem) -> Reply {
     bytes(status, "application/problem+json", body.into())
 }
 
+/// The answer to a `HEAD`: all of the same but the body. HTTP/2 has no way to leave out a body that
+/// was begun, so that it must not reach the connection.
+pub(super) fn without_body(mut reply: Reply) -> Reply {
+    let length = Body::size_hint(reply.body()).exact().unwrap_or_default();
+    // RFC 9110 section 8.6: none with 204, and with 304 only the length that a 200 would have.
+    if length > 0 {
+        reply
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    *reply.body_mut() = Full::default();
+    reply
+}
+
 /// Adds a header whose value is made of visible ASCII; another value is left out.
 pub(super) fn with_header(mut reply: Reply, name: HeaderName, value: &str) -> Reply {
     if let Ok(value) = HeaderValue::from_str(value) {
         reply.headers_mut().insert(name, value);
     }
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_without_its_body_still_says_how_long_it_is() {
+        let whole = bytes(StatusCode::OK, "text/plain", "12345".into());
+        let headless = without_body(whole);
+        assert_eq!(headless.headers()[header::CONTENT_LENGTH], "5");
+        assert_eq!(Body::size_hint(headless.body()).exact(), Some(0));
+        let none = without_body(empty(StatusCode::NOT_MODIFIED));
+        assert!(!none.headers().contains_key(header::CONTENT_LENGTH));
+    }
 }

@@ -36,11 +36,16 @@ pub(super) fn find(method: &Method, path: &str) -> Result<(Route, String), Probl
             "docs/api.md lists the routes",
         ));
     };
+    // RFC 9110 section 9.3.2: what can be fetched can be asked about.
+    let wanted = match *method {
+        Method::HEAD => &Method::GET,
+        _ => method,
+    };
     let Some(route) = found
         .value
         .iter()
         .copied()
-        .find(|route| route.method() == *method)
+        .find(|route| route.method() == *wanted)
     else {
         let methods: Vec<String> = found
             .value
@@ -81,6 +86,7 @@ mod tests {
             find(&Method::GET, "/v1/sites").unwrap_err().code,
             ProblemCode::NotFound
         );
+        assert_eq!(find(&Method::HEAD, "/healthz").unwrap().0, Route::Healthz);
         assert_eq!(find(&Method::GET, "/v1/nodes/a%2Fb").unwrap().1, "a/b");
     }
 }

@@ -7,7 +7,7 @@ use dockmaster_proto::{
     problem::{Problem, ProblemCode},
     route::Route,
 };
-use http::{HeaderName, header};
+use http::{HeaderName, Method, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
@@ -38,7 +38,12 @@ impl Api {
             );
             reply::problem(&problem)
         });
-        reply::with_header(reply, REQUEST_ID, &request_id)
+        let reply = reply::with_header(reply, REQUEST_ID, &request_id);
+        if head.method == Method::HEAD {
+            reply::without_body(reply)
+        } else {
+            reply
+        }
     }
 
     async fn answer(

@@ -6,6 +6,7 @@ use dockmaster_proto::{
     api::certs::{CertificateDetail, CertificateList, CertificateState, CertificateSummary},
     id::Serial,
     route::Route,
+    selector::Selector,
 };
 
 use super::{
@@ -43,8 +44,12 @@ enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dockmaster cert list
+  dockmaster cert list -l 'role=web, tier!=back'
   dockmaster cert list --node 172.17.0.2 --all -o json")]
 pub(crate) struct ListArgs {
+    /// Only those of live nodes that this selector matches
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "node")]
+    selector: Option<Selector>,
     /// Only those of this node: a container ID or its beginning, an IP, or a container name
     #[arg(long)]
     node: Option<String>,
@@ -79,6 +84,7 @@ async fn list(global: &Global, args: ListArgs) -> Result<(), CliError> {
     let mut remote = Remote::connect(global).await?;
     let which = Which {
         node: args.node,
+        selector: args.selector,
         all: args.all.then_some(All),
     };
     let certificates = fetch(&mut remote, &which).await?;
@@ -106,6 +112,8 @@ pub(crate) struct All;
 pub(crate) struct Which {
     /// Only this node's.
     pub(crate) node: Option<String>,
+    /// Only those of live nodes that this selects.
+    pub(crate) selector: Option<Selector>,
     /// Also those that no longer count.
     pub(crate) all: Option<All>,
 }
@@ -123,6 +131,7 @@ pub(crate) async fn fetch(
     loop {
         let query = [
             ("node", which.node.clone()),
+            ("selector", which.selector.as_ref().map(Selector::to_string)),
             ("all", which.all.map(|All| "true".to_owned())),
             ("before", before.map(|index| index.to_string())),
             ("limit", Some(PAGE.to_string())),

@@ -17,11 +17,19 @@ impl State {
     /// Takes up the entry with this index. Entries come in order, each once.
     pub fn apply(&mut self, index: u64, entry: &Entry) {
         match &entry.event {
-            // A host that is lost for a moment loses nobody; a master that starts knows nothing yet.
-            Event::CaCreated(_) | Event::HostLost(_) | Event::CertDenied(_) => {}
-            Event::MasterStarted(_) => self.watched.clear(),
+            Event::CaCreated(_) | Event::CertDenied(_) => {}
+            // A master that starts knows nothing yet.
+            Event::MasterStarted(_) => {
+                self.watched.clear();
+                self.lost.clear();
+            }
             Event::HostWatched(event) => {
+                self.lost.remove(&event.host);
                 self.watched.insert(event.host.clone());
+            }
+            // A host that is lost for a moment loses nobody, so it stays among the watched.
+            Event::HostLost(event) => {
+                self.lost.insert(event.host.clone(), event.reason.clone());
             }
             Event::LeaseOpened(event) => self.open(event, entry),
             Event::LeaseClosed(event) => self.close(event),

@@ -2,9 +2,12 @@
 
 use std::net::IpAddr;
 
+use dockmaster_proto::id::ContainerId;
+
 use super::{NodeRecord, State};
 
-/// What an operator may name a node by: a container-ID prefix, an IP, or a container name.
+/// What an operator may name a node by: an IP, a whole container ID, a container name, or the
+/// beginning of a container ID; the first of these that a text can be is what it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NodeReference<'a>(pub &'a str);
 
@@ -27,26 +30,44 @@ pub enum LookupError {
 /// The shortest ID prefix that counts: `a` or `db` is rather a name with a typo.
 const MIN_PREFIX: usize = 3;
 
-impl NodeReference<'_> {
+/// What a reference can be.
+enum Meaning<'a> {
+    Ip(IpAddr),
+    Id(ContainerId),
+    Text(&'a str),
+}
+
+impl<'a> NodeReference<'a> {
+    fn meaning(self) -> Meaning<'a> {
+        // First: an engine lets a container be named 10.0.0.7, and whoever asks for an address
+        // means its holder.
+        if let Ok(ip) = self.0.parse::<IpAddr>() {
+            return Meaning::Ip(ip.to_canonical());
+        }
+        self.0.parse().map_or(Meaning::Text(self.0), Meaning::Id)
+    }
+
     /// Whether the reference may mean this node.
     #[must_use]
     pub fn fits(self, node: &NodeRecord) -> bool {
-        let text = self.0;
-        if node.facts.name == text {
-            return true;
+        match self.meaning() {
+            Meaning::Ip(ip) => node.addresses.iter().any(|held| held.address.ip == ip),
+            Meaning::Id(id) => *node.id() == id,
+            Meaning::Text(text) => {
+                node.facts.name == text
+                    || (text.len() >= MIN_PREFIX && node.id().to_string().starts_with(text))
+            }
         }
-        if let Ok(ip) = text.parse::<IpAddr>() {
-            return node
-                .addresses
-                .iter()
-                .any(|held| held.address.ip == ip.to_canonical());
-        }
-        text.len() >= MIN_PREFIX && node.id().to_string().starts_with(text)
+    }
+
+    /// Whether it is the node's name.
+    fn names(self, node: &NodeRecord) -> bool {
+        matches!(self.meaning(), Meaning::Text(text) if node.facts.name == text)
     }
 }
 
 impl State {
-    /// The one live node that a reference means. A name that fits exactly wins over an ID prefix.
+    /// The one live node that a reference means. A name wins over the beginning of an ID.
     ///
     /// # Errors
     /// When none or several fit.
@@ -55,7 +76,7 @@ impl State {
         let named: Vec<&NodeRecord> = fitting
             .iter()
             .copied()
-            .filter(|node| node.facts.name == reference.0)
+            .filter(|node| reference.names(node))
             .collect();
         match (&named[..], &fitting[..]) {
             ([node], _) | ([], [node]) => Ok(node),
@@ -68,5 +89,47 @@ impl State {
                     .collect(),
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dockmaster_host::Observation;
+
+    use super::*;
+    use crate::testing::{facts, id, observe};
+
+    fn find(state: &State, reference: &str) -> Result<ContainerId, LookupError> {
+        state.find(NodeReference(reference)).map(|node| *node.id())
+    }
+
+    #[test]
+    fn an_address_means_its_holder_whatever_others_are_named() {
+        let mut state = State::default();
+        let holder = facts(1, &["172.17.0.2"]);
+        let mut impostor = facts(2, &["172.17.0.3"]);
+        impostor.name = "172.17.0.2".into();
+        for container in [holder, impostor] {
+            observe(&mut state, &Observation::Up(container));
+        }
+        assert_eq!(find(&state, "172.17.0.2"), Ok(id(1)));
+        assert_eq!(find(&state, "::ffff:172.17.0.2"), Ok(id(1)));
+    }
+
+    #[test]
+    fn a_whole_id_means_its_container_and_a_name_goes_before_the_beginning_of_an_id() {
+        let mut state = State::default();
+        let (first, mut second) = (facts(1, &["172.17.0.2"]), facts(2, &["172.17.0.3"]));
+        second.name = id(1).to_string();
+        let mut third = facts(3, &["172.17.0.4"]);
+        third.name = id(1).short();
+        for container in [first, second, third] {
+            observe(&mut state, &Observation::Up(container));
+        }
+        assert_eq!(find(&state, &id(1).to_string()), Ok(id(1)));
+        assert_eq!(find(&state, &id(1).short()), Ok(id(3)));
+        assert_eq!(find(&state, "0202"), Ok(id(2)));
+        assert!(matches!(find(&state, "02"), Err(LookupError::Unknown(_))));
+        assert!(matches!(find(&state, "0"), Err(LookupError::Unknown(_))));
     }
 }

@@ -194,8 +194,8 @@ async fn cross_check(
     found: &mut Verification,
 ) -> Result<(), CliError> {
     let everything = Which {
-        node: None,
         all: Some(All),
+        ..Which::default()
     };
     for certificate in cert::fetch(remote, &everything).await? {
         match crosscheck::listed(&certificate, &replay.certificates, replay.size()) {

@@ -1,0 +1,101 @@
+//! Whether the master lives, and whether it can do all of its work.
+
+use dockmaster_ledger::Status;
+use dockmaster_proto::id::Name;
+use http::StatusCode;
+
+use super::{Api, Reply, reply};
+use crate::state::State;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+impl Api {
+    pub(super) fn healthz() -> Reply {
+        reply::bytes(StatusCode::OK, TEXT, "ok\n".into())
+    }
+
+    pub(super) fn readyz(&self) -> Reply {
+        let status = self.journal.ledger().status();
+        let troubles = troubles(&status, self.host.as_ref(), &self.journal.state());
+        if troubles.is_empty() {
+            return reply::bytes(StatusCode::OK, TEXT, "ready\n".into());
+        }
+        let text = troubles.join("\n") + "\n";
+        reply::bytes(StatusCode::SERVICE_UNAVAILABLE, TEXT, text.into())
+    }
+}
+
+/// What keeps the master from its work, one line each.
+fn troubles(status: &Status, host: Option<&Name>, state: &State) -> Vec<String> {
+    let ledger = match status {
+        Status::Healthy => None,
+        Status::Full { why } => Some(format!(
+            "there is no room for the ledger, so nothing is issued or changed; catalogs are still served: {why}"
+        )),
+        Status::Stalled { why } => Some(format!(
+            "the ledger takes changes but cannot be published or indexed: {why}"
+        )),
+        Status::Closed => Some("the ledger is closed; the master shuts down".to_owned()),
+    };
+    let host = host.and_then(|host| match state.lost(host) {
+        Some(why) => Some(format!(
+            "host {host} cannot be watched; leases stay as they are, and no new container gets a certificate: {why}"
+        )),
+        None if !state.is_watched(host) => Some(format!(
+            "host {host} has not reported since the master started, so its containers get nothing yet"
+        )),
+        None => None,
+    });
+    ledger.into_iter().chain(host).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use dockmaster_proto::event::{Event, HostLost, HostWatched, MasterStarted};
+
+    use super::*;
+    use crate::testing::{apply, host};
+
+    fn with(state: &State) -> Vec<String> {
+        troubles(&Status::Healthy, Some(&host()), state)
+    }
+
+    #[test]
+    fn a_master_is_ready_when_its_host_reports_and_its_ledger_takes_changes() {
+        let mut state = State::default();
+        assert!(troubles(&Status::Healthy, None, &state).is_empty());
+        assert!(with(&state)[0].contains("h1 has not reported since"));
+
+        let watched = || {
+            Event::HostWatched(HostWatched {
+                host: host(),
+                containers: 0,
+            })
+        };
+        apply(&mut state, watched());
+        assert!(with(&state).is_empty());
+        let why = || "no room on vda1".to_owned();
+        for status in [Status::Full { why: why() }, Status::Stalled { why: why() }] {
+            let troubles = troubles(&status, Some(&host()), &state);
+            assert!(matches!(&troubles[..], [one] if one.contains("vda1")));
+        }
+
+        let lost = HostLost {
+            host: host(),
+            reason: "the socket is gone".into(),
+        };
+        apply(&mut state, Event::HostLost(lost));
+        assert!(with(&state)[0].contains("cannot be watched"));
+        assert!(with(&state)[0].ends_with("the socket is gone"));
+        assert!(state.is_watched(&host()), "leases stay as they are");
+        apply(&mut state, watched());
+        assert!(with(&state).is_empty());
+
+        let started = MasterStarted {
+            version: String::new(),
+            log_size: 0,
+        };
+        apply(&mut state, Event::MasterStarted(started));
+        assert!(with(&state)[0].contains("has not reported"));
+    }
+}
