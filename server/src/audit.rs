@@ -4,11 +4,11 @@ use dockmaster_ledger::Ledger;
 use dockmaster_proto::{
     api::audit::{Certainty, EntryList, EntryQuery, Holder, HolderQuery, Holders, IndexedEntry},
     event::{Entry, LeaseCause},
-    id::{ContainerId, Serial},
+    id::ContainerId,
     time::UnixMs,
 };
 
-use crate::index::{Index, IndexError, LeaseRecord, WatchRecord};
+use crate::index::{Index, IndexError, LeaseCertificate, LeaseRecord, WatchRecord};
 
 /// Entries of a page where no number is given.
 const DEFAULT_LIMIT: u32 = 100;
@@ -119,7 +119,7 @@ pub fn who(index: &Index, query: &HolderQuery, now: UnixMs) -> Result<Holders, A
             lease.opened_at_ms <= at && lease.closed_at_ms.is_none_or(|closed| at < closed);
         if in_network && covers {
             let certificates = index.certificates_of_lease(&lease, MAX_CERTIFICATES)?;
-            holders.push(holder(lease, certificates));
+            holders.push(holder(lease, &certificates));
         }
     }
     let watches = index.watches().collect::<Result<Vec<_>, _>>()?;
@@ -136,7 +136,7 @@ pub fn who(index: &Index, query: &HolderQuery, now: UnixMs) -> Result<Holders, A
     })
 }
 
-fn holder(lease: LeaseRecord, certificates: Vec<Serial>) -> Holder {
+fn holder(lease: LeaseRecord, certificates: &[LeaseCertificate]) -> Holder {
     let LeaseRecord {
         address,
         epoch,
@@ -146,8 +146,10 @@ fn holder(lease: LeaseRecord, certificates: Vec<Serial>) -> Holder {
         host,
         opened_at_ms,
         opened_cause,
+        opened_index,
         closed_at_ms,
         closed_cause,
+        closed_index,
     } = lease;
     let bounded = opened_cause == LeaseCause::Started && closed_cause != Some(LeaseCause::Missing);
     let certainty = if bounded {
@@ -166,7 +168,11 @@ fn holder(lease: LeaseRecord, certificates: Vec<Serial>) -> Holder {
         opened_cause,
         closed_at_ms,
         closed_cause,
-        certificates,
+        certificates: certificates.iter().map(|of| of.serial).collect(),
+        entries: std::iter::once(opened_index)
+            .chain(certificates.iter().map(|of| of.index))
+            .chain(closed_index)
+            .collect(),
         certainty,
     }
 }

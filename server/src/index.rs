@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use dockmaster_proto::event::Entry;
 
 pub use open::IndexError;
-pub use records::{CertificateRecord, LeaseRecord, Revocation, WatchRecord};
+pub use records::{CertificateRecord, LeaseCertificate, LeaseRecord, Revocation, WatchRecord};
 
 use overlay::Overlay;
 

@@ -8,7 +8,8 @@
 //! - [`note`]: signed text, its keys and witness cosignatures (c2sp.org/signed-note,
 //!   c2sp.org/tlog-cosignature with Ed25519);
 //! - [`checkpoint`]: the signed head of a log (c2sp.org/tlog-checkpoint);
-//! - [`proof`]: one file that proves an entry offline (c2sp.org/tlog-proof).
+//! - [`proof`]: one file that proves an entry offline (c2sp.org/tlog-proof); [`evidence`]: the same
+//!   with the entry in it.
 //!
 //! Out of scope: reading and writing files (the caller brings a [`tile::TileReader`] or a
 //! [`tree::HashSource`]), keeping two roots of one size from being signed (the ledger's frames do
@@ -24,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;
+pub mod evidence;
 pub mod hash;
 pub mod note;
 pub mod proof;

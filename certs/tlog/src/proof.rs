@@ -31,7 +31,13 @@ impl TlogProof {
     /// The file.
     #[must_use]
     pub fn encode(&self) -> String {
-        let mut file = format!("{HEADER}index {}\n", self.index);
+        self.encode_with(None)
+    }
+
+    pub(crate) fn encode_with(&self, extra: Option<&[u8]>) -> String {
+        let extra = extra.map(|extra| format!("extra {}\n", STANDARD.encode(extra)));
+        let extra = extra.unwrap_or_default();
+        let mut file = format!("{HEADER}{extra}index {}\n", self.index);
         for hash in &self.hashes {
             file.push_str(&hash.to_base64());
             file.push('\n');
@@ -49,6 +55,11 @@ impl TlogProof {
     ///
     /// [`TlogProofError`] if the file is not spelled like one, or is too large.
     pub fn parse(file: &str) -> Result<Self, TlogProofError> {
+        Self::take_apart(file).map(|(proof, _)| proof)
+    }
+
+    /// The proof, and what the `extra` line holds.
+    pub(crate) fn take_apart(file: &str) -> Result<(Self, Option<Vec<u8>>), TlogProofError> {
         if file.len() > MAX_PROOF_BYTES {
             return Err(TlogProofError::TooLarge { given: file.len() });
         }
@@ -56,8 +67,11 @@ impl TlogProof {
         let rest = file.strip_prefix(HEADER).ok_or_else(spelling)?;
         let (head, checkpoint) = rest.split_once("\n\n").ok_or_else(spelling)?;
         let mut lines = head.split('\n').peekable();
-        if let Some(extra) = lines.peek().and_then(|line| line.strip_prefix("extra ")) {
-            STANDARD.decode(extra).map_err(|_| spelling())?;
+        let extra = lines.peek().and_then(|line| line.strip_prefix("extra "));
+        let extra = extra
+            .map(|extra| STANDARD.decode(extra).map_err(|_| spelling()))
+            .transpose()?;
+        if extra.is_some() {
             lines.next();
         }
         let index = lines
@@ -73,11 +87,12 @@ impl TlogProof {
             }
             hashes.push(Hash::from_base64(line).map_err(|_| spelling())?);
         }
-        Ok(Self {
+        let proof = Self {
             index,
             hashes,
             checkpoint: checkpoint.to_owned(),
-        })
+        };
+        Ok((proof, extra))
     }
 
     /// Accepts the proof if it leads from `entry` to a checkpoint that `key` signed; gives that
@@ -114,6 +129,9 @@ pub enum TlogProofError {
          base64, an empty line and a checkpoint"
     )]
     Spelling,
+    /// There is a proof, and no entry that it is for.
+    #[error("the proof file does not hold the entry that it is for, in a line \"extra BASE64\"")]
+    NoEntry,
     /// The checkpoint in it was not accepted.
     #[error("the proof's checkpoint was not accepted")]
     Checkpoint(#[from] CheckpointError),
@@ -123,18 +141,18 @@ pub enum TlogProofError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::note::{KeyName, SigningKey};
     use crate::testing::{Reference, entry};
 
-    fn key() -> SigningKey {
+    pub(crate) fn key() -> SigningKey {
         SigningKey::from_seed(KeyName::new("example.org/log").unwrap(), &[1; 32])
     }
 
-    fn proof(index: u64, size: u64) -> TlogProof {
+    pub(crate) fn proof(index: u64, size: u64) -> TlogProof {
         let reference = Reference::new(size);
         let root = reference.root(0, size);
         let checkpoint = Checkpoint {

@@ -125,8 +125,10 @@ pub struct Holder {
     pub closed_at_ms: Option<UnixMs>,
     /// How that is known.
     pub closed_cause: Option<LeaseCause>,
-    /// The certificates that were issued on this lease.
+    /// The certificates that were issued on this lease: the newest hundred.
     pub certificates: Vec<Serial>,
+    /// The indexes of the entries that say all this, in order.
+    pub entries: Vec<u64>,
     /// How certain it is.
     pub certainty: Certainty,
 }

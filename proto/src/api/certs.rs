@@ -51,6 +51,9 @@ pub struct CertificateSummary {
     pub index: u64,
     /// SHA-256 of its DER.
     pub der_sha256: Digest,
+    /// The certificate itself, where it was asked for (`pem=true`) and the master has it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pem: String,
 }
 
 /// The answer of `GET /v1/certs`.
@@ -65,11 +68,9 @@ pub struct CertificateList {
 /// Everything about one certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateDetail {
-    /// As in a listing.
+    /// As in a listing, with the certificate in PEM.
     #[serde(flatten)]
     pub summary: CertificateSummary,
-    /// The certificate in PEM.
-    pub pem: String,
     /// The ledger entry of the issuance: the raw line.
     pub entry: String,
     /// The proof that the entry is in the log (C2SP tlog-proof).

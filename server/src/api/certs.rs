@@ -25,6 +25,7 @@ impl Api {
             .clamp(1, MAX_LIMIT);
         let before = request.query_as::<u64>("before")?.unwrap_or(u64::MAX);
         let all = request.query("all") == Some("true");
+        let with_pem = request.query("pem") == Some("true");
         let nodes = self.wanted_nodes(request)?;
         let now = env::now();
         let mut certificates = Vec::new();
@@ -44,6 +45,11 @@ impl Api {
                 break;
             }
             certificates.push(summary);
+        }
+        if with_pem {
+            for certificate in &mut certificates {
+                certificate.pem = self.pem(certificate)?.unwrap_or_default();
+            }
         }
         Ok(reply::json(
             StatusCode::OK,
@@ -82,21 +88,24 @@ impl Api {
             .map_err(|error| problem::from_index(&error))?;
         let record =
             record.ok_or_else(|| problem::not_found(format_args!("certificate {serial}")))?;
-        let der = self
-            .blobs
-            .get(&record.issued.der_sha256)
-            .map_err(|error| problem::internal(&error))?;
-        let der = der.ok_or_else(|| {
+        let proven = self.proven(record.index)?;
+        let mut summary = summary(record, env::now());
+        summary.pem = self.pem(&summary)?.ok_or_else(|| {
             problem::not_found(format_args!("certificate {serial} in the blobs yet"))
         })?;
-        let proven = self.proven(record.index)?;
         let detail = CertificateDetail {
-            summary: summary(record, env::now()),
-            pem: dockmaster_certs::pem::certificate(&der),
+            summary,
             entry: proven.entry,
             proof: proven.proof,
         };
         Ok(reply::json(StatusCode::OK, &detail))
+    }
+
+    /// The certificate itself, once it is in the blobs.
+    fn pem(&self, certificate: &CertificateSummary) -> Result<Option<String>, Problem> {
+        let der = self.blobs.get(&certificate.der_sha256);
+        let der = der.map_err(|error| problem::internal(&error))?;
+        Ok(der.map(|der| dockmaster_certs::pem::certificate(&der)))
     }
 }
 
@@ -125,5 +134,6 @@ fn summary(record: CertificateRecord, now: UnixMs) -> CertificateSummary {
         revoked_reason: revoked.map(|revoked| revoked.reason).unwrap_or_default(),
         index,
         der_sha256: issued.der_sha256,
+        pem: String::new(),
     }
 }

@@ -86,8 +86,13 @@ async fn list(global: &Global, args: ListArgs) -> Result<(), CliError> {
         node: args.node,
         selector: args.selector,
         all: args.all.then_some(All),
+        pem: None,
     };
-    let certificates = fetch(&mut remote, &which).await?;
+    let mut pages = Pages::new(which);
+    let mut certificates = vec![];
+    while let Some(page) = pages.next(&mut remote).await? {
+        certificates.extend(page);
+    }
     let list = CertificateList {
         certificates,
         next_before: None,
@@ -107,6 +112,10 @@ async fn show(global: &Global, args: ShowArgs) -> Result<(), CliError> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct All;
 
+/// With the certificates themselves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WithPem;
+
 /// Which certificates to list.
 #[derive(Debug, Default)]
 pub(crate) struct Which {
@@ -116,34 +125,53 @@ pub(crate) struct Which {
     pub(crate) selector: Option<Selector>,
     /// Also those that no longer count.
     pub(crate) all: Option<All>,
+    /// With the certificates themselves.
+    pub(crate) pem: Option<WithPem>,
 }
 
-/// Fetches certificates, page after page.
-///
-/// # Errors
-/// When the master refuses, does not answer, or its pages do not come to an end.
-pub(crate) async fn fetch(
-    remote: &mut Remote,
-    which: &Which,
-) -> Result<Vec<CertificateSummary>, CliError> {
-    let mut certificates = vec![];
-    let mut before: Option<u64> = None;
-    loop {
+/// A listing, page after page.
+pub(crate) struct Pages {
+    which: Which,
+    before: Option<u64>,
+    is_over: bool,
+}
+
+impl Pages {
+    /// The first page is yet to come.
+    pub(crate) const fn new(which: Which) -> Self {
+        Self {
+            which,
+            before: None,
+            is_over: false,
+        }
+    }
+
+    /// The next page; none after the last.
+    ///
+    /// # Errors
+    /// When the master refuses, does not answer, or its pages do not come to an end.
+    pub(crate) async fn next(
+        &mut self,
+        remote: &mut Remote,
+    ) -> Result<Option<Vec<CertificateSummary>>, CliError> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let which = &self.which;
         let query = [
             ("node", which.node.clone()),
             ("selector", which.selector.as_ref().map(Selector::to_string)),
             ("all", which.all.map(|All| "true".to_owned())),
-            ("before", before.map(|index| index.to_string())),
+            ("pem", which.pem.map(|WithPem| "true".to_owned())),
+            ("before", self.before.map(|index| index.to_string())),
             ("limit", Some(PAGE.to_string())),
         ];
         let page: CertificateList = remote
             .call(&Call::new(Route::Certificates).query(query))
             .await?;
-        certificates.extend(page.certificates);
-        match next_page(before, page.next_before)? {
-            Some(next) => before = Some(next),
-            None => return Ok(certificates),
-        }
+        self.before = next_page(self.before, page.next_before)?;
+        self.is_over = self.before.is_none();
+        Ok(Some(page.certificates))
     }
 }
 
@@ -226,7 +254,7 @@ fn render_detail(detail: &CertificateDetail) -> String {
             table::indented(&table::printable(part))
         ));
     }
-    text.push_str(&format!("\n{}", table::printable(&detail.pem)));
+    text.push_str(&format!("\n{}", table::printable(&certificate.pem)));
     text
 }
 
@@ -272,6 +300,7 @@ pub(crate) fn example() -> CertificateSummary {
         revoked_reason: String::new(),
         index: 5,
         der_sha256: Digest::of(b"der"),
+        pem: String::new(),
     }
 }
 
@@ -307,8 +336,10 @@ mod tests {
     #[test]
     fn a_certificate_is_shown_with_its_leases_and_its_pem() {
         let text = render_detail(&CertificateDetail {
-            summary: example(),
-            pem: "-----BEGIN CERTIFICATE-----\n".into(),
+            summary: CertificateSummary {
+                pem: "-----BEGIN CERTIFICATE-----\n".into(),
+                ..example()
+            },
             entry: "{\"v\":1}".into(),
             proof: "c2sp.org/tlog-proof@v1\nindex 5\n".into(),
         });

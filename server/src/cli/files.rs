@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{self, Read as _},
+    io::{self, Read as _, Write as _},
     path::Path,
     sync::Arc,
 };
@@ -30,6 +30,34 @@ pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {
     let bytes = read_bounded(path, MAX_DOCUMENT_BYTES)?;
     String::from_utf8(bytes)
         .map_err(|_| CliError::failed(format!("{} is not UTF-8 text", path.display()), ""))
+}
+
+/// Writes a file, in place of one that is there.
+///
+/// # Errors
+/// When the disk refuses.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    fs::write(path, bytes).map_err(|error| {
+        CliError::because(format!("{} cannot be written", path.display()), &error, "")
+    })
+}
+
+/// Writes a file aside and puts it in place, so that a crash leaves the old one or the new one.
+///
+/// # Errors
+/// When the disk refuses.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    let aside = Path::new(&aside);
+    let written = File::create(aside).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    let written = written.and_then(|()| fs::rename(aside, path));
+    written.map_err(|error| {
+        CliError::because(format!("{} cannot be written", path.display()), &error, "")
+    })
 }
 
 /// Reads the tree of a site. Names that begin with a dot are passed over.

@@ -59,17 +59,6 @@ impl Remote {
         Ok(self.open().await?.call(call).await?)
     }
 
-    /// Makes a call for something that may not be there.
-    ///
-    /// # Errors
-    /// When the master refuses or does not answer.
-    pub(crate) async fn find<A: DeserializeOwned>(
-        &mut self,
-        call: &Call,
-    ) -> Result<Option<A>, CliError> {
-        unless_absent(self.open().await?.call(call).await)
-    }
-
     /// Sends a request with a body and reads its answer.
     ///
     /// # Errors

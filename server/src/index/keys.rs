@@ -54,6 +54,12 @@ pub(super) fn certificate_of_lease(address: &Address, opened_at: UnixMs, index: 
     )
 }
 
+/// The index that a key of [`certificate_of_lease`] ends with.
+pub(super) fn index_after(prefix: &[u8], key: &[u8]) -> Option<u64> {
+    let tail = key.strip_prefix(prefix)?;
+    Some(u64::from_be_bytes(tail.try_into().ok()?))
+}
+
 fn lease_tail(address: &Address, opened_at: UnixMs) -> Vec<u8> {
     key(
         &ip_key(address.ip),

@@ -10,7 +10,7 @@ use std::{
 use super::{Index, keys, overlay::Overlay};
 
 /// The version of the keys and values; another version in the file means: make it again.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 /// sled takes up to three times of this.
 const CACHE_BYTES: u64 = 32 << 20;

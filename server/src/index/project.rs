@@ -37,8 +37,8 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
             to.put(&keys::watch(&event.host, entry.ts_ms), &record);
         }
         Event::HostLost(event) => end_watches(Some(&event.host), to)?,
-        Event::LeaseOpened(event) => open(event, entry, to)?,
-        Event::LeaseClosed(event) => close(event, entry, to)?,
+        Event::LeaseOpened(event) => open(index, event, entry, to)?,
+        Event::LeaseClosed(event) => close(index, event, entry, to)?,
         Event::NodeObserved(event) => {
             let key = keys::node(&event.facts.id);
             let mut node = match to.get::<NodeRecord>(&key)? {
@@ -93,7 +93,12 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
     Ok(())
 }
 
-fn open(event: &LeaseOpened, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
+fn open(
+    index: u64,
+    event: &LeaseOpened,
+    entry: &Entry,
+    to: &mut Overlay<'_>,
+) -> Result<(), IndexError> {
     let LeaseOpened {
         address,
         epoch,
@@ -121,14 +126,21 @@ fn open(event: &LeaseOpened, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), 
         host,
         opened_at_ms: entry.ts_ms,
         opened_cause: cause,
+        opened_index: index,
         closed_at_ms: None,
         closed_cause: None,
+        closed_index: None,
     };
     to.put(&key, &record);
     Ok(())
 }
 
-fn close(event: &LeaseClosed, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
+fn close(
+    index: u64,
+    event: &LeaseClosed,
+    entry: &Entry,
+    to: &mut Overlay<'_>,
+) -> Result<(), IndexError> {
     let mut ended = Vec::new();
     to.update::<NodeRecord>(&keys::node(&event.container), |node| {
         ended = node.lose(&event.address);
@@ -145,6 +157,7 @@ fn close(event: &LeaseClosed, entry: &Entry, to: &mut Overlay<'_>) -> Result<(),
     to.update::<LeaseRecord>(&keys::lease(&event.address, opened_at), |lease| {
         lease.closed_at_ms = Some(entry.ts_ms);
         lease.closed_cause = Some(event.cause);
+        lease.closed_index = Some(index);
     })
 }
 

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::{
     Index, IndexError, keys,
     overlay::{Overlay, decode},
-    records::{CertificateRecord, LeaseRecord, WatchRecord},
+    records::{CertificateRecord, LeaseCertificate, LeaseRecord, WatchRecord},
 };
 use crate::state::{Documents, Lease, NodeRecord, RestoredParts, State};
 
@@ -110,15 +110,20 @@ impl Index {
         &self,
         lease: &LeaseRecord,
         limit: usize,
-    ) -> Result<Vec<Serial>, IndexError> {
+    ) -> Result<Vec<LeaseCertificate>, IndexError> {
         let prefix = keys::certificates_of_lease(&lease.address, lease.opened_at_ms);
-        let newest = self.db.scan_prefix(prefix).rev().take(limit).map(|found| {
+        let newest = self.db.scan_prefix(&prefix).rev().take(limit);
+        let read = newest.map(|found| {
             let (key, value) = found?;
-            decode(&key, &value)
+            let serial = decode(&key, &value)?;
+            let index = keys::index_after(&prefix, &key);
+            Ok(index.map(|index| LeaseCertificate { serial, index }))
         });
-        let mut serials = newest.collect::<Result<Vec<Serial>, IndexError>>()?;
-        serials.reverse();
-        Ok(serials)
+        let mut certificates = read
+            .filter_map(Result::transpose)
+            .collect::<Result<Vec<_>, IndexError>>()?;
+        certificates.reverse();
+        Ok(certificates)
     }
 
     /// The intervals in which hosts were watched.

@@ -3,7 +3,7 @@
 use dockmaster_proto::{
     address::Address,
     event::{CertIssued, LeaseCause},
-    id::{ContainerId, Name},
+    id::{ContainerId, Name, Serial},
     time::UnixMs,
 };
 use serde::{Deserialize, Serialize};
@@ -27,10 +27,23 @@ pub struct LeaseRecord {
     pub opened_at_ms: UnixMs,
     /// How that is known.
     pub opened_cause: LeaseCause,
+    /// The index of the entry that says so.
+    pub opened_index: u64,
     /// Until; none while it is open.
     pub closed_at_ms: Option<UnixMs>,
     /// How that is known.
     pub closed_cause: Option<LeaseCause>,
+    /// The index of the entry that says so.
+    pub closed_index: Option<u64>,
+}
+
+/// A certificate that names a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseCertificate {
+    /// The certificate.
+    pub serial: Serial,
+    /// The index of its entry.
+    pub index: u64,
 }
 
 /// A certificate.

@@ -196,8 +196,14 @@ fn the_end_of_a_lease_ends_its_certificates() {
         .unwrap();
     assert_eq!(
         index.certificates_of_lease(&lease, 9).unwrap(),
-        [certificate.issued.serial]
+        [LeaseCertificate {
+            serial: certificate.issued.serial,
+            index: certificate.index,
+        }]
     );
+    let entry = |index: u64| log[usize::try_from(index).unwrap()].event.name();
+    assert_eq!(entry(lease.opened_index), "lease_opened");
+    assert_eq!(lease.closed_index.map(entry), Some("lease_closed"));
     assert_eq!(lease.closed_cause, Some(LeaseCause::Died));
 }
 

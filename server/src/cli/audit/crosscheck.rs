@@ -1,11 +1,6 @@
 //! Log and certificates compared, both ways: what was issued is logged, what is logged is kept.
 
-use std::collections::BTreeMap;
-
-use dockmaster_proto::{
-    api::certs::{CertificateDetail, CertificateSummary},
-    id::Digest,
-};
+use dockmaster_proto::{api::certs::CertificateSummary, id::Digest};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::replay::Logged;
@@ -21,10 +16,10 @@ pub(super) enum Standing {
     Wrong(String),
 }
 
-/// Finds a listed certificate in a log of `size` entries.
-pub(super) fn listed(
+/// Compares a listed certificate with what a log of `size` entries has at its index.
+pub(super) fn compare(
     certificate: &CertificateSummary,
-    log: &BTreeMap<u64, Logged>,
+    logged: Option<&Logged>,
     size: u64,
 ) -> Standing {
     let CertificateSummary {
@@ -36,9 +31,9 @@ pub(super) fn listed(
     if *index >= size {
         return Standing::Newer;
     }
-    match log.get(index) {
+    match logged {
         None => Standing::Wrong(format!(
-            "certificate {serial} is not logged: entry {index} is not about a new certificate"
+            "certificate {serial} is not logged: entry {index} is not about a new certificate, or about one that is listed already"
         )),
         Some(entry) if entry.serial != *serial => Standing::Wrong(format!(
             "certificate {serial} is not logged: entry {index} is about {}",
@@ -52,21 +47,21 @@ pub(super) fn listed(
     }
 }
 
-/// Compares a certificate that the master keeps with its entry; tells what is wrong.
-pub(super) fn kept(
-    index: u64,
-    entry: &Logged,
-    detail: Option<&CertificateDetail>,
-) -> Option<String> {
-    let Logged {
-        serial, der_sha256, ..
-    } = entry;
-    let Some(detail) = detail else {
+/// Whether the master has a logged certificate itself; tells what is wrong.
+pub(super) fn kept(certificate: &CertificateSummary) -> Option<String> {
+    let CertificateSummary {
+        serial,
+        index,
+        der_sha256,
+        pem,
+        ..
+    } = certificate;
+    if pem.is_empty() {
         return Some(format!(
             "entry {index} is about certificate {serial}, which the master does not have"
         ));
-    };
-    let Ok(der) = CertificateDer::from_pem_slice(detail.pem.as_bytes()) else {
+    }
+    let Ok(der) = CertificateDer::from_pem_slice(pem.as_bytes()) else {
         return Some(format!(
             "what the master has as certificate {serial} is none"
         ));
@@ -77,6 +72,14 @@ pub(super) fn kept(
     })
 }
 
+/// An entry whose certificate the master does not list.
+pub(super) fn lost(index: u64, entry: &Logged) -> String {
+    format!(
+        "entry {index} is about certificate {}, which the master does not have",
+        entry.serial
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use dockmaster_proto::id::Serial;
@@ -84,37 +87,27 @@ mod tests {
     use super::*;
     use crate::cli::cert::example;
 
-    fn log(serial: Serial, der: &[u8]) -> BTreeMap<u64, Logged> {
-        let logged = Logged {
+    fn logged(serial: Serial, der: &[u8]) -> Logged {
+        Logged {
             event: "cert_issued".into(),
             serial,
             der_sha256: Digest::of(der),
-        };
-        BTreeMap::from([(5, logged)])
-    }
-
-    fn detail(pem: &str) -> CertificateDetail {
-        CertificateDetail {
-            summary: example(),
-            pem: pem.into(),
-            entry: String::new(),
-            proof: String::new(),
         }
     }
 
     #[test]
     fn a_certificate_must_be_the_entry_at_its_index() {
         let certificate = example();
-        let good = log(certificate.serial, b"der");
-        assert_eq!(listed(&certificate, &good, 6), Standing::Logged);
-        assert_eq!(listed(&certificate, &good, 5), Standing::Newer);
+        let good = logged(certificate.serial, b"der");
+        assert_eq!(compare(&certificate, Some(&good), 6), Standing::Logged);
+        assert_eq!(compare(&certificate, Some(&good), 5), Standing::Newer);
         for wrong in [
-            BTreeMap::new(),
-            log(Serial::from_bytes([0; 16]), b"der"),
-            log(certificate.serial, b"other"),
+            None,
+            Some(logged(Serial::from_bytes([0; 16]), b"der")),
+            Some(logged(certificate.serial, b"other")),
         ] {
             assert!(
-                matches!(listed(&certificate, &wrong, 6), Standing::Wrong(_)),
+                matches!(compare(&certificate, wrong.as_ref(), 6), Standing::Wrong(_)),
                 "{wrong:?}"
             );
         }
@@ -122,21 +115,16 @@ mod tests {
 
     #[test]
     fn an_entry_must_have_its_certificate() {
-        // base64 of "der": PEM does not ask what the bytes are.
-        let pem = "-----BEGIN CERTIFICATE-----\nZGVy\n-----END CERTIFICATE-----\n";
-        let good = log(example().serial, b"der")[&5].clone();
-        assert_eq!(kept(5, &good, Some(&detail(pem))), None);
-        let other = log(example().serial, b"other")[&5].clone();
-        assert!(
-            kept(5, &other, Some(&detail(pem)))
-                .unwrap()
-                .contains("has the digest")
-        );
-        assert!(kept(5, &good, None).unwrap().contains("does not have"));
-        assert!(
-            kept(5, &good, Some(&detail("")))
-                .unwrap()
-                .contains("is none")
-        );
+        let with = |pem: &str| CertificateSummary {
+            pem: pem.into(),
+            ..example()
+        };
+        // base64 of "der" and of "other": PEM does not ask what the bytes are.
+        let good = "-----BEGIN CERTIFICATE-----\nZGVy\n-----END CERTIFICATE-----\n";
+        let other = "-----BEGIN CERTIFICATE-----\nb3RoZXI=\n-----END CERTIFICATE-----\n";
+        assert_eq!(kept(&with(good)), None);
+        assert!(kept(&with(other)).unwrap().contains("has the digest"));
+        assert!(kept(&with("")).unwrap().contains("does not have"));
+        assert!(kept(&with("garbage")).unwrap().contains("is none"));
     }
 }

@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use dockmaster_client::Call;
-use dockmaster_proto::{api::certs::CertificateDetail, route::Route, time::UnixMs};
+use dockmaster_proto::time::UnixMs;
 use dockmaster_tlog::{
     checkpoint::Checkpoint,
-    tile::{EntriesId, EntryBundle, TILE_WIDTH},
+    tile::{EntriesId, TILE_WIDTH},
 };
 use serde::Serialize;
 
 use super::{
     crosscheck::{self, Standing},
+    public_log,
     replay::Replay,
 };
 use crate::cli::{
     Global,
-    cert::{self, All, Which},
-    error::{CliError, chain},
+    cert::{All, Pages, Which, WithPem},
+    error::CliError,
     output::OutputArgs,
     progress::Progress,
     remote::Remote,
@@ -112,27 +112,12 @@ pub(super) async fn run(global: &Global, args: VerifyArgs) -> Result<(), CliErro
 }
 
 async fn verify(remote: &mut Remote) -> Result<Verification, CliError> {
-    let checkpoint = checkpoint(remote).await?;
+    let checkpoint = public_log::head(remote).await?.checkpoint;
     let mut found = Verification::new(&checkpoint);
     let replay = replay(remote, &checkpoint, &mut found).await?;
-    cross_check(remote, &replay, &mut found).await?;
+    cross_check(remote, replay, &mut found).await?;
     found.verified = found.fault_count == 0;
     Ok(found)
-}
-
-async fn checkpoint(remote: &mut Remote) -> Result<Checkpoint, CliError> {
-    let note = remote
-        .find_bytes(&Call::new(Route::Checkpoint))
-        .await?
-        .ok_or_else(|| CliError::failed("the master publishes no checkpoint", ""))?;
-    let note = String::from_utf8(note)
-        .map_err(|_| CliError::failed("the checkpoint is not UTF-8 text", ""))?;
-    Checkpoint::open(&note, remote.log_key()).map_err(|error| {
-        CliError::failed(
-            format!("the head of the log cannot be trusted: {}", chain(&error)),
-            "is the context of this master's own installation? its log key must have signed the head",
-        )
-    })
 }
 
 /// Reads all entries and compares their root with the signed one.
@@ -148,7 +133,7 @@ async fn replay(
         let Some(id) = EntriesId::in_tree(index, checkpoint.size) else {
             break;
         };
-        let bundle = bundle(remote, id).await?;
+        let bundle = public_log::bundle(remote, id).await?;
         for entry in bundle.iter().take(usize::from(id.width())) {
             if let Some(fault) = replay.push(entry) {
                 found.fault(fault);
@@ -165,58 +150,41 @@ async fn replay(
     Ok(replay)
 }
 
-/// Fetches a bundle; where a partial one is gone because it filled up meanwhile, the full one.
-async fn bundle(remote: &mut Remote, id: EntriesId) -> Result<EntryBundle, CliError> {
-    for width in [id.width(), TILE_WIDTH] {
-        let Ok(id) = EntriesId::new(id.index(), width) else {
-            break;
-        };
-        let path = id.path();
-        let path = path.strip_prefix("tile/").unwrap_or(&path);
-        if let Some(bytes) = remote
-            .find_bytes(&Call::new(Route::Tile).parameter(path))
-            .await?
-        {
-            return EntryBundle::parse(&bytes, width).map_err(|error| {
-                CliError::because(format!("the entries of {path} cannot be read"), &error, "")
-            });
-        }
-    }
-    Err(CliError::failed(
-        format!("the master does not have the entries of {}", id.path()),
-        "without them the log cannot be verified; see \"dockmaster serve\"'s own log",
-    ))
-}
-
+/// Compares the certificates that the master has with those that are logged, both ways.
 async fn cross_check(
     remote: &mut Remote,
-    replay: &Replay,
+    mut replay: Replay,
     found: &mut Verification,
 ) -> Result<(), CliError> {
-    let everything = Which {
+    let size = replay.size();
+    let bar = Progress::start("certificates", replay.certificates.len() as u64);
+    let mut pages = Pages::new(Which {
         all: Some(All),
+        pem: Some(WithPem),
         ..Which::default()
-    };
-    for certificate in cert::fetch(remote, &everything).await? {
-        match crosscheck::listed(&certificate, &replay.certificates, replay.size()) {
-            Standing::Logged => found.certificates_logged += 1,
-            Standing::Newer => found.certificates_newer += 1,
-            Standing::Wrong(fault) => found.fault(fault),
+    });
+    while let Some(page) = pages.next(remote).await? {
+        for certificate in page {
+            // Taken out, so that what is left at the end is what the master does not have.
+            let logged = replay.certificates.remove(&certificate.index);
+            match crosscheck::compare(&certificate, logged.as_ref(), size) {
+                Standing::Newer => found.certificates_newer += 1,
+                Standing::Logged => {
+                    found.certificates_logged += 1;
+                    match crosscheck::kept(&certificate) {
+                        None => found.entries_with_certificate += 1,
+                        Some(fault) => found.fault(fault),
+                    }
+                }
+                Standing::Wrong(fault) => found.fault(fault),
+            }
+            bar.advance(1);
         }
     }
-    let kept = replay
-        .certificates
-        .iter()
-        .filter(|(_, entry)| entry.is_kept());
-    let bar = Progress::start("certificates", kept.clone().count() as u64);
-    for (index, entry) in kept {
-        let call = Call::new(Route::Certificate).parameter(entry.serial.to_string());
-        let detail: Option<CertificateDetail> = remote.find(&call).await?;
-        match crosscheck::kept(*index, entry, detail.as_ref()) {
-            None => found.entries_with_certificate += 1,
-            Some(fault) => found.fault(fault),
+    for (index, logged) in &replay.certificates {
+        if logged.is_kept() {
+            found.fault(crosscheck::lost(*index, logged));
         }
-        bar.advance(1);
     }
     Ok(())
 }

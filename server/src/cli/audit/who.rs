@@ -1,6 +1,9 @@
 //! `dockmaster audit who`.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use dockmaster_client::Call;
@@ -11,8 +14,12 @@ use dockmaster_proto::{
     time::UnixMs,
 };
 
-use super::summary::cause;
-use crate::cli::{Global, error::CliError, output::OutputArgs, remote::Remote, table};
+use super::{
+    prove,
+    summary::cause,
+    testimony::{self, Testimony},
+};
+use crate::cli::{Global, error::CliError, files, output::OutputArgs, remote::Remote, table};
 
 /// Say which container held an IP
 #[derive(Debug, Args)]
@@ -21,7 +28,8 @@ use crate::cli::{Global, error::CliError, output::OutputArgs, remote::Remote, ta
   dockmaster audit who 172.17.0.5 --network h1/bridge --at 2026-11-24T14:03:00Z
 
 How certain it is: held (a host watched both ends), authorised (an end is not exactly known),
-nobody (a host watched and nobody held it), unknown (no host was watching then).")]
+nobody (a host watched and nobody held it), unknown (no host was watching then).
+\"audit check FILE\" checks what --prove wrote, without a master.")]
 pub(super) struct WhoArgs {
     /// The IP
     ip: IpAddr,
@@ -31,6 +39,9 @@ pub(super) struct WhoArgs {
     /// At this time (RFC 3339, or milliseconds since 1970); now where none is given
     #[arg(long, value_name = "TIME")]
     at: Option<UnixMs>,
+    /// Also write the answer, the entries that it rests on and their proofs into this file
+    #[arg(long, value_name = "FILE")]
+    prove: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -46,7 +57,47 @@ pub(super) async fn run(global: &Global, args: WhoArgs) -> Result<(), CliError> 
     let holders: Holders = remote
         .call(&Call::new(Route::AuditWho).query(pairs(query)))
         .await?;
+    if let Some(file) = &args.prove {
+        testify(&mut remote, &holders, file).await?;
+    }
     args.output.print(&holders, render)
+}
+
+/// Writes the answer with its evidence, after having it examined as any reader will.
+async fn testify(remote: &mut Remote, answer: &Holders, file: &Path) -> Result<(), CliError> {
+    if answer.holders.is_empty() {
+        return Err(CliError::failed(
+            format!(
+                "nobody is known to have held {} at {}, and no single entry can show that",
+                answer.ip, answer.at_ms
+            ),
+            "\"dockmaster audit verify\" checks the whole log, \"dockmaster audit export\" copies it",
+        ));
+    }
+    let mut indexes: Vec<u64> = answer
+        .holders
+        .iter()
+        .flat_map(|holder| holder.entries.iter().copied())
+        .collect();
+    indexes.sort_unstable();
+    indexes.dedup();
+    let mut evidence = Vec::with_capacity(indexes.len());
+    for index in indexes {
+        evidence.push(prove::entry(remote, index).await?);
+    }
+    let testimony = Testimony::new(answer.clone(), &evidence);
+    let text = serde_json::to_string_pretty(&testimony)
+        .map_err(|error| CliError::because("the testimony cannot be written", &error, ""))?;
+    testimony::examine(&text, remote.log_key()).map_err(|faults| {
+        CliError::failed(
+            format!(
+                "the log does not bear out the master's answer: {}",
+                faults.join("; ")
+            ),
+            "run \"dockmaster audit verify\", and keep a copy of the data directory as it is",
+        )
+    })?;
+    files::write(file, text.as_bytes())
 }
 
 fn pairs(query: HolderQuery) -> [(&'static str, Option<String>); 3] {
@@ -58,7 +109,8 @@ fn pairs(query: HolderQuery) -> [(&'static str, Option<String>); 3] {
     ]
 }
 
-fn render(answer: &Holders) -> String {
+/// The answer for people.
+pub(super) fn render(answer: &Holders) -> String {
     let mut text = format!(
         "{} at {}: {}\n",
         answer.ip,
@@ -131,6 +183,7 @@ mod tests {
             closed_at_ms: Some(UnixMs(1_795_528_985_000)),
             closed_cause: Some(LeaseCause::Died),
             certificates: vec![Serial::from_bytes([0x1f; 16])],
+            entries: vec![3, 4, 9],
             certainty: Certainty::Held,
         };
         let text = render(&Holders {

@@ -8,12 +8,14 @@ use dockmaster_proto::{
 use dockmaster_tlog::{
     hash::{empty_root, leaf_hash},
     note::{KeyName, SigningKey},
+    tile::EntryBundle,
     tree::RightEdge,
 };
 
 use super::*;
 use crate::cli::{
     audit::replay::tests::{certificate, entry},
+    cert,
     remote::block_on,
     testing::{Answer, Asked, Stub, log_key},
 };
@@ -29,7 +31,6 @@ struct Log {
     signed: Vec<Vec<u8>>,
     key: Arc<SigningKey>,
     listed: Vec<CertificateSummary>,
-    pem: Option<&'static str>,
 }
 
 impl Log {
@@ -38,6 +39,7 @@ impl Log {
         let listed = CertificateSummary {
             index: 5,
             der_sha256: Digest::of(DER),
+            pem: PEM.into(),
             ..cert::example()
         };
         let issued = entry(6, "cert_issued", &certificate(listed.serial, DER));
@@ -48,7 +50,6 @@ impl Log {
             entries,
             key: Arc::new(log_key()),
             listed: vec![listed],
-            pem: Some(PEM),
         }
     }
 
@@ -69,16 +70,11 @@ impl Log {
                 }
                 Answer::bytes(bytes)
             }
-            "GET /v1/certs" => Answer::json(&CertificateList {
-                certificates: self.listed.clone(),
-                next_before: None,
-            }),
-            "GET /v1/certs/1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f" if self.pem.is_some() => {
-                Answer::json(&CertificateDetail {
-                    summary: cert::example(),
-                    pem: self.pem.unwrap().into(),
-                    entry: String::new(),
-                    proof: String::new(),
+            "GET /v1/certs" => {
+                assert!(asked.what.contains("pem=true"), "{}", asked.what);
+                Answer::json(&CertificateList {
+                    certificates: self.listed.clone(),
+                    next_before: None,
                 })
             }
             _ => Answer::problem(ProblemCode::NotFound),
@@ -163,21 +159,35 @@ fn a_log_that_was_rewritten_and_signed_with_another_key_is_not_believed() {
 fn a_certificate_that_is_not_logged_is_found() {
     let mut log = Log::good();
     log.listed[0].index = 6;
-    let fault = log.fault();
-    assert!(
-        fault.ends_with("entry 6 is not about a new certificate"),
-        "{fault}"
-    );
+    // And the entry that is about it has none now.
+    let found = log.verify().unwrap();
+    let [wrong, lost] = &found.faults[..] else {
+        panic!("{:?}", found.faults);
+    };
+    assert!(wrong.contains("entry 6 is not about a new certificate"));
+    assert!(lost.starts_with("entry 5 is about"));
 }
 
 #[test]
 fn a_certificate_that_was_lost_or_replaced_is_found() {
     let other = "-----BEGIN CERTIFICATE-----\nb3RoZXI=\n-----END CERTIFICATE-----\n";
-    for (pem, told) in [(None, "does not have"), (Some(other), "has the digest")] {
-        let log = Log { pem, ..Log::good() };
+    for (pem, told) in [("", "does not have"), (other, "has the digest")] {
+        let mut log = Log::good();
+        log.listed[0].pem = pem.into();
         let fault = log.fault();
         assert!(fault.contains(told), "{fault}");
     }
+}
+
+#[test]
+fn a_certificate_that_is_logged_and_not_listed_is_found() {
+    let mut log = Log::good();
+    log.listed.clear();
+    let fault = log.fault();
+    assert!(fault.starts_with("entry 5 is about"), "{fault}");
+    let mut log = Log::good();
+    log.listed.push(log.listed[0].clone());
+    assert!(log.fault().contains("listed already"));
 }
 
 #[test]
