@@ -1,19 +1,13 @@
 //! The composition root: a data directory becomes a running master.
 
-use std::{
-    io,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use dockmaster_certs::{authority::Authority, bundle::TrustBundle};
 use dockmaster_host::{DockerInventory, FileInventory, Inventory};
-use dockmaster_ledger::{Config as LedgerConfig, Ledger, Opened};
+use dockmaster_ledger::Ledger;
 use dockmaster_proto::{
     error::chain,
-    event::{Entry, Event, MasterStarted},
+    event::{Event, MasterStarted},
     id::Name,
 };
 use tokio::{
@@ -37,15 +31,13 @@ use crate::{
     keeper::LeaseKeeper,
     listener,
     reports::Reports,
-    setup::signing_key,
+    store::{self, StoreError},
 };
 
 /// Observations of the host that may wait to be dealt with.
 const OBSERVATIONS: usize = 1024;
 /// How often refusals that were gathered and certificates that grew old are seen to.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
-/// How many entries are read from the ledger before the index takes them up.
-const CATCH_UP: usize = 4096;
 
 /// Why a master does not start or stops early.
 #[derive(Debug, thiserror::Error)]
@@ -53,22 +45,9 @@ pub enum AppError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A file cannot be read.
-    #[error("{path} cannot be read", path = .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file does not hold what it should.
-    #[error("{path}: {why}; restore it from a backup", path = .path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
+    /// What is stored cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The address cannot be listened on.
     #[error(
         "cannot listen on {address}; is another master running, or the address not of this machine?"
@@ -145,9 +124,9 @@ impl Master {
         }
         let inventory = inventory(source, &config.host)?;
         let authorities = Authorities::load(&dir)?;
-        let opened = open_ledger(&dir, &config)?;
+        let opened = store::open_ledger(&dir, &config)?;
         let log_size = opened.size();
-        let index = open_index(&dir, &opened)?;
+        let index = store::open_index(&dir, &opened)?;
         let state = SharedState::new(
             index
                 .load_state()
@@ -274,13 +253,14 @@ struct Authorities {
 }
 
 impl Authorities {
-    fn load(dir: &DataDir) -> Result<Self, AppError> {
+    fn load(dir: &DataDir) -> Result<Self, StoreError> {
         let bundle_path = dir.bundle();
-        let bundle =
-            TrustBundle::parse(&read(&bundle_path)?).map_err(|error| AppError::Damaged {
+        let bundle = TrustBundle::parse(&store::read(&bundle_path)?).map_err(|error| {
+            StoreError::Damaged {
                 path: bundle_path,
                 why: error.to_string(),
-            })?;
+            }
+        })?;
         Ok(Self {
             containers: authority(dir, "intermediate")?,
             infrastructure: authority(dir, "infra")?,
@@ -289,71 +269,17 @@ impl Authorities {
     }
 }
 
-fn authority(dir: &DataDir, name: &str) -> Result<Authority, AppError> {
+fn authority(dir: &DataDir, name: &str) -> Result<Authority, StoreError> {
     let (certificate, key) = (
         dir.ca().join(format!("{name}.pem")),
         dir.ca().join(format!("{name}.key")),
     );
-    Authority::from_pem(&read(&certificate)?, &read(&key)?).map_err(|error| AppError::Damaged {
-        path: certificate,
-        why: error.to_string(),
-    })
-}
-
-fn open_ledger(dir: &DataDir, config: &Config) -> Result<Opened, AppError> {
-    let path = dir.log_key();
-    let damaged = |why: &dyn std::error::Error| AppError::Damaged {
-        path: path.clone(),
-        why: why.to_string(),
-    };
-    let seed: dockmaster_proto::id::Digest = read(&path)?
-        .trim()
-        .parse()
-        .map_err(|error| damaged(&error))?;
-    let key =
-        signing_key(&config.trust_domain, seed.as_bytes()).map_err(|error| damaged(&error))?;
-    let opened = Ledger::open(LedgerConfig::new(
-        dir.ledger(),
-        dir.blobs(),
-        key,
-        Arc::new(env::now_ms),
-    ));
-    opened.map_err(|error| AppError::part("the ledger")(&error))
-}
-
-/// The index with everything that is in the ledger.
-fn open_index(dir: &DataDir, opened: &Opened) -> Result<Index, AppError> {
-    let failed = |error: &dyn std::error::Error| AppError::part("the index")(error);
-    let index = Index::open(&dir.index(), opened.size()).map_err(|error| failed(&error))?;
-    let applied = index.applied().map_err(|error| failed(&error))?;
-    if applied < opened.size() {
-        tracing::info!(
-            from = applied,
-            to = opened.size(),
-            "the index catches up with the ledger"
-        );
-    }
-    let mut entries: Vec<(u64, Entry)> = Vec::new();
-    for committed in opened.entries(applied) {
-        let committed = committed.map_err(|error| failed(&error))?;
-        let entry = serde_json::from_slice(&committed.entry).map_err(|error| {
-            failed(&io::Error::other(format!(
-                "entry {}: {error}",
-                committed.index
-            )))
-        })?;
-        entries.push((committed.index, entry));
-        if entries.len() == CATCH_UP {
-            index
-                .apply(entries.iter().map(|(index, entry)| (*index, entry)))
-                .map_err(|error| failed(&error))?;
-            entries.clear();
+    Authority::from_pem(&store::read(&certificate)?, &store::read(&key)?).map_err(|error| {
+        StoreError::Damaged {
+            path: certificate,
+            why: error.to_string(),
         }
-    }
-    index
-        .apply(entries.iter().map(|(index, entry)| (*index, entry)))
-        .map_err(|error| failed(&error))?;
-    Ok(index)
+    })
 }
 
 /// Starts the watch of the host and the keeper of its leases.
@@ -415,11 +341,4 @@ fn configured_addresses(config: &Config) -> Vec<std::net::IpAddr> {
         addresses.push(config.listen.ip());
     }
     addresses
-}
-
-fn read(path: &Path) -> Result<String, AppError> {
-    std::fs::read_to_string(path).map_err(|source| AppError::Read {
-        path: path.to_owned(),
-        source,
-    })
 }

@@ -27,6 +27,7 @@ pub mod refusals;
 pub mod reports;
 pub mod setup;
 pub mod state;
+pub mod store;
 pub mod stored;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use dockmaster_tlog::checkpoint::Checkpoint;
-use dockmaster_tlog::hash::empty_root;
+use dockmaster_tlog::hash::{Hash, empty_root};
 use dockmaster_tlog::proof::TlogProof;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -48,6 +48,14 @@ impl std::fmt::Debug for Ledger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ledger")
             .field("size", &self.head().size)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened")
+            .field("size", &self.size())
             .finish_non_exhaustive()
     }
 }
@@ -112,7 +120,7 @@ impl Ledger {
     pub fn open(config: Config) -> Result<Opened, OpenError> {
         let lock = Lock::take(&config.dir)?;
         let disk = Arc::new(Disk::new(&config));
-        let public = public(&config, &disk);
+        let public = Public::of(&config, &disk);
         fresh_folder(&public.tmp)?;
         let blobs = Blobs::open(&config.blobs, disk.clone())?;
         let wal_dir = config.dir.join("wal");
@@ -228,6 +236,11 @@ impl Opened {
         self.recovered.head.size
     }
 
+    /// The root that is signed for this size.
+    pub(crate) fn root(&self) -> Hash {
+        self.recovered.edge.root()
+    }
+
     /// What recovery found.
     #[must_use]
     pub fn recovery(&self) -> &Recovery {
@@ -273,7 +286,7 @@ impl Opened {
         let (to_publish, batches) = mpsc::channel();
         let publisher = Publisher {
             queue: batches,
-            public: public(&config, &disk),
+            public: Public::of(&config, &disk),
             tiles,
             view: view.clone(),
             sink: sink.clone(),
@@ -338,13 +351,4 @@ fn spawn(
         });
     writer.map_err(FileError::at("start a thread for", dir))?;
     Ok(())
-}
-
-fn public(config: &Config, disk: &Arc<Disk>) -> Public {
-    let (root, tmp) = (config.dir.join("public"), config.dir.join("tmp"));
-    Public {
-        root,
-        tmp,
-        disk: disk.clone(),
-    }
 }

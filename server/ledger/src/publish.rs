@@ -27,7 +27,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::commit::Sink;
-use crate::config::Step;
+use crate::config::{Config, Step};
 use crate::disk::{Disk, FileError, Folders, read_if_there};
 use crate::tiles::{TileFile, Tiles};
 use crate::view::{Batch, View};
@@ -53,6 +53,15 @@ pub(crate) struct Round<'a> {
 }
 
 impl Public {
+    /// Those of a ledger.
+    pub(crate) fn of(config: &Config, disk: &Arc<Disk>) -> Self {
+        Self {
+            root: config.dir.join("public"),
+            tmp: config.dir.join("tmp"),
+            disk: disk.clone(),
+        }
+    }
+
     pub(crate) fn checkpoint_path(&self) -> PathBuf {
         self.root.join("checkpoint")
     }
@@ -65,7 +74,12 @@ impl Public {
         }
     }
 
-    fn replace(&self, path: &Path, bytes: &[u8], folders: &mut Folders) -> Result<(), FileError> {
+    pub(crate) fn replace(
+        &self,
+        path: &Path,
+        bytes: &[u8],
+        folders: &mut Folders,
+    ) -> Result<(), FileError> {
         if read_if_there(path)?.as_deref() == Some(bytes) {
             return folders.make_parents(path);
         }

@@ -113,7 +113,7 @@ impl Fixture {
 
     /// The error that keeps the ledger from opening.
     pub(crate) fn refusal(&self) -> OpenError {
-        self.open().err().expect("the ledger opened")
+        self.open().expect_err("the ledger opened")
     }
 
     pub(crate) fn start(&self) -> Ledger {

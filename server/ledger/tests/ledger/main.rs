@@ -14,3 +14,4 @@ mod faults;
 mod fixture;
 mod read;
 mod recovery;
+mod repair;

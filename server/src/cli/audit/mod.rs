@@ -47,7 +47,7 @@ pub(crate) fn run(global: &Global, args: AuditArgs) -> Result<(), CliError> {
     match args.command {
         Command::List(args) => block_on(list::run(global, args)),
         Command::Who(args) => block_on(who::run(global, args)),
-        Command::Verify(args) => block_on(verify::run(global, args)),
+        Command::Verify(args) => verify::run(global, args),
         Command::Prove(args) => block_on(prove::run(global, args)),
         Command::Check(args) => check::run(global, args),
         Command::Export(args) => block_on(export::run(global, args)),

@@ -1,6 +1,8 @@
 //! `dockmaster audit verify`: the whole log read and checked on this side of the wire.
 
-use std::collections::BTreeMap;
+mod repair;
+
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use dockmaster_proto::time::UnixMs;
@@ -21,7 +23,7 @@ use crate::cli::{
     error::CliError,
     output::OutputArgs,
     progress::Progress,
-    remote::Remote,
+    remote::{Remote, block_on},
     table,
 };
 
@@ -33,11 +35,21 @@ const TOLD: usize = 50;
 #[command(after_help = "Examples:
   dockmaster audit verify
   dockmaster audit verify -o json
+  dockmaster audit verify --repair --data /var/lib/dockmaster
 
 Checks the signed head of the log with the key in the context, rebuilds the root from all entries,
 finds every certificate in the log and every logged certificate at the master. Nothing of it
-relies on what the master says about itself. Exits with 1 when anything does not fit.")]
+relies on what the master says about itself. Exits with 1 when anything does not fit.
+
+With --repair, on the master's machine and while it is stopped: reads the whole log from its files, makes
+tiles, checkpoint and index again where they are missing or damaged, and says what it could not.")]
 pub(super) struct VerifyArgs {
+    /// Make again what can be made again, in a data directory that no master runs on
+    #[arg(long, requires = "data")]
+    repair: bool,
+    /// The data directory to repair
+    #[arg(long, value_name = "DIR", requires = "repair")]
+    data: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -97,8 +109,15 @@ impl Verification {
     }
 }
 
-/// Verifies the log and says what was found.
-pub(super) async fn run(global: &Global, args: VerifyArgs) -> Result<(), CliError> {
+/// Verifies the log and says what was found, or repairs it.
+pub(super) fn run(global: &Global, args: VerifyArgs) -> Result<(), CliError> {
+    match &args.data {
+        Some(data) => repair::run(data, &args.output),
+        None => block_on(over_the_wire(global, args)),
+    }
+}
+
+async fn over_the_wire(global: &Global, args: VerifyArgs) -> Result<(), CliError> {
     let found = verify(&mut Remote::connect(global).await?).await?;
     args.output.print(&found, render)?;
     if found.verified {

@@ -1,0 +1,161 @@
+//! The ledger and the index of a data directory, opened one after the other: the index follows the
+//! ledger, so it is brought up to it before anything else happens.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use dockmaster_ledger::{
+    Config as LedgerConfig, Ledger, OpenError, Opened, ReadError, Repair, RepairError,
+};
+use dockmaster_proto::{event::Entry, id::Digest};
+
+use crate::{
+    config::{Config, ConfigError},
+    datadir::DataDir,
+    env,
+    index::{Index, IndexError},
+    setup::signing_key,
+};
+
+/// How many entries are read from the ledger before the index takes them up.
+const CATCH_UP: usize = 4096;
+
+/// Why what is stored cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file cannot be read.
+    #[error("{path} cannot be read", path = .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path}: {why}; restore it from a backup", path = .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The ledger does not open.
+    #[error("the ledger cannot start")]
+    Ledger(#[from] OpenError),
+    /// The ledger cannot be repaired.
+    #[error("the ledger cannot be repaired")]
+    Repair(#[from] RepairError),
+    /// The ledger cannot be read for the index.
+    #[error("the index cannot follow the ledger")]
+    Follow(#[from] ReadError),
+    /// An entry is none that this version knows.
+    #[error(
+        "entry {index} of the ledger cannot be read; was it written by a newer version than this one?"
+    )]
+    Entry {
+        /// Its index.
+        index: u64,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The index cannot be used.
+    #[error("the index cannot start")]
+    Index(#[from] IndexError),
+}
+
+/// Opens and recovers the ledger.
+///
+/// # Errors
+/// When its key or one of its files is missing or damaged.
+pub fn open_ledger(dir: &DataDir, config: &Config) -> Result<Opened, StoreError> {
+    Ok(Ledger::open(ledger_config(dir, config)?)?)
+}
+
+fn ledger_config(dir: &DataDir, config: &Config) -> Result<LedgerConfig, StoreError> {
+    let path = dir.log_key();
+    let damaged = |why: &dyn std::error::Error| StoreError::Damaged {
+        path: path.clone(),
+        why: why.to_string(),
+    };
+    let seed: Digest = read(&path)?
+        .trim()
+        .parse()
+        .map_err(|error| damaged(&error))?;
+    let key =
+        signing_key(&config.trust_domain, seed.as_bytes()).map_err(|error| damaged(&error))?;
+    Ok(LedgerConfig::new(
+        dir.ledger(),
+        dir.blobs(),
+        key,
+        Arc::new(env::now_ms),
+    ))
+}
+
+/// The index with everything that is in the ledger.
+///
+/// # Errors
+/// When it cannot be made, or the ledger cannot be read.
+pub fn open_index(dir: &DataDir, opened: &Opened) -> Result<Index, StoreError> {
+    let index = Index::open(&dir.index(), opened.size())?;
+    let applied = index.applied()?;
+    if applied < opened.size() {
+        tracing::info!(
+            from = applied,
+            to = opened.size(),
+            "the index catches up with the ledger"
+        );
+    }
+    let mut entries: Vec<(u64, Entry)> = Vec::new();
+    for committed in opened.entries(applied) {
+        let committed = committed?;
+        let entry = serde_json::from_slice(&committed.entry);
+        let entry = entry.map_err(|source| StoreError::Entry {
+            index: committed.index,
+            source,
+        })?;
+        entries.push((committed.index, entry));
+        if entries.len() == CATCH_UP {
+            index.apply(entries.iter().map(|(index, entry)| (*index, entry)))?;
+            entries.clear();
+        }
+    }
+    index.apply(entries.iter().map(|(index, entry)| (*index, entry)))?;
+    Ok(index)
+}
+
+/// Makes again what can be made again of a data directory that no master runs on: the tiles and the
+/// checkpoint of the ledger, and the index. Blocks on the disk.
+///
+/// # Errors
+/// When entries are lost, or a file that nothing else holds is damaged.
+pub fn repair(dir: &DataDir) -> Result<Repair, StoreError> {
+    let config = Config::load(&dir.config())?;
+    let (opened, repair) = dockmaster_ledger::repair(ledger_config(dir, &config)?)?;
+    let path = dir.index();
+    match fs::remove_dir_all(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            return Err(StoreError::Read { path, source });
+        }
+        _ => {}
+    }
+    let index = open_index(dir, &opened)?;
+    index.sync()?;
+    Ok(repair)
+}
+
+/// A file as text.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(path: &Path) -> Result<String, StoreError> {
+    fs::read_to_string(path).map_err(|source| StoreError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
