@@ -132,7 +132,7 @@ impl Api {
             Route::SiteDeploy => self.deploy_site(request).await,
             Route::Certificates => self.certificates(request),
             Route::Certificate => self.certificate(request),
-            Route::Audit => self.audit(request),
+            Route::Audit => self.audit(request).await,
             Route::AuditWho => self.who(request),
             Route::AuditProof => self.prove(request),
             Route::Checkpoint => self.checkpoint(),

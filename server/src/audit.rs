@@ -7,6 +7,7 @@ use dockmaster_proto::{
     id::ContainerId,
     time::UnixMs,
 };
+use serde::Deserialize;
 
 use crate::index::{Index, IndexError, LeaseCertificate, LeaseRecord, WatchRecord};
 
@@ -27,6 +28,12 @@ pub enum AuditError {
     /// The ledger's files cannot be read.
     #[error("the ledger cannot be read")]
     Ledger(#[from] dockmaster_ledger::ReadError),
+    /// An entry has no time.
+    #[error("entry {index} says no time")]
+    NoTime {
+        /// Its index.
+        index: u64,
+    },
     /// The index cannot be read.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -43,7 +50,13 @@ pub fn list(
     nodes: Option<&[ContainerId]>,
 ) -> Result<EntryList, AuditError> {
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT) as usize;
-    let end = query.before.unwrap_or(u64::MAX).min(ledger.head().size);
+    let size = ledger.head().size;
+    let mut end = query.before.unwrap_or(size).min(size);
+    if let Some(until) = query.until {
+        end = end.min(first_not_before(until, size, |index| {
+            time_of(ledger, index)
+        })?);
+    }
     let floor = end.saturating_sub(MAX_SCANNED);
     let mut entries = Vec::new();
     let mut upper = end;
@@ -82,6 +95,37 @@ pub fn list(
     })
 }
 
+/// The index of the first of `size` entries that is not of before a time. Times grow with the index,
+/// so that a handful of entries tells.
+fn first_not_before<E>(
+    time: UnixMs,
+    size: u64,
+    time_of: impl Fn(u64) -> Result<UnixMs, E>,
+) -> Result<u64, E> {
+    let (mut low, mut high) = (0, size);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if time_of(middle)? < time {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
+
+/// The time of an entry, of whatever version it is.
+fn time_of(ledger: &Ledger, index: u64) -> Result<UnixMs, AuditError> {
+    #[derive(Deserialize)]
+    struct Head {
+        ts_ms: UnixMs,
+    }
+    let committed = ledger.entry(index)?;
+    let head = committed.and_then(|entry| serde_json::from_slice::<Head>(&entry.entry).ok());
+    head.map(|head| head.ts_ms)
+        .ok_or(AuditError::NoTime { index })
+}
+
 fn fits(query: &EntryQuery, nodes: Option<&[ContainerId]>, entry: &Entry) -> bool {
     let EntryQuery {
         ip,
@@ -89,7 +133,7 @@ fn fits(query: &EntryQuery, nodes: Option<&[ContainerId]>, entry: &Entry) -> boo
         serial,
         event,
         since: _,
-        until,
+        until: _,
         before: _,
         limit: _,
     } = query;
@@ -99,7 +143,6 @@ fn fits(query: &EntryQuery, nodes: Option<&[ContainerId]>, entry: &Entry) -> boo
         && event
             .as_ref()
             .is_none_or(|event| entry.event.name() == event)
-        && until.is_none_or(|until| entry.ts_ms < until)
 }
 
 /// Who held an IP at a time.
@@ -210,6 +253,22 @@ fn absence(watches: &[WatchRecord], at: UnixMs, now: UnixMs) -> (Certainty, Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_found_among_many_by_looking_at_few() {
+        let looked = std::cell::Cell::new(0);
+        let time_of = |index: u64| {
+            looked.set(looked.get() + 1);
+            Ok::<_, ()>(UnixMs(10 * index))
+        };
+        let find = |time| first_not_before(UnixMs(time), 1_000_000, time_of).unwrap();
+        assert_eq!(find(0), 0);
+        assert_eq!(find(10), 1);
+        assert_eq!(find(11), 2);
+        assert_eq!(find(u64::MAX), 1_000_000);
+        assert_eq!(first_not_before(UnixMs(5), 0, time_of), Ok(0));
+        assert!(looked.get() <= 4 * 21, "{}", looked.get());
+    }
 
     #[test]
     fn nobody_is_only_said_of_a_time_that_was_watched() {

@@ -11,7 +11,7 @@ use super::{Api, Reply, Request, problem, reply};
 use crate::{audit, env, state::NodeReference};
 
 impl Api {
-    pub(super) fn audit(&self, request: &Request) -> Result<Reply, Problem> {
+    pub(super) async fn audit(&self, request: &Request) -> Result<Reply, Problem> {
         let query = EntryQuery {
             ip: request.query_as("ip")?,
             node: request.query("node").map(str::to_owned),
@@ -27,7 +27,13 @@ impl Api {
             .as_deref()
             .map(|node| self.ever_named(node))
             .transpose()?;
-        let list = audit::list(self.journal.ledger(), &query, nodes.as_deref())
+        let ledger = self.journal.ledger().clone();
+        // Reads through much of the log where conditions are rare; agents must not wait for it.
+        let list =
+            tokio::task::spawn_blocking(move || audit::list(&ledger, &query, nodes.as_deref()));
+        let list = list
+            .await
+            .map_err(|error| problem::internal(&error))?
             .map_err(|error| problem::from_audit(&error))?;
         Ok(reply::json(StatusCode::OK, &list))
     }
