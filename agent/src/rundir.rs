@@ -85,7 +85,9 @@ impl RunDir {
         &self.0
     }
 
-    /// Replaces a file in one step; only its owner can read it.
+    /// Replaces a file in one step; only its owner can read it. Not synced: key, certificate and proof
+    /// are made anew at each start, whoever reads them then finds a pair; and a catalog that the end of
+    /// the host has cut off is no catalog, so that the agent waits for the master's.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -101,7 +103,6 @@ impl RunDir {
                 .mode(0o600)
                 .open(&staged)?;
             file.write_all(bytes)?;
-            file.sync_all()?;
             fs::rename(&staged, &path)
         };
         write().map_err(|source| RunDirError {

@@ -76,6 +76,8 @@ impl Reaper {
         let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
         let waiting = Rc::clone(&reaper.waiting);
         tokio::task::spawn_local(async move {
+            // Whoever became this program may have left children behind, and their signals are past.
+            collect(&waiting);
             while children.recv().await.is_some() {
                 collect(&waiting);
             }
@@ -100,6 +102,7 @@ impl Reaper {
         Ok(Child {
             pid,
             exit,
+            ended: None,
             output,
             waiting: Rc::clone(&self.waiting),
         })
@@ -151,16 +154,28 @@ pub struct Child {
     /// Its ID.
     pub pid: Pid,
     exit: oneshot::Receiver<Exit>,
+    /// The answer of `exit`, which gives it once only.
+    ended: Option<Exit>,
     /// What it writes, where that is captured.
     pub output: Option<pipe::Receiver>,
     waiting: Rc<RefCell<HashMap<Pid, oneshot::Sender<Exit>>>>,
 }
 
 impl Child {
-    /// Waits for its end; may be dropped and asked again until it gave the answer.
+    /// Waits for its end; may be dropped and asked again.
     pub async fn ended(&mut self) -> Exit {
+        if let Some(exit) = self.ended {
+            return exit;
+        }
         // The sender lives until the process was waited for.
-        (&mut self.exit).await.unwrap_or(Exit::Status(255))
+        let exit = (&mut self.exit).await.unwrap_or(Exit::Status(255));
+        *self.ended.insert(exit)
+    }
+
+    /// Whether [`ended`](Self::ended) has given its answer.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.ended.is_some()
     }
 
     /// Sends it a signal; does nothing when it has ended.

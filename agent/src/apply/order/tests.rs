@@ -177,3 +177,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_catalog_of_many_files_for_one_process_is_ordered_in_no_time() {
+    // Quadratic work on these would not end within anyone's patience.
+    const FILES: usize = 60_000;
+    let mut kinds = vec![Kind::File; FILES];
+    kinds.push(Kind::Process);
+    let mut edges: Vec<_> = (0..FILES)
+        .map(|file| (file, FILES, EdgeKind::Notify))
+        .collect();
+    // Each file after the one that stands behind it.
+    edges.extend((1..FILES).map(|file| (file, file - 1, EdgeKind::Before)));
+    let order = Order::of(&catalog(&kinds, &edges)).unwrap();
+    let files: Vec<usize> = (0..FILES).rev().collect();
+    assert_eq!(order.steps, [Step::Group(files), Step::One(FILES)]);
+}
