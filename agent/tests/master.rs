@@ -33,12 +33,18 @@ fn outcome<'r>(report: &'r Report, resource: &str) -> &'r Outcome {
 
 #[test]
 fn the_report_of_an_application_that_dies_at_once_arrives_although_the_connection_is_stuck() {
+    // The answer to the report is still to come when the application dies, or has just begun.
+    for twist in [Twist::Hold, Twist::Trickle] {
+        the_report_arrives(twist);
+    }
+}
+
+fn the_report_arrives(twist: Twist) {
     let file = json!({ "type": "file", "title": "/a", "params": { "content": { "inline": "x" } } });
     let master = Master::start(
         catalog(&app_and(&[file]), &json!([])),
         HOUR,
-        // The answer to the report is still to come when the application dies.
-        |path, earlier| (path == "/v1/reports" && earlier == 0).then_some(Twist::Hold),
+        move |path, earlier| (path == "/v1/reports" && earlier == 0).then_some(twist),
     );
     let bench = Bench::of(&master);
     let dies = bench.path("dies");
@@ -104,13 +110,19 @@ fn an_apply_that_the_end_of_the_application_cuts_short_is_reported() {
 
 #[test]
 fn contents_that_do_not_come_do_not_keep_a_container_from_ending() {
+    for twist in [Twist::Hold, Twist::Trickle] {
+        it_ends_without_its_contents(twist);
+    }
+}
+
+fn it_ends_without_its_contents(twist: Twist) {
     let blob = json!({ "blob": { "sha256": "ab".repeat(32), "size": 5000 } });
     let resources = app_and(&[
         json!({ "type": "file", "title": "/large", "params": { "content": blob } }),
     ]);
     let edges = json!([{ "from": "process[app]", "to": "file[/large]", "kind": "before" }]);
-    let master = Master::start(catalog(&resources, &edges), HOUR, |path, _| {
-        path.starts_with("/v1/blobs/").then_some(Twist::Hold)
+    let master = Master::start(catalog(&resources, &edges), HOUR, move |path, _| {
+        path.starts_with("/v1/blobs/").then_some(twist)
     });
     let bench = Bench::of(&master);
     let running = bench.run(&[], "trap 'exit 7' TERM; while :; do sleep 0.02; done");

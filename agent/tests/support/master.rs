@@ -3,7 +3,9 @@
 use std::{
     convert::Infallible,
     net::SocketAddr,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -31,8 +33,12 @@ use dockmaster_tlog::{
     proof::TlogProof,
 };
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use http_body_util::BodyExt as _;
+use hyper::{
+    body::{Body, Frame, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use ring::rand::SystemRandom;
 use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
@@ -47,6 +53,40 @@ pub enum Twist {
     Refuse(ProblemCode),
     /// Never answer.
     Hold,
+    /// Begin an answer and never end it.
+    Trickle,
+}
+
+/// The body of an answer.
+struct Answer {
+    text: Option<Bytes>,
+    ends: bool,
+}
+
+impl Answer {
+    fn whole(text: impl Into<Bytes>) -> Self {
+        Self {
+            text: Some(text.into()),
+            ends: true,
+        }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.text.take() {
+            Some(text) => Poll::Ready(Some(Ok(Frame::data(text)))),
+            None if self.ends => Poll::Ready(None),
+            // Nobody will wake it.
+            None => Poll::Pending,
+        }
+    }
 }
 
 /// `(path, how many came before on that path)`.
@@ -198,7 +238,7 @@ async fn serve(world: Arc<World>, listener: std::net::TcpListener) {
 }
 
 impl World {
-    async fn answer(&self, request: Request<Incoming>, exporter: [u8; 32]) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>, exporter: [u8; 32]) -> Response<Answer> {
         let (head, body) = request.into_parts();
         let path = head.uri.path().to_owned();
         let earlier = {
@@ -209,6 +249,12 @@ impl World {
         };
         match (self.script)(&path, earlier) {
             Some(Twist::Hold) => return std::future::pending().await,
+            Some(Twist::Trickle) => {
+                return Response::new(Answer {
+                    text: Some("a little".into()),
+                    ends: false,
+                });
+            }
             Some(Twist::Refuse(code)) => {
                 let problem = Problem::new(code, "the test wants it so", "");
                 return json(StatusCode::from_u16(code.status()).unwrap(), &problem);
@@ -236,7 +282,7 @@ impl World {
                 empty(StatusCode::NOT_MODIFIED)
             }
             "/v1/catalog" => {
-                let mut response = Response::new(Full::new(self.catalog.clone().into()));
+                let mut response = Response::new(Answer::whole(self.catalog.clone()));
                 let etag = format!("\"{}\"", Digest::of(self.catalog.as_bytes()));
                 response.headers_mut().insert("etag", etag.parse().unwrap());
                 response
@@ -297,15 +343,15 @@ impl World {
     }
 }
 
-fn json(status: StatusCode, value: &impl serde::Serialize) -> Response<Full<Bytes>> {
+fn json(status: StatusCode, value: &impl serde::Serialize) -> Response<Answer> {
     let body = serde_json::to_vec(value).unwrap();
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(Answer::whole(body));
     *response.status_mut() = status;
     response
 }
 
-fn empty(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+fn empty(status: StatusCode) -> Response<Answer> {
+    let mut response = Response::new(Answer::whole(Vec::new()));
     *response.status_mut() = status;
     response
 }

@@ -152,8 +152,6 @@ pub struct Connection {
     exporter: [u8; 32],
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
-    /// A call was begun and not ended. Where its caller lost interest, the next answer would be its.
-    busy: bool,
 }
 
 impl fmt::Debug for Connection {
@@ -200,7 +198,6 @@ impl Connection {
             exporter,
             sender,
             driver,
-            busy: false,
         })
     }
 
@@ -210,10 +207,10 @@ impl Connection {
         &self.exporter
     }
 
-    /// Whether calls are still possible: not after one that broke, or that was dropped before its end.
+    /// Whether calls are still possible.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !self.busy && !self.sender.is_closed()
+        !self.sender.is_closed()
     }
 
     /// Makes a call and reads the JSON of its answer.
@@ -235,12 +232,8 @@ impl Connection {
     pub async fn send(&mut self, call: &Call) -> Result<Reply, ClientError> {
         let master = self.master;
         let after = ANSWER_TIMEOUT + call.wait;
-        self.busy = true;
         let answered = tokio::time::timeout(after, self.exchange(call)).await;
-        let answer = answered.map_err(|_| ClientError::Timeout { master, after })?;
-        let at_rest = matches!(answer, Ok(_) | Err(ClientError::Problem(_)));
-        self.busy = !at_rest;
-        answer
+        answered.map_err(|_| ClientError::Timeout { master, after })?
     }
 
     async fn exchange(&mut self, call: &Call) -> Result<Reply, ClientError> {
