@@ -48,7 +48,10 @@ fn the_report_arrives(twist: Twist) {
     );
     let bench = Bench::of(&master);
     let dies = bench.path("dies");
-    let script = format!("until [ -e {} ]; do sleep 0.02; done; exit 5", dies.display());
+    let script = format!(
+        "until [ -e {} ]; do sleep 0.02; done; exit 5",
+        dies.display()
+    );
     let running = bench.run(&[], &script);
     until("the report is under way", || {
         master.count("/v1/reports") == 1
@@ -117,9 +120,8 @@ fn contents_that_do_not_come_do_not_keep_a_container_from_ending() {
 
 fn it_ends_without_its_contents(twist: Twist) {
     let blob = json!({ "blob": { "sha256": "ab".repeat(32), "size": 5000 } });
-    let resources = app_and(&[
-        json!({ "type": "file", "title": "/large", "params": { "content": blob } }),
-    ]);
+    let resources =
+        app_and(&[json!({ "type": "file", "title": "/large", "params": { "content": blob } })]);
     let edges = json!([{ "from": "process[app]", "to": "file[/large]", "kind": "before" }]);
     let master = Master::start(catalog(&resources, &edges), HOUR, move |path, _| {
         path.starts_with("/v1/blobs/").then_some(twist)
@@ -171,11 +173,9 @@ fn a_certificate_that_is_not_honoured_is_replaced_and_the_application_goes_on() 
 
 #[test]
 fn a_certificate_that_cannot_be_renewed_now_still_gets_catalogs() {
-    let master = Master::start(
-        catalog(&app_and(&[]), &json!([])),
-        10_000,
-        |path, _| (path == "/v1/renew").then_some(Twist::Refuse(ProblemCode::TooManyRequests)),
-    );
+    let master = Master::start(catalog(&app_and(&[]), &json!([])), 10_000, |path, _| {
+        (path == "/v1/renew").then_some(Twist::Refuse(ProblemCode::TooManyRequests))
+    });
     let bench = Bench::of(&master);
     let running = bench.run(&[], "trap 'exit 0' TERM; while :; do sleep 0.02; done");
     until("a catalog was asked for after the refusal", || {

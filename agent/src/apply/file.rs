@@ -80,11 +80,10 @@ pub(super) async fn prepare(
         }
         (.., content) => content.is_none(),
     };
-    let (plan, what) =
-        plan(spec, wanted, &spot.found, same).map_err(|found| Fault::InTheWay {
-            path: context.root.join(&spot.path),
-            found,
-        })?;
+    let (plan, what) = plan(spec, wanted, &spot.found, same).map_err(|found| Fault::InTheWay {
+        path: context.root.join(&spot.path),
+        found,
+    })?;
     let mut diff = String::new();
     let work = match plan {
         Plan::Nothing => Work::Nothing,

@@ -8,11 +8,7 @@ use super::{Context, Done, Mode, fault::Fault, place::Found, spot::Spot};
 ///
 /// # Errors
 /// [`Fault`].
-pub(super) fn apply(
-    context: &mut Context<'_>,
-    title: &str,
-    spec: &Symlink,
-) -> Result<Done, Fault> {
+pub(super) fn apply(context: &mut Context<'_>, title: &str, spec: &Symlink) -> Result<Done, Fault> {
     let spot = Spot::of(context, title, spec.ensure)?;
     let path = context.root.join(&spot.path);
     let old = match &spot.found {

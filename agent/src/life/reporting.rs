@@ -69,9 +69,7 @@ impl Life<'_> {
 /// Leaves out of a report what it takes to make it fit: first the differences, then the ends of long
 /// texts, then what is as it should be, at last what worked.
 fn fit(mut report: Report, limit: usize) -> Report {
-    let size = |report: &Report| {
-        serde_json::to_vec(report).map_or(usize::MAX, |bytes| bytes.len())
-    };
+    let size = |report: &Report| serde_json::to_vec(report).map_or(usize::MAX, |bytes| bytes.len());
     for lighten in [clear_diffs, shorten_texts, drop_unchanged] {
         if size(&report) <= limit {
             return report;
@@ -128,7 +126,8 @@ fn most_telling(resources: Vec<ResourceReport>, mut room: usize) -> Vec<Resource
     let mut kept = vec![false; resources.len()];
     for index in by_rank {
         // And the comma.
-        let size = serde_json::to_vec(&resources[index]).map_or(usize::MAX, |bytes| bytes.len() + 1);
+        let size =
+            serde_json::to_vec(&resources[index]).map_or(usize::MAX, |bytes| bytes.len() + 1);
         if size > room {
             continue;
         }
