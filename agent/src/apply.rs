@@ -148,8 +148,10 @@ pub async fn apply(
 ) -> Result<(), OrderError> {
     let order = Order::of(catalog)?;
     let known = context.previous.map(known).unwrap_or_default();
+    record.forget_others(catalog);
     let mut course = Course {
         catalog,
+        order: &order,
         progress: Progress::new(&order),
         known,
         record,
@@ -171,6 +173,7 @@ fn known(previous: &Catalog) -> BTreeMap<ResourceRef, &ResourceKind> {
 
 struct Course<'a> {
     catalog: &'a Catalog,
+    order: &'a Order,
     progress: Progress<'a>,
     known: BTreeMap<ResourceRef, &'a ResourceKind>,
     record: &'a mut Record,
@@ -200,9 +203,10 @@ impl<'a> Course<'a> {
 
     async fn single(&self, index: usize, context: &mut Context<'_>) -> Outcome {
         let resource = &self.catalog.resources[index];
-        let refresh = match self.progress.notified_by(index).next() {
-            Some(_) => Refresh::Yes,
-            None => Refresh::No,
+        let refresh = if self.record.owes(&resource.reference()) {
+            Refresh::Yes
+        } else {
+            Refresh::No
         };
         let title = &resource.title;
         let done = match &resource.kind {
@@ -283,11 +287,33 @@ impl<'a> Course<'a> {
             }
         };
         self.progress.settle(index, fate);
+        match fate {
+            Fate::Changed => {
+                self.record.pay(&resource);
+                self.owe(index);
+            }
+            Fate::Unchanged => self.record.pay(&resource),
+            Fate::Failed => {}
+        }
         self.record.settle(ResourceReport {
             resource,
             outcome,
             duration_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         });
+    }
+
+    /// What a changed resource notifies has to be refreshed: in this apply or, where that fails or does
+    /// not come to it, in a later one.
+    fn owe(&mut self, index: usize) {
+        for index in self.order.notified_by(index) {
+            let resource = &self.catalog.resources[*index];
+            if matches!(
+                resource.kind,
+                ResourceKind::Exec(_) | ResourceKind::Process(_)
+            ) {
+                self.record.owe(resource.reference());
+            }
+        }
     }
 
     fn outcome(

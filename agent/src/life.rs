@@ -4,10 +4,13 @@ mod applying;
 mod processes;
 mod reporting;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use dockmaster_proto::{
-    catalog::Catalog,
+    catalog::{Catalog, ResourceRef},
     report::{ApplyStatus, Report},
 };
 
@@ -45,6 +48,8 @@ pub struct Life<'a> {
     reaper: &'a Reaper,
     processes: Processes<'a>,
     link: Link<'a>,
+    /// What was notified of a change and not refreshed since, in this life or the one before.
+    owed: BTreeSet<ResourceRef>,
     /// The catalog that was applied last, in this life or the one before.
     previous: Option<Catalog>,
     current: Option<Received>,
@@ -70,6 +75,7 @@ impl<'a> Life<'a> {
             reaper,
             processes,
             link: Link::new(settings, run),
+            owed: BTreeSet::new(),
             previous: None,
             current: None,
             underway: None,
@@ -195,5 +201,9 @@ impl<'a> Life<'a> {
         self.previous = last
             .and_then(|bytes| Received::parse(&bytes, None).ok())
             .map(|last| last.catalog);
+        let owed = self.run.read(rundir::OWED).ok().flatten();
+        self.owed = owed
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
     }
 }

@@ -19,6 +19,8 @@ pub const ENTRY: &str = "issuance.entry";
 pub const PROOF: &str = "issuance.tlog-proof";
 /// The last catalog.
 pub const CATALOG: &str = "catalog.json";
+/// The resources that are to be refreshed once they can be.
+pub const OWED: &str = "refresh.json";
 /// The report of the last apply.
 pub const REPORT: &str = "report.json";
 

@@ -42,28 +42,28 @@ fn a_program_that_is_not_there_ends_the_container_with_127() {
 #[test]
 fn signals_reach_the_application_and_its_answer_counts() {
     let bench = Bench::new();
-    let traps = "for s in HUP USR1 USR2 WINCH; do trap \"echo $s\" $s; done; trap 'echo TERM; exit 42' TERM; \
-                 touch READY; while :; do sleep 0.02; done";
-    let ready = bench.path("ready");
+    let traps = "for s in HUP USR1 USR2 WINCH; do trap \"echo $s >> LOG\" $s; done; trap 'exit 42' TERM; \
+                 echo ready > LOG; while :; do sleep 0.02; done";
+    let log = bench.path("log");
     let running = bench.run(
         &["--start-anyway"],
-        &traps.replace("READY", ready.to_str().unwrap()),
+        &traps.replace("LOG", log.to_str().unwrap()),
     );
-    until("the application is ready", || ready.exists());
-    for signal in [Signal::HUP, Signal::USR1, Signal::USR2, Signal::WINCH] {
+    let last = || fs::read_to_string(&log).unwrap_or_default();
+    until("the application is ready", || last() == "ready\n");
+    // One at a time: the shell runs traps in an order of its own.
+    for (signal, name) in [
+        (Signal::HUP, "HUP\n"),
+        (Signal::USR1, "USR1\n"),
+        (Signal::USR2, "USR2\n"),
+        (Signal::WINCH, "WINCH\n"),
+    ] {
         running.signal(signal);
-        // One at a time, or the shell may run their traps in another order.
-        for _ in 0..10 {
-            support::pause();
-        }
+        until(name, || last().ends_with(name));
     }
     running.signal(Signal::TERM);
-    let (code, output, _) = running.end();
-    assert_eq!(
-        output.split_whitespace().collect::<Vec<_>>(),
-        ["HUP", "USR1", "USR2", "WINCH", "TERM"]
-    );
-    assert_eq!(code, Some(42));
+    let (code, _, log) = running.end();
+    assert_eq!(code, Some(42), "{log}");
 }
 
 #[test]
@@ -154,6 +154,39 @@ fn what_failed_is_tried_again_while_the_master_is_away() {
     fs::write(&there, "").unwrap();
     let (code, _, log) = running.end();
     assert_eq!(code, Some(9), "{log}");
+}
+
+#[test]
+fn a_refresh_that_the_end_of_the_container_came_before_is_made_up_for_at_the_next_start() {
+    let bench = Bench::new();
+    let (begun, there, done) = (bench.path("begun"), bench.path("there"), bench.path("done"));
+    let script = format!(
+        "touch {}; until [ -e {} ]; do sleep 0.02; done; touch {}",
+        begun.display(),
+        there.display(),
+        done.display()
+    );
+    bench.last_catalog(
+        &json!([
+            { "type": "file", "title": "/a", "params": { "content": { "inline": "x" } } },
+            { "type": "exec", "title": "refresh",
+              "params": { "command": ["/bin/sh", "-c", script], "refreshonly": true } },
+            { "type": "process", "title": "app", "params": {} }
+        ]),
+        &json!([
+            { "from": "file[/a]", "to": "exec[refresh]", "kind": "notify" },
+            { "from": "exec[refresh]", "to": "process[app]", "kind": "before" }
+        ]),
+    );
+    let running = bench.run(&[], "exit 9");
+    until("the command runs", || begun.exists());
+    running.signal(Signal::TERM);
+    running.end();
+    assert!(!done.exists());
+    fs::write(&there, "").unwrap();
+    let (code, _, log) = bench.run(&[], "exit 9").end();
+    assert_eq!(code, Some(9), "{log}");
+    assert!(done.exists(), "{log}");
 }
 
 #[test]

@@ -49,8 +49,8 @@ pub struct Order {
     pub steps: Vec<Step>,
     /// For each resource, what comes before it.
     before: Vec<Vec<usize>>,
-    /// For each resource, what notifies it.
-    notifiers: Vec<Vec<usize>>,
+    /// For each resource, what it notifies when it has changed.
+    notified: Vec<Vec<usize>>,
 }
 
 impl Order {
@@ -70,12 +70,14 @@ impl Order {
             found.ok_or_else(|| OrderError::Missing(reference.clone()))
         };
         let count = catalog.resources.len();
-        let (mut before, mut notifiers) = (vec![Vec::new(); count], vec![Vec::new(); count]);
+        let (mut before, mut notified) = (vec![Vec::new(); count], vec![Vec::new(); count]);
+        let mut notifiers = vec![Vec::new(); count];
         for edge in &catalog.edges {
             let (from, to) = (at(&edge.from)?, at(&edge.to)?);
             before[to].push(from);
             if edge.kind == EdgeKind::Notify {
                 notifiers[to].push(from);
+                notified[from].push(to);
             }
         }
         let groups = groups(catalog, &notifiers);
@@ -84,8 +86,14 @@ impl Order {
         Ok(Self {
             steps,
             before,
-            notifiers,
+            notified,
         })
+    }
+
+    /// What a resource notifies when it has changed.
+    #[must_use]
+    pub fn notified_by(&self, index: usize) -> &[usize] {
+        &self.notified[index]
     }
 }
 
@@ -270,18 +278,6 @@ impl<'a> Progress<'a> {
     pub fn obstacle(&self, index: usize) -> Option<usize> {
         let mut before = self.order.before[index].iter().copied();
         before.find(|from| self.fates[*from] == Some(Fate::Failed))
-    }
-
-    /// What notifies a resource and changed.
-    pub fn notified_by(&self, index: usize) -> impl Iterator<Item = usize> {
-        let notifiers = self.order.notifiers[index].iter().copied();
-        notifiers.filter(|from| self.fates[*from] == Some(Fate::Changed))
-    }
-
-    /// Whether a resource was dealt with and did not fail.
-    #[must_use]
-    pub fn is_fine(&self, index: usize) -> bool {
-        matches!(self.fates[index], Some(Fate::Changed | Fate::Unchanged))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use dockmaster_proto::{
-    catalog::{Catalog, ResourceRef},
+    catalog::{Catalog, Resource, ResourceRef},
     report::{Outcome, ResourceReport},
 };
 
@@ -15,9 +15,51 @@ use super::Applied;
 pub struct Record {
     settled: Vec<ResourceReport>,
     begun: Option<ResourceRef>,
+    owed: BTreeSet<ResourceRef>,
 }
 
 impl Record {
+    /// The beginning of an apply that still owes some resources their refresh: what notifies them
+    /// changed in an earlier one, and will not change again.
+    #[must_use]
+    pub fn owing(owed: BTreeSet<ResourceRef>) -> Self {
+        Self {
+            owed,
+            ..Self::default()
+        }
+    }
+
+    /// The resources that were notified and not refreshed since.
+    #[must_use]
+    pub const fn owed(&self) -> &BTreeSet<ResourceRef> {
+        &self.owed
+    }
+
+    /// A resource that the catalog does not have is owed nothing.
+    pub(super) fn forget_others(&mut self, catalog: &Catalog) {
+        if self.owed.is_empty() {
+            return;
+        }
+        let known: BTreeSet<ResourceRef> =
+            catalog.resources.iter().map(Resource::reference).collect();
+        self.owed.retain(|resource| known.contains(resource));
+    }
+
+    /// Whether a resource has to be refreshed.
+    pub(super) fn owes(&self, resource: &ResourceRef) -> bool {
+        self.owed.contains(resource)
+    }
+
+    /// Something that notifies a resource has changed.
+    pub(super) fn owe(&mut self, resource: ResourceRef) {
+        self.owed.insert(resource);
+    }
+
+    /// A resource was refreshed, or has no need to be.
+    pub(super) fn pay(&mut self, resource: &ResourceRef) {
+        self.owed.remove(resource);
+    }
+
     /// Notes a resource whose work may be left half done.
     pub(super) fn begin(&mut self, resource: ResourceRef) {
         self.begun = Some(resource);

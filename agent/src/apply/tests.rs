@@ -1,4 +1,6 @@
 use std::{
+    cell::RefCell,
+    collections::BTreeSet,
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::{Path, PathBuf},
@@ -21,6 +23,7 @@ struct Bench {
     catalog: Catalog,
     previous: Option<Catalog>,
     mode: Mode,
+    owed: RefCell<BTreeSet<ResourceRef>>,
 }
 
 impl Bench {
@@ -36,6 +39,7 @@ impl Bench {
             },
             previous: None,
             mode: Mode::Apply,
+            owed: RefCell::default(),
         }
     }
 
@@ -119,11 +123,12 @@ impl Bench {
                 previous: self.previous.as_ref(),
                 foreseen: Foreseen::default(),
             };
-            let mut record = Record::default();
+            let mut record = Record::owing(self.owed.borrow().clone());
             tokio::select! {
                 applied = apply(&self.catalog, &mut context, &mut record) => applied.unwrap(),
                 () = interruption => return record.cut_short(&self.catalog, why),
             }
+            self.owed.borrow_mut().clone_from(record.owed());
             record.complete()
         };
         tokio::task::LocalSet::new().block_on(&runtime, run)
@@ -463,6 +468,41 @@ fn a_command_that_takes_too_long_is_killed_with_its_children() {
         assert!(Instant::now() < patience, "the child outlived its command");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn a_refresh_that_failed_or_was_not_reached_is_made_up_for() {
+    let mut bench = Bench::new();
+    let (there, count) = (bench.path("/there"), bench.path("/count"));
+    let refresh = |script: String| {
+        ResourceKind::Exec(Exec {
+            command: sh(&script),
+            refreshonly: true,
+            ..Exec::default()
+        })
+    };
+    let a = bench.text("/a", "x");
+    let first = bench.add("first", refresh(format!("test -e {}", there.display())));
+    let second = bench.add("second", refresh(format!("echo x >> {}", count.display())));
+    bench.edge(&a, &first, EdgeKind::Notify);
+    bench.edge(&a, &second, EdgeKind::Notify);
+    bench.edge(&first, &second, EdgeKind::Before);
+    let outcomes = bench.apply();
+    assert!(matches!(outcomes[1], Outcome::Failed { .. }));
+    assert!(matches!(outcomes[2], Outcome::Skipped { .. }));
+    // The file is right by now, and notifies nobody again.
+    fs::write(&there, "").unwrap();
+    let outcomes = bench.apply();
+    assert_eq!(outcomes[0], Outcome::Unchanged);
+    assert!(matches!(outcomes[1], Outcome::Changed { .. }));
+    assert!(matches!(outcomes[2], Outcome::Changed { .. }));
+    assert!(
+        bench
+            .apply()
+            .iter()
+            .all(|outcome| *outcome == Outcome::Unchanged)
+    );
+    assert_eq!(bench.read("/count"), "x\n");
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Life<'_> {
         let scratch = self.run.folder("scratch").ok();
         let underway = self.underway.insert(Underway {
             received,
-            record: Record::default(),
+            record: Record::owing(self.owed.clone()),
             start: Start {
                 at_ms: env::now(),
                 steady: Instant::now(),
@@ -101,6 +101,7 @@ impl Life<'_> {
             // It is where it was put above: nobody else takes it while this runs.
             return ApplyStatus::Failed;
         };
+        self.keep_owed(&record);
         let (status, applied) = match applied {
             Ok(()) => {
                 let applied = record.complete();
@@ -134,8 +135,22 @@ impl Life<'_> {
             start,
         }) = self.underway.take()
         {
+            self.keep_owed(&record);
             let applied = record.cut_short(&received.catalog, why);
             self.conclude(&received, start, applied.status(), applied);
+        }
+    }
+
+    /// Remembers who has still to be refreshed, beyond the end of this container too: the files that
+    /// changed are right by then, and notify nobody again.
+    fn keep_owed(&mut self, record: &Record) {
+        if *record.owed() == self.owed {
+            return;
+        }
+        self.owed.clone_from(record.owed());
+        let bytes = serde_json::to_vec(&self.owed).unwrap_or_default();
+        if let Err(error) = self.run.write(rundir::OWED, &bytes) {
+            say!("{error}");
         }
     }
 

@@ -114,6 +114,8 @@ impl Reaper {
     /// When it cannot be started.
     pub fn spawn_captured(&self, command: &mut Command) -> io::Result<Child> {
         let (reader, writer) = io::pipe()?;
+        // Before the start: a command that runs must not be lost for want of a file descriptor.
+        let reader = pipe::Receiver::from_owned_fd(reader.into())?;
         command
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
@@ -122,7 +124,7 @@ impl Reaper {
         // The command holds both writing ends; while it does, the pipe never ends.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = child?;
-        child.output = Some(pipe::Receiver::from_owned_fd(reader.into())?);
+        child.output = Some(reader);
         Ok(child)
     }
 }
