@@ -35,7 +35,8 @@ without it. All take `-h` (this text), `--help` (more) and `-V`.
 | 3 | refused by policy |
 | 4 | the master cannot be reached |
 
-`dockmaster-agent run` exits as its application does: its status, or 128 and the signal's number.
+`dockmaster-agent run` exits as its application does: its status, or 128 and the signal's number. Without an
+application it exits with 0 when it is told to end.
 
 Listings take `-o table|json|yaml`. JSON keys are in snake_case; their meaning stands in [api.md](api.md). Times in
 tables are UTC. Errors go to standard error: what, which, what next.

@@ -6,21 +6,26 @@ mod directory;
 mod exec;
 mod fault;
 mod file;
+mod foreseen;
 pub mod order;
 mod place;
 mod process;
+mod record;
+mod spot;
 mod symlink;
 
-use std::{path::Path, time::Instant};
+use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use dockmaster_proto::{
-    catalog::{Catalog, Resource},
+    catalog::{Catalog, Resource, ResourceRef},
     report::{ApplyStatus, Change, Outcome, ResourceReport},
     resource::ResourceKind,
 };
 
 pub use self::fault::Fault;
+pub use self::foreseen::Foreseen;
 pub use self::process::{Processes, specification};
+pub use self::record::Record;
 
 use self::{
     blob::BlobSource,
@@ -57,6 +62,8 @@ pub struct Context<'a> {
     pub scratch: Option<&'a Path>,
     /// The catalog that was applied before: what is in it unchanged is corrected, not intended.
     pub previous: Option<&'a Catalog>,
+    /// What a dry run would have made by now.
+    pub foreseen: Foreseen,
 }
 
 /// What was done to a resource.
@@ -129,29 +136,47 @@ impl Applied {
     }
 }
 
-/// Applies a catalog wholly, or says exactly what it did not apply.
+/// Applies a catalog wholly, or says exactly what it did not apply. `record` says it also when this is
+/// dropped before its end.
 ///
 /// # Errors
 /// [`OrderError`] when the catalog has no order; then nothing was done.
-pub async fn apply(catalog: &Catalog, context: &mut Context<'_>) -> Result<Applied, OrderError> {
+pub async fn apply(
+    catalog: &Catalog,
+    context: &mut Context<'_>,
+    record: &mut Record,
+) -> Result<(), OrderError> {
     let order = Order::of(catalog)?;
+    let known = context.previous.map(known).unwrap_or_default();
+    record.forget_others(catalog);
     let mut course = Course {
         catalog,
+        order: &order,
         progress: Progress::new(&order),
-        reports: Vec::with_capacity(catalog.resources.len()),
+        known,
+        record,
     };
     for step in &order.steps {
         course.step(step, context).await;
     }
-    Ok(Applied {
-        resources: course.reports,
-    })
+    Ok(())
+}
+
+/// The resources of the last catalog by name: looking each up in a list would make an apply of many
+/// resources quadratic.
+fn known(previous: &Catalog) -> BTreeMap<ResourceRef, &ResourceKind> {
+    let resources = previous.resources.iter();
+    resources
+        .map(|resource| (resource.reference(), &resource.kind))
+        .collect()
 }
 
 struct Course<'a> {
     catalog: &'a Catalog,
+    order: &'a Order,
     progress: Progress<'a>,
-    reports: Vec<ResourceReport>,
+    known: BTreeMap<ResourceRef, &'a ResourceKind>,
+    record: &'a mut Record,
 }
 
 impl<'a> Course<'a> {
@@ -166,7 +191,11 @@ impl<'a> Course<'a> {
             let began = Instant::now();
             let outcome = match self.obstacle(*index) {
                 Some(reason) => Outcome::Skipped { reason },
-                None => self.single(*index, context).await,
+                None => {
+                    let resource = self.catalog.resources[*index].reference();
+                    self.record.begin(resource);
+                    self.single(*index, context).await
+                }
             };
             self.settle(*index, outcome, began);
         }
@@ -174,14 +203,15 @@ impl<'a> Course<'a> {
 
     async fn single(&self, index: usize, context: &mut Context<'_>) -> Outcome {
         let resource = &self.catalog.resources[index];
-        let refresh = match self.progress.notified_by(index).next() {
-            Some(_) => Refresh::Yes,
-            None => Refresh::No,
+        let refresh = if self.record.owes(&resource.reference()) {
+            Refresh::Yes
+        } else {
+            Refresh::No
         };
         let title = &resource.title;
         let done = match &resource.kind {
             ResourceKind::File(file) => match file::prepare(context, title, file).await {
-                Ok(prepared) => file::commit(prepared, context.mode),
+                Ok(prepared) => file::commit(prepared),
                 Err(fault) => Err(fault),
             },
             ResourceKind::Directory(directory) => directory::apply(context, title, directory),
@@ -191,7 +221,7 @@ impl<'a> Course<'a> {
                 process::apply(context, title, process, refresh).await
             }
         };
-        outcome(done, resource, refresh, context)
+        self.outcome(done, resource, refresh, context)
     }
 
     /// Files of one reload group, or a single file: all are staged before any is put in place.
@@ -225,8 +255,8 @@ impl<'a> Course<'a> {
                     reason: format!("{spoiler} is put in place together with it, and cannot be"),
                 },
                 (Ok(ready), _) => {
-                    let done = file::commit(ready, context.mode);
-                    outcome(done, resource, Refresh::No, context)
+                    let done = file::commit(ready);
+                    self.outcome(done, resource, Refresh::No, context)
                 }
             };
             self.settle(index, outcome, began);
@@ -257,46 +287,64 @@ impl<'a> Course<'a> {
             }
         };
         self.progress.settle(index, fate);
-        self.reports.push(ResourceReport {
+        match fate {
+            Fate::Changed => {
+                self.record.pay(&resource);
+                self.owe(index);
+            }
+            Fate::Unchanged => self.record.pay(&resource),
+            Fate::Failed => {}
+        }
+        self.record.settle(ResourceReport {
             resource,
             outcome,
             duration_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         });
     }
-}
 
-fn outcome(
-    done: Result<Done, Fault>,
-    resource: &Resource,
-    refresh: Refresh,
-    context: &Context<'_>,
-) -> Outcome {
-    match (done, context.mode) {
-        (Err(fault), _) => Outcome::Failed {
-            error: fault.to_string(),
-        },
-        (Ok(Done::Unchanged), _) => Outcome::Unchanged,
-        (Ok(Done::Changed { what, diff }), Mode::Noop) => Outcome::WouldChange { what, diff },
-        (Ok(Done::Changed { what, diff }), Mode::Apply) => Outcome::Changed {
-            what,
-            change: change(resource, refresh, context.previous),
-            diff,
-        },
+    /// What a changed resource notifies has to be refreshed: in this apply or, where that fails or does
+    /// not come to it, in a later one.
+    fn owe(&mut self, index: usize) {
+        for index in self.order.notified_by(index) {
+            let resource = &self.catalog.resources[*index];
+            if matches!(
+                resource.kind,
+                ResourceKind::Exec(_) | ResourceKind::Process(_)
+            ) {
+                self.record.owe(resource.reference());
+            }
+        }
     }
-}
 
-/// A resource that the last catalog had just so was changed by something else meanwhile.
-fn change(resource: &Resource, refresh: Refresh, previous: Option<&Catalog>) -> Change {
-    let known = previous.is_some_and(|previous| {
-        previous
-            .resources
-            .iter()
-            .any(|old| old.title == resource.title && old.kind == resource.kind)
-    });
-    if known && refresh == Refresh::No {
-        Change::Corrective
-    } else {
-        Change::Intentional
+    fn outcome(
+        &self,
+        done: Result<Done, Fault>,
+        resource: &Resource,
+        refresh: Refresh,
+        context: &Context<'_>,
+    ) -> Outcome {
+        match (done, context.mode) {
+            (Err(fault), _) => Outcome::Failed {
+                error: fault.to_string(),
+            },
+            (Ok(Done::Unchanged), _) => Outcome::Unchanged,
+            (Ok(Done::Changed { what, diff }), Mode::Noop) => Outcome::WouldChange { what, diff },
+            (Ok(Done::Changed { what, diff }), Mode::Apply) => Outcome::Changed {
+                what,
+                change: self.change(resource, refresh),
+                diff,
+            },
+        }
+    }
+
+    /// A resource that the last catalog had just so was changed by something else meanwhile.
+    fn change(&self, resource: &Resource, refresh: Refresh) -> Change {
+        let known = self.known.get(&resource.reference()) == Some(&&resource.kind);
+        if known && refresh == Refresh::No {
+            Change::Corrective
+        } else {
+            Change::Intentional
+        }
     }
 }
 

@@ -1,25 +1,11 @@
 //! The command line.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tokio::task::LocalSet;
 
-use crate::{commands, say, settings::Flags};
-
-/// The exit codes of `dockmaster-agent`, but for `run` with an application: there they are its own.
-pub mod exit {
-    /// Done.
-    pub const DONE: u8 = 0;
-    /// Failed.
-    pub const FAILED: u8 = 1;
-    /// Wrong usage or settings.
-    pub const USAGE: u8 = 2;
-    /// The master refused.
-    pub const REFUSED: u8 = 3;
-    /// The master is not reachable.
-    pub const UNREACHABLE: u8 = 4;
-}
+use crate::{commands, exit, say, settings::Flags};
 
 /// The entrypoint of a container: its identity, its configuration, its processes.
 #[derive(Debug, Parser)]
@@ -106,12 +92,6 @@ fn block_on(work: impl Future<Output = u8>) -> u8 {
             exit::FAILED
         }
     }
-}
-
-/// A file argument, where `-` is standard input.
-#[must_use]
-pub fn file_or_stdin(path: &PathBuf) -> Option<&PathBuf> {
-    (path.as_os_str() != "-").then_some(path)
 }
 
 #[cfg(test)]

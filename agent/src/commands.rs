@@ -3,11 +3,13 @@
 pub mod apply;
 pub mod facts;
 pub mod once;
+mod outset;
 pub mod run;
 pub mod status;
+mod told;
 
 use crate::{
-    cli::exit,
+    exit,
     link::{Cause, LinkError},
 };
 

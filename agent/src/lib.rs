@@ -12,6 +12,7 @@ pub mod backoff;
 pub mod cli;
 pub mod commands;
 pub mod env;
+pub mod exit;
 pub mod facts;
 pub mod identity;
 pub mod life;

@@ -1,19 +1,26 @@
 //! The life of an agent: certificate, catalog, apply, watch, until the container dies.
 
+mod applying;
 mod processes;
+mod reporting;
 
-use std::time::{Duration, Instant};
-
-use dockmaster_proto::{
-    catalog::Catalog,
-    report::{ApplyStatus, MAX_REPORT_BYTES, Outcome, Report},
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
 };
 
+use dockmaster_proto::{
+    catalog::{Catalog, ResourceRef},
+    report::{ApplyStatus, Report},
+};
+
+use self::applying::{Contents, Underway};
+
 use crate::{
-    apply::{self, Context, Mode, Processes, blob::NoBlobs},
+    apply::Processes,
     backoff::{Backoff, Complaint},
-    env, facts,
-    link::{Cause, Link, LinkError, MasterBlobs, Received},
+    env,
+    link::{Cause, Link, LinkError, Received},
     rundir::{self, RunDir},
     say,
     settings::Settings,
@@ -22,10 +29,6 @@ use crate::{
 
 /// How long the master holds the question for a new catalog.
 const WATCH: Duration = Duration::from_secs(60);
-/// How often a container is compared with its catalog when nothing happens.
-const DRIFT_CHECK: Duration = Duration::from_secs(30 * 60);
-/// How long the end of a container is put off for a report that was not sent yet.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What to do when the master is away or the catalog does not apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +41,6 @@ pub enum Insist {
     OnApplication,
 }
 
-/// Where contents come from that do not stand in the catalog.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Contents {
-    /// From the master.
-    Master,
-    /// From nowhere: it is away.
-    Inline,
-}
-
 /// An agent at work.
 pub struct Life<'a> {
     settings: &'a Settings,
@@ -54,9 +48,13 @@ pub struct Life<'a> {
     reaper: &'a Reaper,
     processes: Processes<'a>,
     link: Link<'a>,
+    /// What was notified of a change and not refreshed since, in this life or the one before.
+    owed: BTreeSet<ResourceRef>,
     /// The catalog that was applied last, in this life or the one before.
     previous: Option<Catalog>,
     current: Option<Received>,
+    /// The apply that is not over; it stays here when it is interrupted.
+    underway: Option<Underway>,
     unsent: Option<Report>,
     next_apply: Option<Instant>,
     retry: Backoff,
@@ -77,8 +75,10 @@ impl<'a> Life<'a> {
             reaper,
             processes,
             link: Link::new(settings, run),
+            owed: BTreeSet::new(),
             previous: None,
             current: None,
+            underway: None,
             unsent: None,
             next_apply: None,
             retry: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
@@ -129,6 +129,8 @@ impl<'a> Life<'a> {
                             self.begin_alone(insist).await;
                         }
                     }
+                    // What failed may work now, and what drifted is put right, without the master too.
+                    self.again(Contents::Inline, insist).await;
                     let wait = env::jitter(backoff.wait(), env::chance(self.link.random()));
                     tokio::time::sleep(wait).await;
                 }
@@ -156,13 +158,20 @@ impl<'a> Life<'a> {
             self.retry.reset();
             self.take(received).await;
             self.start_application(insist).await;
-        } else if self.next_apply.is_some_and(|at| at <= Instant::now())
-            && let Some(current) = self.current.take()
-        {
-            self.take(current).await;
-            self.start_application(insist).await;
+        } else {
+            self.again(Contents::Master, insist).await;
         }
         self.send().await
+    }
+
+    /// Applies the catalog again when it is time to.
+    async fn again(&mut self, contents: Contents, insist: Insist) {
+        if self.next_apply.is_some_and(|at| at <= Instant::now())
+            && let Some(current) = self.current.take()
+        {
+            self.apply(current, contents).await;
+            self.start_application(insist).await;
+        }
     }
 
     /// The master is away at the very beginning: the last catalog, where there is one.
@@ -192,131 +201,9 @@ impl<'a> Life<'a> {
         self.previous = last
             .and_then(|bytes| Received::parse(&bytes, None).ok())
             .map(|last| last.catalog);
-    }
-
-    /// Keeps a catalog and applies it.
-    async fn take(&mut self, received: Received) -> ApplyStatus {
-        if let Err(error) = self.run.write(rundir::CATALOG, &received.bytes) {
-            say!("{error}");
-        }
-        self.apply(received, Contents::Master).await
-    }
-
-    async fn apply(&mut self, received: Received, contents: Contents) -> ApplyStatus {
-        let (started_at_ms, began) = (env::now(), Instant::now());
-        let scratch = self.run.folder("scratch").ok();
-        let mut master = MasterBlobs {
-            link: &mut self.link,
-            cache: self
-                .run
-                .folder("blobs")
-                .unwrap_or_else(|_| self.run.path().join("blobs")),
-        };
-        let mut none = NoBlobs("the master is away".to_owned());
-        let mut context = Context {
-            root: &self.settings.local.root,
-            reaper: self.reaper,
-            blobs: match contents {
-                Contents::Master => &mut master,
-                Contents::Inline => &mut none,
-            },
-            processes: self.processes,
-            mode: Mode::Apply,
-            scratch: scratch.as_deref(),
-            previous: self.previous.as_ref(),
-        };
-        let applied = apply::apply(&received.catalog, &mut context).await;
-        drop(master);
-        let status = match applied {
-            Ok(applied) => {
-                self.settle_processes(&received.catalog).await;
-                let duration = began.elapsed();
-                let status = applied.status();
-                say!("{} in {} ms", applied.summary(), duration.as_millis());
-                let report = Report {
-                    catalog: received.digest(),
-                    agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-                    started_at_ms,
-                    duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-                    status,
-                    resources: applied.resources,
-                    processes: self.process_report(),
-                    facts: facts::observe(&crate::root::Root::default()),
-                };
-                self.keep(report);
-                status
-            }
-            Err(error) => {
-                say!("the catalog was not applied: {error}");
-                ApplyStatus::Failed
-            }
-        };
-        let pause = match status {
-            ApplyStatus::Failed => self.retry.wait(),
-            ApplyStatus::Changed | ApplyStatus::Unchanged => {
-                self.retry.reset();
-                DRIFT_CHECK
-            }
-        };
-        self.next_apply = Some(Instant::now() + pause);
-        self.previous = Some(received.catalog.clone());
-        self.current = Some(received);
-        status
-    }
-
-    fn keep(&mut self, mut report: Report) {
-        let fits = |report: &Report| {
-            serde_json::to_vec(report).is_ok_and(|bytes| bytes.len() <= MAX_REPORT_BYTES)
-        };
-        if !fits(&report) {
-            for resource in &mut report.resources {
-                if let Outcome::Changed { diff, .. } = &mut resource.outcome {
-                    diff.clear();
-                }
-            }
-        }
-        let bytes = serde_json::to_vec_pretty(&report).unwrap_or_default();
-        if let Err(error) = self.run.write(rundir::REPORT, &bytes) {
-            say!("{error}");
-        }
-        self.unsent = Some(report);
-    }
-
-    /// Sends the report that is still here, when the application ended before it could be sent: the
-    /// master should show what became of a container that died at once. Waits a moment only.
-    pub async fn farewell(&mut self) {
-        let processes = self.process_report();
-        let Some(report) = &mut self.unsent else {
-            return;
-        };
-        report.processes = processes;
-        let sent = tokio::time::timeout(FAREWELL, async {
-            // What was interrupted may have left the connection in the middle of an answer.
-            if let Err(error) = self.send().await {
-                self.link.failed(&error);
-                self.send().await?;
-            }
-            Ok::<(), LinkError>(())
-        });
-        if !matches!(sent.await, Ok(Ok(()))) {
-            say!("the last report did not reach the master; it lies in the run dir");
-        }
-    }
-
-    /// Sends the report that is still here. It stays until the master has it, also when this is
-    /// interrupted.
-    async fn send(&mut self) -> Result<(), LinkError> {
-        let Some(report) = &self.unsent else {
-            return Ok(());
-        };
-        match self.link.report(report).await {
-            // The master took it or does not want it; sending it again would change nothing.
-            Err(error) if error.cause() == Cause::Refused => {
-                say!("the master does not take the report: {error}");
-            }
-            sent => sent?,
-        }
-        self.unsent = None;
-        Ok(())
+        let owed = self.run.read(rundir::OWED).ok().flatten();
+        self.owed = owed
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
     }
 }

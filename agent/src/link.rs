@@ -3,6 +3,7 @@
 mod blobs;
 mod error;
 mod received;
+mod schedule;
 
 use std::{
     sync::Arc,
@@ -11,13 +12,15 @@ use std::{
 
 use dockmaster_certs::bundle::TrustBundle;
 use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer};
-use dockmaster_proto::{problem::ProblemCode, report::Report, route::Route};
+use dockmaster_proto::{report::Report, route::Route};
 use http::StatusCode;
 use ring::rand::SystemRandom;
 
 pub use self::blobs::MasterBlobs;
 pub use self::error::{Cause, LinkError};
 pub use self::received::Received;
+
+use self::{error::Verdict, schedule::Schedule};
 
 use crate::{
     env,
@@ -42,14 +45,14 @@ pub struct Link<'a> {
     certificate: Option<Certificate>,
     connection: Option<Connection>,
     failures: u32,
+    /// The run dir has taken a certificate.
+    has_saved: bool,
 }
 
 #[derive(Debug)]
 struct Certificate {
     enrolled: Enrolled,
-    /// By our own steady clock, so that a wrong time of day does no harm.
-    renew_at: Instant,
-    expires_at: Instant,
+    schedule: Schedule,
 }
 
 impl<'a> Link<'a> {
@@ -64,6 +67,7 @@ impl<'a> Link<'a> {
             certificate: None,
             connection: None,
             failures: 0,
+            has_saved: false,
         }
     }
 
@@ -82,7 +86,7 @@ impl<'a> Link<'a> {
         if self
             .certificate
             .as_ref()
-            .is_some_and(|certificate| certificate.expires_at <= now)
+            .is_some_and(|certificate| certificate.schedule.expires_at <= now)
         {
             say!("the certificate has expired; asking for a new one");
             self.forget();
@@ -104,7 +108,7 @@ impl<'a> Link<'a> {
         let renew_at = self
             .certificate
             .as_ref()
-            .map(|certificate| certificate.renew_at);
+            .map(|certificate| certificate.schedule.renew_at);
         renew_at.map_or(Duration::ZERO, |at| {
             at.saturating_duration_since(Instant::now())
         })
@@ -144,21 +148,15 @@ impl<'a> Link<'a> {
 
     /// Draws conclusions from an error: the next [`ready`](Self::ready) starts as far back as needed.
     pub fn failed(&mut self, error: &LinkError) {
-        match error.problem() {
-            Some(
-                ProblemCode::NoCertificate
-                | ProblemCode::CertificateRevoked
-                | ProblemCode::Forbidden,
-            ) => {
+        match error.verdict() {
+            Verdict::EnrollAgain => {
                 if self.certificate.is_some() {
                     say!("the certificate is not accepted any more; asking for a new one");
                 }
                 self.forget();
             }
-            // The master answered, so the connection is good.
-            Some(_) => {}
-            None => {
-                // A certificate that the master refuses in the handshake looks like a broken connection.
+            Verdict::Keep => {}
+            Verdict::Redial => {
                 if self.connection.take().is_some() {
                     self.failures += 1;
                 }
@@ -218,11 +216,12 @@ impl<'a> Link<'a> {
                 self.connection = None;
                 self.adopt(enrolled, "renewed")
             }
-            // A master that cannot issue now (a full disk) still serves catalogs.
-            Err(error) if error.problem() == Some(ProblemCode::Unavailable) => {
+            // A master that does not issue now (its disk is full) still serves catalogs to the
+            // certificate that counts.
+            Err(error) if error.verdict() == Verdict::Keep => {
                 say!("the certificate cannot be renewed now: {error}");
                 if let Some(certificate) = &mut self.certificate {
-                    certificate.renew_at = Instant::now() + RENEWAL_PAUSE;
+                    certificate.schedule.put_off(Instant::now() + RENEWAL_PAUSE);
                 }
                 Ok(())
             }
@@ -231,7 +230,14 @@ impl<'a> Link<'a> {
     }
 
     fn adopt(&mut self, enrolled: Enrolled, word: &str) -> Result<(), LinkError> {
-        enrolled.save(self.run)?;
+        match enrolled.save(self.run) {
+            Ok(()) => self.has_saved = true,
+            // Nothing can be kept here: the settings are wrong.
+            Err(error) if !self.has_saved => return Err(error.into()),
+            // A full disk, say. To ask for another certificate each time would mend nothing and fill
+            // the master's log.
+            Err(error) => say!("{error}; what lies in the run dir is the certificate before"),
+        }
         let issued = &enrolled.issued;
         let ips: Vec<String> = issued
             .addresses
@@ -245,18 +251,9 @@ impl<'a> Link<'a> {
             issued.serial,
             issued.not_after_ms
         );
-        let now = Instant::now();
-        let after = |ms: u64| now + Duration::from_millis(ms);
-        let left = issued.not_after_ms.since(issued.master_time_ms);
-        // However the master reckons, a certificate that was just issued is not renewed at once.
-        let renew_in = issued
-            .renew_at_ms
-            .since(issued.master_time_ms)
-            .max(left / 10);
         self.trusted = Some(Arc::new(enrolled.bundle.clone()));
         self.certificate = Some(Certificate {
-            renew_at: after(renew_in),
-            expires_at: after(left),
+            schedule: Schedule::of(issued, Instant::now()),
             enrolled,
         });
         Ok(())

@@ -19,6 +19,8 @@ pub const ENTRY: &str = "issuance.entry";
 pub const PROOF: &str = "issuance.tlog-proof";
 /// The last catalog.
 pub const CATALOG: &str = "catalog.json";
+/// The resources that are to be refreshed once they can be.
+pub const OWED: &str = "refresh.json";
 /// The report of the last apply.
 pub const REPORT: &str = "report.json";
 
@@ -85,7 +87,9 @@ impl RunDir {
         &self.0
     }
 
-    /// Replaces a file in one step; only its owner can read it.
+    /// Replaces a file in one step; only its owner can read it. Not synced: key, certificate and proof
+    /// are made anew at each start, whoever reads them then finds a pair; and a catalog that the end of
+    /// the host has cut off is no catalog, so that the agent waits for the master's.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -101,7 +105,6 @@ impl RunDir {
                 .mode(0o600)
                 .open(&staged)?;
             file.write_all(bytes)?;
-            file.sync_all()?;
             fs::rename(&staged, &path)
         };
         write().map_err(|source| RunDirError {

@@ -7,6 +7,7 @@ pub mod command;
 mod keep;
 pub mod policy;
 pub mod reaper;
+mod reload;
 pub mod signal;
 mod start;
 
@@ -88,6 +89,12 @@ pub enum SuperviseError {
     /// The command that reloads did not succeed.
     #[error("the reload command failed: {0}")]
     Command(#[from] command::CommandError),
+    /// It ended instead.
+    #[error("the process ended with {0} while it was to reload")]
+    Ended(Exit),
+    /// It was told to stop meanwhile.
+    #[error("the reload was broken off: the process was told something else meanwhile")]
+    Interrupted,
     /// Its task is gone: the agent is shutting down.
     #[error("the agent is shutting down")]
     Shutdown,
@@ -150,6 +157,7 @@ impl Supervisor {
         let processes = self.processes.borrow();
         match processes.get(title) {
             None => Brought::Started,
+            Some(handle) if handle.shared.borrow().start_failed => Brought::Started,
             Some(handle) if !handle.spec.runs_like(spec) => Brought::Restarted,
             Some(_) => match (refresh, &spec.reload) {
                 (Refresh::No, _) => Brought::Unchanged,
@@ -171,19 +179,18 @@ impl Supervisor {
     ) -> Result<Brought, SuperviseError> {
         let brought = self.would(title, &spec, refresh);
         let (reply, answer) = oneshot::channel();
+        if !self.knows(title) {
+            self.start(title, spec, reply);
+            let answer = answer.await.map_err(|_| SuperviseError::Shutdown)?;
+            return answer.map(|()| brought);
+        }
         let order = match brought {
-            Brought::Started => {
-                self.start(title, spec, reply);
-                return answer
-                    .await
-                    .map_err(|_| SuperviseError::Shutdown)?
-                    .map(|()| brought);
-            }
             Brought::Unchanged => Order::Adopt {
                 spec: spec.clone(),
                 reply,
             },
-            Brought::Restarted => Order::Restart {
+            // One that is down is started by it.
+            Brought::Started | Brought::Restarted => Order::Restart {
                 spec: spec.clone(),
                 reply,
             },
@@ -214,6 +221,7 @@ impl Supervisor {
             spec,
             reaper: self.reaper.clone(),
             orders: receiver,
+            next: None,
             shared,
             app: (title == APP).then(|| self.app.clone()),
         };
@@ -228,15 +236,22 @@ impl Supervisor {
 
     /// Stops a process and forgets it.
     pub async fn remove(&self, title: &str) {
-        let handle = self.processes.borrow_mut().remove(title);
-        if let Some(handle) = handle {
-            let (reply, answer) = oneshot::channel();
-            let _ = handle.orders.send(Order::Stop {
-                signal: Signal::TERM,
-                reply,
-            });
-            let _ = answer.await;
-        }
+        let Some(answer) = self.stop(title, Signal::TERM) else {
+            return;
+        };
+        let _ = answer.await;
+        // Not before: whoever shuts down meanwhile has to wait for it too.
+        self.processes.borrow_mut().remove(title);
+    }
+
+    fn stop(&self, title: &str, signal: Signal) -> Option<oneshot::Receiver<Option<Exit>>> {
+        let processes = self.processes.borrow();
+        let (reply, answer) = oneshot::channel();
+        let _ = processes
+            .get(title)?
+            .orders
+            .send(Order::Stop { signal, reply });
+        Some(answer)
     }
 
     /// Passes a signal on to the application.
@@ -259,15 +274,11 @@ impl Supervisor {
     /// Stops all processes: the application by `signal`, the others by TERM, each with its grace.
     /// Gives the application's exit, where there is one.
     pub async fn shutdown(&self, signal: Signal) -> Option<Exit> {
-        let handles: Vec<(String, Handle)> = std::mem::take(&mut *self.processes.borrow_mut())
-            .into_iter()
-            .collect();
         let mut answers = Vec::new();
-        for (title, handle) in &handles {
-            let (reply, answer) = oneshot::channel();
-            let signal = if title == APP { signal } else { Signal::TERM };
-            let _ = handle.orders.send(Order::Stop { signal, reply });
-            answers.push((title == APP, answer));
+        for title in self.titles() {
+            let is_app = title == APP;
+            let signal = if is_app { signal } else { Signal::TERM };
+            answers.extend(self.stop(&title, signal).map(|answer| (is_app, answer)));
         }
         let mut exit = *self.app.borrow();
         for (is_app, answer) in answers {

@@ -6,8 +6,9 @@ mod support;
 use std::{fs, io::Write as _, os::unix::fs::MetadataExt as _, process::Stdio};
 
 use dockmaster_proto::id::Digest;
+use rustix::process::Signal;
 use serde_json::json;
-use support::{Bench, catalog, code, text};
+use support::{Bench, Running, catalog, code, text, until};
 
 #[test]
 fn a_catalog_is_applied_without_a_master() {
@@ -122,6 +123,29 @@ fn one_failure_is_a_failed_apply_that_still_did_the_rest() {
     let output = bench.agent().arg("apply").arg(&file).output().unwrap();
     assert_eq!(code(&output), Some(1));
     assert!(bench.root("a").exists());
+}
+
+#[test]
+fn an_apply_that_is_told_to_end_takes_its_command_with_it() {
+    let bench = Bench::new();
+    let pid = bench.path("pid");
+    let slow = format!("sleep 600 & echo $! > {}; wait", pid.display());
+    let resources = json!([
+        { "type": "exec", "title": "slow", "params": { "command": ["/bin/sh", "-c", slow] } }
+    ]);
+    let file = bench.path("catalog.json");
+    fs::write(&file, catalog(&resources, &json!([]))).unwrap();
+    let running = Running::start(bench.agent().arg("apply").arg(&file));
+    until("the command runs", || {
+        fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'))
+    });
+    running.signal(Signal::INT);
+    let (code, _, log) = running.end();
+    assert_eq!(code, Some(130), "{log}");
+    assert!(log.contains("told to end by signal INT"), "{log}");
+    until("the command is gone with its child", || {
+        !support::runs(&pid)
+    });
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the example programs share: options, a bounded server of threads, the head of an HTTP
+//! What the example programs share: the frame of a program, a bounded server of threads, the head of an HTTP
 //! request. Standard library and signals only, so that the programs stay small and static.
 
 #![forbid(unsafe_code)]
@@ -6,6 +6,7 @@
 pub mod backends;
 pub mod http;
 pub mod options;
+pub mod program;
 pub mod relay;
 pub mod server;
 

@@ -9,6 +9,16 @@ pub(super) const MAX_LINES: usize = 64;
 /// Files above this size are not compared line by line.
 pub(super) const MAX_BYTES: usize = 256 << 10;
 
+/// What stands in place of a difference that not everyone may see.
+pub(super) const WITHHELD: &str = "(not shown: not everyone may read the file)";
+
+/// Whether a file of this mode keeps its contents from some users. Reports are read by more people
+/// than such a file is meant for, and its old contents may be known to nobody else.
+#[must_use]
+pub(super) const fn is_private(mode: u32) -> bool {
+    mode & 0o004 == 0
+}
+
 /// The difference of two contents, or a word on why none is shown.
 #[must_use]
 pub(super) fn diff(old: &[u8], new: &[u8]) -> String {

@@ -7,7 +7,8 @@ use super::{
     Context, Done, Mode,
     fault::Fault,
     file::{Wanted, describe_attributes},
-    place::{Found, Place, set_attributes},
+    place::{Found, set_attributes},
+    spot::Spot,
 };
 use crate::user;
 
@@ -18,20 +19,21 @@ const NEW_DIRECTORY: u32 = 0o755;
 ///
 /// # Errors
 /// [`Fault`].
-pub(super) fn apply(context: &Context<'_>, title: &str, spec: &Directory) -> Result<Done, Fault> {
-    let place = Place::open(context.root, title)?;
-    let path = place.path();
-    let found = place
-        .look()
-        .map_err(|errno| Fault::kernel("look at", &path, errno))?;
+pub(super) fn apply(
+    context: &mut Context<'_>,
+    title: &str,
+    spec: &Directory,
+) -> Result<Done, Fault> {
+    let spot = Spot::of(context, title, spec.ensure)?;
+    let path = context.root.join(&spot.path);
     let in_the_way = |found: &str| Fault::InTheWay {
         path: path.clone(),
         found: found.to_owned(),
     };
     let mut what = String::new();
-    let found = match found {
+    let found = match &spot.found {
         Found::Nothing => None,
-        Found::Directory(attributes) => Some(attributes),
+        Found::Directory(attributes) => Some(*attributes),
         Found::File(_) => return Err(in_the_way("a file")),
         Found::Symlink(target) => return Err(in_the_way(&format!("a symbolic link to {target}"))),
         Found::Other => return Err(in_the_way("neither a file nor a directory")),
@@ -40,7 +42,8 @@ pub(super) fn apply(context: &Context<'_>, title: &str, spec: &Directory) -> Res
         return match (found, context.mode) {
             (None, _) => Ok(Done::Unchanged),
             (Some(_), Mode::Noop) => Ok(Done::changed("removed")),
-            (Some(_), Mode::Apply) => place
+            (Some(_), Mode::Apply) => spot
+                .into_place()?
                 .remove_directory()
                 .map(|()| Done::changed("removed"))
                 .map_err(|errno| Fault::kernel("remove", &path, errno)),
@@ -71,16 +74,20 @@ pub(super) fn apply(context: &Context<'_>, title: &str, spec: &Directory) -> Res
             what = format!("created, mode {mode:04o}");
         }
     }
-    if context.mode == Mode::Apply {
-        if found.is_none() {
+    match context.mode {
+        Mode::Noop => context.foreseen.add_directory(spot.path),
+        Mode::Apply => {
+            let place = spot.into_place()?;
+            if found.is_none() {
+                place
+                    .make_directory()
+                    .map_err(|errno| Fault::kernel("make the directory", &path, errno))?;
+            }
             place
-                .make_directory()
-                .map_err(|errno| Fault::kernel("make the directory", &path, errno))?;
+                .open_file(OFlags::RDONLY | OFlags::DIRECTORY)
+                .and_then(|file| set_attributes(&file, wanted.uid, wanted.gid, wanted.mode))
+                .map_err(|errno| Fault::kernel("change owner and mode of", &path, errno))?;
         }
-        place
-            .open_file(OFlags::RDONLY | OFlags::DIRECTORY)
-            .and_then(|file| set_attributes(&file, wanted.uid, wanted.gid, wanted.mode))
-            .map_err(|errno| Fault::kernel("change owner and mode of", &path, errno))?;
     }
     Ok(Done::changed(what))
 }

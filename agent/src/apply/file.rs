@@ -19,13 +19,13 @@ use super::{
     Context, Done, Mode, blob, diff,
     fault::Fault,
     place::{Attributes, Found, Place, set_attributes},
+    spot::Spot,
 };
 use crate::user;
 
 /// A file that is ready to be put in place, or found to be right.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    place: Place,
     work: Work,
     what: String,
     diff: String,
@@ -34,9 +34,11 @@ pub(super) struct Prepared {
 #[derive(Debug)]
 enum Work {
     Nothing,
-    Remove,
-    Adjust(Wanted),
-    Replace(Option<Staged>),
+    /// A dry run only says it.
+    Foreseen,
+    Remove(Place),
+    Adjust(Place, Wanted),
+    Replace(Place, Staged),
 }
 
 impl Prepared {
@@ -56,11 +58,7 @@ pub(super) async fn prepare(
     title: &str,
     spec: &File,
 ) -> Result<Prepared, Fault> {
-    let place = Place::open(context.root, title)?;
-    let path = place.path();
-    let found = place
-        .look()
-        .map_err(|errno| Fault::kernel("look at", &path, errno))?;
+    let spot = Spot::of(context, title, spec.ensure)?;
     let uid = spec
         .owner
         .as_ref()
@@ -76,65 +74,63 @@ pub(super) async fn prepare(
         gid,
         mode: spec.mode.map(dockmaster_proto::resource::Mode::bits),
     };
-    let same = match (&found, &spec.content) {
-        (Found::File(attributes), Some(content)) => same_content(&place, attributes, content)?,
-        (_, content) => content.is_none(),
+    let same = match (&spot.found, spot.place(), &spec.content) {
+        (Found::File(attributes), Some(place), Some(content)) => {
+            same_content(place, attributes, content)?
+        }
+        (.., content) => content.is_none(),
     };
-    let (plan, what) = plan(spec, wanted, &found, same).map_err(|found| Fault::InTheWay {
-        path: path.clone(),
+    let (plan, what) = plan(spec, wanted, &spot.found, same).map_err(|found| Fault::InTheWay {
+        path: context.root.join(&spot.path),
         found,
     })?;
-    let mut prepared = Prepared {
-        place,
-        work: Work::Nothing,
-        what,
-        diff: String::new(),
-    };
-    match plan {
-        Plan::Nothing => {}
+    let mut diff = String::new();
+    let work = match plan {
+        Plan::Nothing => Work::Nothing,
         Plan::Remove => {
-            prepared.work = Work::Remove;
-            prepared.diff = diff::diff(&readable(&prepared.place, &found), b"");
+            diff = difference(&spot, None, b"");
+            match context.mode {
+                Mode::Noop => Work::Foreseen,
+                Mode::Apply => Work::Remove(spot.into_place()?),
+            }
         }
-        Plan::Adjust(wanted) => prepared.work = Work::Adjust(wanted),
+        Plan::Adjust(wanted) => match context.mode {
+            Mode::Noop => Work::Foreseen,
+            Mode::Apply => Work::Adjust(spot.into_place()?, wanted),
+        },
         Plan::Write(wanted) => {
             let bytes = contents(context, spec.content.as_ref()).await?;
-            prepared.diff = diff::diff(&readable(&prepared.place, &found), &bytes);
-            prepared.work = Work::Replace(match context.mode {
-                Mode::Noop => None,
+            diff = difference(&spot, wanted.mode, &bytes);
+            match context.mode {
+                Mode::Noop => Work::Foreseen,
                 Mode::Apply => {
-                    let staged = stage::stage(context, &prepared.place, &found, wanted, bytes)?;
+                    let found = spot.found.clone();
+                    let place = spot.into_place()?;
+                    let staged = stage::stage(context, &place, &found, wanted, bytes)?;
                     stage::validate(context, &staged, spec.validate.as_deref()).await?;
-                    Some(staged)
+                    Work::Replace(place, staged)
                 }
-            });
+            }
         }
-    }
-    Ok(prepared)
+    };
+    Ok(Prepared { work, what, diff })
 }
 
-/// Puts a prepared file in place; in a dry run only says what that would be.
+/// Puts a prepared file in place; after a dry run only says what that would be.
 ///
 /// # Errors
 /// [`Fault`]; unless it says so, the file is as it was.
-pub(super) fn commit(prepared: Prepared, mode: Mode) -> Result<Done, Fault> {
-    let path = prepared.place.path();
+pub(super) fn commit(prepared: Prepared) -> Result<Done, Fault> {
     let mut what = prepared.what;
     match prepared.work {
         Work::Nothing => return Ok(Done::Unchanged),
-        _ if mode == Mode::Noop => {}
-        Work::Remove => prepared
-            .place
+        Work::Foreseen => {}
+        Work::Remove(place) => place
             .unlink()
-            .map_err(|errno| Fault::kernel("remove", &path, errno))?,
-        Work::Adjust(wanted) => prepared
-            .place
-            .open_file(OFlags::RDONLY)
-            .and_then(|file| set_attributes(&file, wanted.uid, wanted.gid, wanted.mode))
-            .map_err(|errno| Fault::kernel("change owner and mode of", &path, errno))?,
-        Work::Replace(None) => {}
-        Work::Replace(Some(staged)) => {
-            if let stage::Way::InPlace(why) = staged.put(&prepared.place)? {
+            .map_err(|errno| Fault::kernel("remove", &place.path(), errno))?,
+        Work::Adjust(place, wanted) => adjust(&place, wanted)?,
+        Work::Replace(place, staged) => {
+            if let stage::Way::InPlace(why) = staged.put(&place)? {
                 what.push_str(", written in place and so not atomically (");
                 what.push_str(why);
                 what.push(')');
@@ -145,6 +141,34 @@ pub(super) fn commit(prepared: Prepared, mode: Mode) -> Result<Done, Fault> {
         what,
         diff: prepared.diff,
     })
+}
+
+/// Changes owner and mode of a file whose bytes are right.
+fn adjust(place: &Place, wanted: Wanted) -> Result<(), Fault> {
+    let kernel = |errno| Fault::kernel("change owner and mode of", &place.path(), errno);
+    let file = place.open_file(OFlags::RDONLY).map_err(kernel)?;
+    // Whoever may write the folder may have put another name of someone else's file there, and would
+    // be given that file. A rename would leave the other names alone; a change of owner reaches them.
+    let names = rustix::fs::fstat(&file).map_err(kernel)?.st_nlink;
+    if names > 1 {
+        return Err(Fault::InTheWay {
+            path: place.path(),
+            found: format!("one of {names} names of one file (hard links)"),
+        });
+    }
+    set_attributes(&file, wanted.uid, wanted.gid, wanted.mode).map_err(kernel)
+}
+
+/// The difference of what is there and what is to be there, if everyone may see both.
+fn difference(spot: &Spot, mode: Option<u32>, bytes: &[u8]) -> String {
+    let old = match &spot.found {
+        Found::File(attributes) => Some(attributes.mode),
+        _ => None,
+    };
+    if [old, mode].into_iter().flatten().any(diff::is_private) {
+        return diff::WITHHELD.to_owned();
+    }
+    diff::diff(&readable(spot), bytes)
 }
 
 async fn contents(context: &mut Context<'_>, content: Option<&Content>) -> Result<Vec<u8>, Fault> {
@@ -173,9 +197,9 @@ fn same_content(place: &Place, found: &Attributes, content: &Content) -> Result<
 }
 
 /// The old contents for a difference; a file that cannot be read or is too large shows as far as it goes.
-fn readable(place: &Place, found: &Found) -> Vec<u8> {
-    match found {
-        Found::File(_) => place.read(diff::MAX_BYTES as u64 + 1).unwrap_or_default(),
+fn readable(spot: &Spot) -> Vec<u8> {
+    match (&spot.found, spot.place()) {
+        (Found::File(_), Some(place)) => place.read(diff::MAX_BYTES as u64 + 1).unwrap_or_default(),
         _ => Vec::new(),
     }
 }
@@ -185,6 +209,5 @@ fn write_over(file: &mut fs::File, bytes: &[u8]) -> Result<(), Errno> {
     use std::io::Write as _;
     let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
     file.write_all(bytes).map_err(errno)?;
-    file.set_len(bytes.len() as u64).map_err(errno)?;
-    file.sync_all().map_err(errno)
+    file.set_len(bytes.len() as u64).map_err(errno)
 }

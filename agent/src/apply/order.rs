@@ -49,8 +49,8 @@ pub struct Order {
     pub steps: Vec<Step>,
     /// For each resource, what comes before it.
     before: Vec<Vec<usize>>,
-    /// For each resource, what notifies it.
-    notifiers: Vec<Vec<usize>>,
+    /// For each resource, what it notifies when it has changed.
+    notified: Vec<Vec<usize>>,
 }
 
 impl Order {
@@ -70,12 +70,14 @@ impl Order {
             found.ok_or_else(|| OrderError::Missing(reference.clone()))
         };
         let count = catalog.resources.len();
-        let (mut before, mut notifiers) = (vec![Vec::new(); count], vec![Vec::new(); count]);
+        let (mut before, mut notified) = (vec![Vec::new(); count], vec![Vec::new(); count]);
+        let mut notifiers = vec![Vec::new(); count];
         for edge in &catalog.edges {
             let (from, to) = (at(&edge.from)?, at(&edge.to)?);
             before[to].push(from);
             if edge.kind == EdgeKind::Notify {
                 notifiers[to].push(from);
+                notified[from].push(to);
             }
         }
         let groups = groups(catalog, &notifiers);
@@ -84,8 +86,14 @@ impl Order {
         Ok(Self {
             steps,
             before,
-            notifiers,
+            notified,
         })
+    }
+
+    /// What a resource notifies when it has changed.
+    #[must_use]
+    pub fn notified_by(&self, index: usize) -> &[usize] {
+        &self.notified[index]
     }
 }
 
@@ -102,19 +110,26 @@ fn groups(catalog: &Catalog, notifiers: &[Vec<usize>]) -> Vec<Vec<usize>> {
             .filter(|index| matches!(kind(**index), ResourceKind::File(_)));
         let Some(first) = files.next() else { continue };
         for file in files {
-            let (from, to) = (group[*file], group[*first]);
-            for label in &mut group {
-                if *label == from {
-                    *label = to;
-                }
-            }
+            let (from, to) = (head(&mut group, *file), head(&mut group, *first));
+            group[from] = to;
         }
     }
     let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (index, label) in group.into_iter().enumerate() {
+    for index in 0..group.len() {
+        let label = head(&mut group, index);
         members.entry(label).or_default().push(index);
     }
     members.into_values().collect()
+}
+
+/// The member of a group that stands for it. Each points to another or to itself; ways are halved as
+/// they are gone, so that a catalog of a hundred thousand files does not take minutes.
+fn head(group: &mut [usize], mut index: usize) -> usize {
+    while group[index] != index {
+        group[index] = group[group[index]];
+        index = group[index];
+    }
+    index
 }
 
 /// Sorts groups so that every edge leads onwards, in catalog order where there is a choice. A group that
@@ -186,18 +201,42 @@ fn sort(groups: &[Vec<usize>], before: &[Vec<usize>]) -> Result<Vec<usize>, Vec<
     Err(stuck)
 }
 
-/// The members of a group in an order that their own edges allow. A cycle among them is left as it
-/// stands: they are replaced together.
+/// The members of a group in an order that their own edges allow. What is on a cycle of theirs or behind
+/// it comes last, as it stands: they are replaced together.
 fn sorted_within(members: &[usize], before: &[Vec<usize>]) -> Vec<usize> {
-    let mut left: Vec<usize> = members.to_vec();
-    left.sort_unstable();
-    let mut sorted = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let free = left
+    let mut left: BTreeSet<usize> = members.iter().copied().collect();
+    let mut needs: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut feeds: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for member in members {
+        let within: BTreeSet<usize> = before[*member]
             .iter()
-            .position(|member| before[*member].iter().all(|from| !left.contains(from)));
-        sorted.push(left.remove(free.unwrap_or(0)));
+            .copied()
+            .filter(|from| left.contains(from))
+            .collect();
+        needs.insert(*member, within.len());
+        for from in within {
+            feeds.entry(from).or_default().push(*member);
+        }
     }
+    let mut ready: BTreeSet<usize> = left
+        .iter()
+        .copied()
+        .filter(|member| needs[member] == 0)
+        .collect();
+    let mut sorted = Vec::with_capacity(left.len());
+    while let Some(member) = ready.pop_first() {
+        left.remove(&member);
+        sorted.push(member);
+        for fed in feeds.remove(&member).unwrap_or_default() {
+            if let Some(count) = needs.get_mut(&fed) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.insert(fed);
+                }
+            }
+        }
+    }
+    sorted.extend(left);
     sorted
 }
 
@@ -239,18 +278,6 @@ impl<'a> Progress<'a> {
     pub fn obstacle(&self, index: usize) -> Option<usize> {
         let mut before = self.order.before[index].iter().copied();
         before.find(|from| self.fates[*from] == Some(Fate::Failed))
-    }
-
-    /// What notifies a resource and changed.
-    pub fn notified_by(&self, index: usize) -> impl Iterator<Item = usize> {
-        let notifiers = self.order.notifiers[index].iter().copied();
-        notifiers.filter(|from| self.fates[*from] == Some(Fate::Changed))
-    }
-
-    /// Whether a resource was dealt with and did not fail.
-    #[must_use]
-    pub fn is_fine(&self, index: usize) -> bool {
-        matches!(self.fates[index], Some(Fate::Changed | Fate::Unchanged))
     }
 }
 

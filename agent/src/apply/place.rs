@@ -1,22 +1,35 @@
 //! Places in the file system: an open parent folder and a name in it.
 //!
 //! Everything the agent writes goes through the open folder, so that nothing can be slipped in between
-//! looking and writing. The last part of a path is never followed when it is a symbolic link.
+//! looking and writing. The last part of a path is never followed when it is a symbolic link. Links on
+//! the way to it are: with the root `/` as for any program, below another root as if that were `/`.
+//!
+//! Nothing here is synced to the disk, neither files nor folders. Whatever ends the agent or its
+//! container, the kernel keeps what was written; only the end of the host loses it, and may leave a file
+//! that was renamed into place empty or in its old state. A container that is started after that is
+//! compared with its catalog before its application starts, contents included, and such a file is
+//! written again. A sync would make every start wait for the disk and save nobody from anything.
 
 use std::{
     ffi::OsString,
     fs,
     io::{self, Read as _},
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
     path::{Path, PathBuf},
 };
 
+use dockmaster_proto::id::Digest;
 use rustix::{
     fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid},
     io::Errno,
 };
 
 use crate::root::Root;
+
+/// How folders are opened.
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
 
 /// Why a path is no place to put anything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +40,11 @@ pub enum PlaceError {
     /// The parent is not there.
     #[error("the directory {0} does not exist; declare it as a directory resource")]
     NoParent(PathBuf),
+    /// A parent is a symbolic link, and the kernel cannot be told to keep it below the root.
+    #[error(
+        "on the way to the directory {0} is a symbolic link, and this kernel cannot follow it without leaving the root (openat2 is missing, or forbidden by seccomp); write the path without the link"
+    )]
+    Link(PathBuf),
     /// The parent cannot be opened.
     #[error("the directory {0} cannot be opened: {1}")]
     Parent(PathBuf, Errno),
@@ -85,24 +103,28 @@ impl Place {
     /// # Errors
     /// [`PlaceError`].
     pub(super) fn open(root: &Root, path: &str) -> Result<Self, PlaceError> {
+        let (parent, name) = Self::check(path)?;
+        let folder = root.join(parent);
+        let dir = open_folder(root, parent, &folder)?;
+        Ok(Self {
+            dir,
+            folder,
+            name: name.into(),
+        })
+    }
+
+    /// Splits a path that is absolute and plain into its parent and its name.
+    ///
+    /// # Errors
+    /// [`PlaceError::Path`].
+    pub(super) fn check(path: &str) -> Result<(&str, &str), PlaceError> {
         let plain = path.starts_with('/')
             && !path.contains('\0')
             && !path[1..]
                 .split('/')
                 .any(|part| matches!(part, "" | "." | ".."));
         let split = path.rsplit_once('/').filter(|_| plain);
-        let (parent, name) = split.ok_or_else(|| PlaceError::Path(path.to_owned()))?;
-        let folder = root.join(parent);
-        let opened = open_folder(root, parent, &folder);
-        let dir = opened.map_err(|error| match error {
-            Errno::NOENT => PlaceError::NoParent(folder.clone()),
-            error => PlaceError::Parent(folder.clone(), error),
-        })?;
-        Ok(Self {
-            dir,
-            folder,
-            name: name.into(),
-        })
+        split.ok_or_else(|| PlaceError::Path(path.to_owned()))
     }
 
     /// The path, for messages and for commands.
@@ -124,12 +146,14 @@ impl Place {
     }
 
     /// The name that a file has before it replaces this one. The dot and the ending keep it out of
-    /// patterns such as `*.conf`.
+    /// patterns such as `*.conf`; the digest keeps two files of one reload group apart whose long
+    /// names begin alike, or that are staged in one folder and have the same name.
     #[must_use]
     pub(super) fn staging_name(&self) -> OsString {
         let name = self.name.to_string_lossy();
-        let short: String = name.chars().take(60).collect();
-        format!(".{short}.dockmaster").into()
+        let short: String = name.chars().take(40).collect();
+        let digest = Digest::of(self.path().as_os_str().as_bytes()).to_string();
+        format!(".{short}.{}.dockmaster", &digest[..16]).into()
     }
 
     /// What is there.
@@ -193,13 +217,12 @@ impl Place {
         created.map(fs::File::from)
     }
 
-    /// Renames it to another name in the same folder, and makes that durable.
+    /// Renames it to another name in the same folder.
     ///
     /// # Errors
     /// Whatever the kernel says.
     pub(super) fn rename_to(&self, other: &Self) -> Result<(), Errno> {
-        rustix::fs::renameat(&self.dir, &self.name, &other.dir, &other.name)?;
-        self.sync()
+        rustix::fs::renameat(&self.dir, &self.name, &other.dir, &other.name)
     }
 
     /// Removes a file or a symbolic link.
@@ -207,8 +230,7 @@ impl Place {
     /// # Errors
     /// Whatever the kernel says.
     pub(super) fn unlink(&self) -> Result<(), Errno> {
-        rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::empty())?;
-        self.sync()
+        rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::empty())
     }
 
     /// Removes an empty directory.
@@ -216,8 +238,7 @@ impl Place {
     /// # Errors
     /// Whatever the kernel says.
     pub(super) fn remove_directory(&self) -> Result<(), Errno> {
-        rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::REMOVEDIR)?;
-        self.sync()
+        rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::REMOVEDIR)
     }
 
     /// Makes a directory that only its owner can enter.
@@ -225,8 +246,7 @@ impl Place {
     /// # Errors
     /// Whatever the kernel says.
     pub(super) fn make_directory(&self) -> Result<(), Errno> {
-        rustix::fs::mkdirat(&self.dir, &self.name, Mode::RWXU)?;
-        self.sync()
+        rustix::fs::mkdirat(&self.dir, &self.name, Mode::RWXU)
     }
 
     /// Makes a symbolic link.
@@ -235,14 +255,6 @@ impl Place {
     /// Whatever the kernel says.
     pub(super) fn make_symlink(&self, target: &str) -> Result<(), Errno> {
         rustix::fs::symlinkat(target, &self.dir, &self.name)
-    }
-
-    fn sync(&self) -> Result<(), Errno> {
-        match rustix::fs::fsync(&self.dir) {
-            // Some file systems cannot sync a folder; then there is nothing to wait for.
-            Err(Errno::INVAL) => Ok(()),
-            other => other,
-        }
     }
 }
 
@@ -272,24 +284,80 @@ pub(super) fn set_attributes(
     Ok(())
 }
 
-fn open_folder(root: &Root, parent: &str, folder: &Path) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+fn open_folder(root: &Root, parent: &str, folder: &Path) -> Result<OwnedFd, PlaceError> {
+    let error = |errno: Errno| match errno {
+        Errno::NOENT => PlaceError::NoParent(folder.to_owned()),
+        errno => PlaceError::Parent(folder.to_owned(), errno),
+    };
     if root.is_whole() {
-        return rustix::fs::open(
-            if parent.is_empty() { "/" } else { parent },
-            flags,
-            Mode::empty(),
-        );
+        let parent = if parent.is_empty() { "/" } else { parent };
+        return rustix::fs::open(parent, FOLDER, Mode::empty()).map_err(error);
     }
     // Below a folder, an absolute link must not lead out of it.
-    let top = rustix::fs::open(root.folder(), flags, Mode::empty())?;
-    let relative = match parent.trim_start_matches('/') {
-        "" => ".",
-        relative => relative,
-    };
-    match rustix::fs::openat2(&top, relative, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+    let top = rustix::fs::open(root.folder(), FOLDER, Mode::empty()).map_err(error)?;
+    let relative = parent.trim_start_matches('/');
+    let here = if relative.is_empty() { "." } else { relative };
+    match rustix::fs::openat2(&top, here, FOLDER, Mode::empty(), ResolveFlags::IN_ROOT) {
         // Older kernels and strict seccomp profiles have no openat2.
-        Err(Errno::NOSYS | Errno::PERM) => rustix::fs::open(folder, flags, Mode::empty()),
-        other => other,
+        Err(Errno::NOSYS | Errno::PERM) => descend(top, relative).map_err(|errno| match errno {
+            Errno::LOOP => PlaceError::Link(folder.to_owned()),
+            errno => error(errno),
+        }),
+        other => other.map_err(error),
+    }
+}
+
+/// Opens a folder below another one part by part, and follows no link: `ELOOP` where there is one.
+fn descend(top: OwnedFd, relative: &str) -> Result<OwnedFd, Errno> {
+    let mut dir = top;
+    for part in relative.split('/').filter(|part| !part.is_empty()) {
+        let below = rustix::fs::openat(&dir, part, FOLDER | OFlags::NOFOLLOW, Mode::empty());
+        dir = below.map_err(|errno| match errno {
+            // With both flags the kernel calls a link no directory.
+            Errno::NOTDIR if is_link(&dir, part) => Errno::LOOP,
+            errno => errno,
+        })?;
+    }
+    Ok(dir)
+}
+
+fn is_link(dir: &OwnedFd, name: &str) -> bool {
+    let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn without_openat2_a_link_on_the_way_is_refused_wherever_it_leads() {
+        let outside = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("a/b")).unwrap();
+        fs::write(root.path().join("file"), "").unwrap();
+        symlink(outside.path(), root.path().join("a/out")).unwrap();
+        symlink("b", root.path().join("a/in")).unwrap();
+        let top = || rustix::fs::open(root.path(), FOLDER, Mode::empty()).unwrap();
+        assert!(descend(top(), "a/b").is_ok());
+        assert!(descend(top(), "").is_ok());
+        assert_eq!(descend(top(), "a/out").unwrap_err(), Errno::LOOP);
+        assert_eq!(descend(top(), "a/in").unwrap_err(), Errno::LOOP);
+        assert_eq!(descend(top(), "a/none").unwrap_err(), Errno::NOENT);
+        assert_eq!(descend(top(), "file").unwrap_err(), Errno::NOTDIR);
+    }
+
+    #[test]
+    fn staging_names_differ_where_names_begin_alike_and_fit_into_a_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| {
+            let place = Place::open(&Root::new(root.path()), &format!("/{name}")).unwrap();
+            place.staging_name()
+        };
+        let long = "\u{1F980}".repeat(60);
+        assert_ne!(at(&format!("{long}a")), at(&format!("{long}b")));
+        assert!(at(&long).len() <= 255);
     }
 }

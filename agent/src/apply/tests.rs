@@ -1,7 +1,9 @@
 use std::{
+    cell::RefCell,
+    collections::BTreeSet,
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -21,6 +23,7 @@ struct Bench {
     catalog: Catalog,
     previous: Option<Catalog>,
     mode: Mode,
+    owed: RefCell<BTreeSet<ResourceRef>>,
 }
 
 impl Bench {
@@ -36,6 +39,7 @@ impl Bench {
             },
             previous: None,
             mode: Mode::Apply,
+            owed: RefCell::default(),
         }
     }
 
@@ -71,6 +75,34 @@ impl Bench {
     }
 
     fn apply_with(&self, blobs: &mut dyn BlobSource) -> Vec<Outcome> {
+        let applied = self.work(blobs, std::future::pending(), "");
+        // In catalog order, whatever the order of the work.
+        let outcome = |resource: &Resource| {
+            let report = applied
+                .resources
+                .iter()
+                .find(|report| report.resource == resource.reference());
+            report.unwrap().outcome.clone()
+        };
+        self.catalog.resources.iter().map(outcome).collect()
+    }
+
+    /// Applies until a file is there, and no further.
+    fn apply_until(&self, file: &Path, why: &str) -> Applied {
+        let there = async {
+            while !file.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        self.work(&mut NoBlobs("there are none".into()), there, why)
+    }
+
+    fn work(
+        &self,
+        blobs: &mut dyn BlobSource,
+        interruption: impl Future<Output = ()>,
+        why: &str,
+    ) -> Applied {
         // Reapers of several tests in one process would collect each other's children.
         static ALONE: Mutex<()> = Mutex::new(());
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,19 +121,17 @@ impl Bench {
                 mode: self.mode,
                 scratch: None,
                 previous: self.previous.as_ref(),
+                foreseen: Foreseen::default(),
             };
-            apply(&self.catalog, &mut context).await.unwrap()
+            let mut record = Record::owing(self.owed.borrow().clone());
+            tokio::select! {
+                applied = apply(&self.catalog, &mut context, &mut record) => applied.unwrap(),
+                () = interruption => return record.cut_short(&self.catalog, why),
+            }
+            self.owed.borrow_mut().clone_from(record.owed());
+            record.complete()
         };
-        let applied = tokio::task::LocalSet::new().block_on(&runtime, run);
-        // In catalog order, whatever the order of the work.
-        let outcome = |resource: &Resource| {
-            let report = applied
-                .resources
-                .iter()
-                .find(|report| report.resource == resource.reference());
-            report.unwrap().outcome.clone()
-        };
-        self.catalog.resources.iter().map(outcome).collect()
+        tokio::task::LocalSet::new().block_on(&runtime, run)
     }
 }
 
@@ -151,7 +181,7 @@ fn a_file_is_created_with_its_mode_and_then_left_alone() {
 fn a_change_is_shown_as_a_difference_and_keeps_the_mode() {
     let mut bench = Bench::new();
     fs::write(bench.path("/a"), "one\ntwo\n").unwrap();
-    fs::set_permissions(bench.path("/a"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(bench.path("/a"), fs::Permissions::from_mode(0o664)).unwrap();
     bench.text("/a", "one\nthree\n");
     let outcomes = bench.apply();
     let Outcome::Changed { diff, change, .. } = &outcomes[0] else {
@@ -161,13 +191,65 @@ fn a_change_is_shown_as_a_difference_and_keeps_the_mode() {
     assert_eq!(*change, Change::Intentional);
     assert_eq!(
         fs::metadata(bench.path("/a")).unwrap().mode() & 0o7777,
-        0o600
+        0o664
     );
     assert_eq!(
         fs::read_dir(bench.folder.path()).unwrap().count(),
         1,
         "no leftovers"
     );
+}
+
+#[test]
+fn what_not_everyone_may_read_shows_in_no_difference() {
+    let with_mode = |mode: &str, text: &str| {
+        ResourceKind::File(File {
+            mode: Some(mode.parse().unwrap()),
+            ..file(text)
+        })
+    };
+    for (before, after) in [(0o600, "0644"), (0o644, "0640")] {
+        let mut bench = Bench::new();
+        fs::write(bench.path("/a"), "password old\n").unwrap();
+        fs::set_permissions(bench.path("/a"), fs::Permissions::from_mode(before)).unwrap();
+        bench.add("/a", with_mode(after, "password new\n"));
+        bench.mode = Mode::Noop;
+        let shown = format!("{:?}", bench.apply());
+        assert!(!shown.contains("password"), "{shown}");
+        assert!(shown.contains("not shown"), "{shown}");
+    }
+}
+
+#[test]
+fn files_of_one_group_whose_long_names_begin_alike_keep_their_own_contents() {
+    let mut bench = Bench::new();
+    let long = "x".repeat(100);
+    let a = bench.text(&format!("/{long}a"), "of a");
+    let b = bench.text(&format!("/{long}b"), "of b");
+    let app = bench.add("app", ResourceKind::Process(Process::default()));
+    bench.edge(&a, &app, EdgeKind::Notify);
+    bench.edge(&b, &app, EdgeKind::Notify);
+    bench.apply();
+    assert_eq!(bench.read(&format!("/{long}a")), "of a");
+    assert_eq!(bench.read(&format!("/{long}b")), "of b");
+}
+
+#[test]
+fn a_file_with_another_name_elsewhere_gets_no_other_owner_or_mode() {
+    let mut bench = Bench::new();
+    fs::write(bench.path("/shadow"), "secret").unwrap();
+    fs::set_permissions(bench.path("/shadow"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::create_dir(bench.path("/app")).unwrap();
+    fs::hard_link(bench.path("/shadow"), bench.path("/app/conf")).unwrap();
+    let spec = File {
+        mode: Some("0666".parse().unwrap()),
+        ..File::default()
+    };
+    bench.add("/app/conf", ResourceKind::File(spec));
+    let outcomes = bench.apply();
+    assert!(what(&outcomes[0]).contains("hard links"), "{outcomes:?}");
+    let mode = fs::metadata(bench.path("/shadow")).unwrap().mode();
+    assert_eq!(mode & 0o7777, 0o600);
 }
 
 #[test]
@@ -389,6 +471,41 @@ fn a_command_that_takes_too_long_is_killed_with_its_children() {
 }
 
 #[test]
+fn a_refresh_that_failed_or_was_not_reached_is_made_up_for() {
+    let mut bench = Bench::new();
+    let (there, count) = (bench.path("/there"), bench.path("/count"));
+    let refresh = |script: String| {
+        ResourceKind::Exec(Exec {
+            command: sh(&script),
+            refreshonly: true,
+            ..Exec::default()
+        })
+    };
+    let a = bench.text("/a", "x");
+    let first = bench.add("first", refresh(format!("test -e {}", there.display())));
+    let second = bench.add("second", refresh(format!("echo x >> {}", count.display())));
+    bench.edge(&a, &first, EdgeKind::Notify);
+    bench.edge(&a, &second, EdgeKind::Notify);
+    bench.edge(&first, &second, EdgeKind::Before);
+    let outcomes = bench.apply();
+    assert!(matches!(outcomes[1], Outcome::Failed { .. }));
+    assert!(matches!(outcomes[2], Outcome::Skipped { .. }));
+    // The file is right by now, and notifies nobody again.
+    fs::write(&there, "").unwrap();
+    let outcomes = bench.apply();
+    assert_eq!(outcomes[0], Outcome::Unchanged);
+    assert!(matches!(outcomes[1], Outcome::Changed { .. }));
+    assert!(matches!(outcomes[2], Outcome::Changed { .. }));
+    assert!(
+        bench
+            .apply()
+            .iter()
+            .all(|outcome| *outcome == Outcome::Unchanged)
+    );
+    assert_eq!(bench.read("/count"), "x\n");
+}
+
+#[test]
 fn links_and_directories_come_and_go() {
     let mut bench = Bench::new();
     let link = |target: &str, ensure| {
@@ -464,6 +581,128 @@ fn blobs_are_checked_before_anything_is_written() {
     assert_eq!(fs::read(bench.path("/a")).unwrap(), bytes);
     // Now it is right, and nothing has to be fetched.
     assert_eq!(bench.apply(), [Outcome::Unchanged]);
+}
+
+#[test]
+fn a_dry_run_knows_of_what_the_same_catalog_would_make() {
+    let mut bench = Bench::new();
+    bench.mode = Mode::Noop;
+    let link = |target: &str| {
+        ResourceKind::Symlink(Symlink {
+            ensure: Ensure::Present,
+            target: target.into(),
+        })
+    };
+    let directory = || ResourceKind::Directory(Directory::default());
+    bench.add("/opt", directory());
+    bench.add("/opt/app", directory());
+    bench.text("/opt/app/conf", "x\n");
+    bench.add("/opt/app/link", link("conf"));
+    bench.add("/current", link("opt/app"));
+    bench.text("/current/other", "x");
+    // A link that is there already, and leads to what is to come.
+    symlink("/opt", bench.path("/old")).unwrap();
+    bench.text("/old/app/third", "x");
+    // One that is to lead elsewhere: what lies where it leads now does not count.
+    fs::create_dir(bench.path("/one")).unwrap();
+    fs::write(bench.path("/one/file"), "x").unwrap();
+    symlink("one", bench.path("/switch")).unwrap();
+    bench.add("/switch", link("/opt"));
+    bench.text("/switch/file", "x");
+    let outcomes = bench.apply();
+    for outcome in &outcomes {
+        assert!(
+            matches!(outcome, Outcome::WouldChange { .. }),
+            "{outcomes:?}"
+        );
+    }
+    assert_eq!(what(&outcomes[2]), "created with 2 bytes, mode 0644");
+    let Outcome::WouldChange { diff, .. } = &outcomes[2] else {
+        panic!()
+    };
+    assert!(diff.contains("+x"), "{diff}");
+    assert!(!bench.path("/opt").exists());
+    // And so it comes to be.
+    bench.mode = Mode::Apply;
+    for outcome in bench.apply() {
+        assert!(matches!(outcome, Outcome::Changed { .. }), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_dry_run_invents_no_parent_that_nothing_makes() {
+    let mut bench = Bench::new();
+    bench.mode = Mode::Noop;
+    bench.add("/made", ResourceKind::Directory(Directory::default()));
+    bench.text("/not/made/file", "x");
+    bench.text("/made/not/file", "x");
+    let link = Symlink {
+        ensure: Ensure::Present,
+        target: "/nowhere".into(),
+    };
+    bench.add("/link", ResourceKind::Symlink(link));
+    bench.text("/link/file", "x");
+    let outcomes = bench.apply();
+    for index in [1, 2, 4] {
+        assert!(
+            what(&outcomes[index]).contains("declare it as a directory"),
+            "{outcomes:?}"
+        );
+    }
+}
+
+#[test]
+fn what_should_not_be_there_is_not_missed_where_its_folder_is_missing() {
+    let mut bench = Bench::new();
+    let absent = Ensure::Absent;
+    let file = File {
+        ensure: absent,
+        ..File::default()
+    };
+    let link = Symlink {
+        ensure: absent,
+        target: String::new(),
+    };
+    let directory = Directory {
+        ensure: absent,
+        ..Directory::default()
+    };
+    bench.add("/no/such/file", ResourceKind::File(file));
+    bench.add("/no/such/link", ResourceKind::Symlink(link));
+    bench.add("/no/such/dir", ResourceKind::Directory(directory));
+    assert!(
+        bench
+            .apply()
+            .iter()
+            .all(|outcome| *outcome == Outcome::Unchanged)
+    );
+}
+
+#[test]
+fn an_apply_that_is_dropped_leaves_a_record_of_how_far_it_came() {
+    let mut bench = Bench::new();
+    let a = bench.text("/a", "x");
+    let started = bench.path("/started");
+    let slow = bench.add(
+        "slow",
+        ResourceKind::Exec(Exec {
+            command: sh(&format!("touch {}; sleep 600", started.display())),
+            ..Exec::default()
+        }),
+    );
+    let b = bench.text("/b", "x");
+    bench.edge(&a, &slow, EdgeKind::Before);
+    bench.edge(&slow, &b, EdgeKind::Before);
+    let applied = bench.apply_until(&started, "the end of the world");
+    let outcomes: Vec<_> = applied.resources.iter().map(|it| &it.outcome).collect();
+    assert!(matches!(outcomes[0], Outcome::Changed { .. }));
+    assert_eq!(
+        what(outcomes[1]),
+        "interrupted: the end of the world; it may be half done"
+    );
+    assert_eq!(what(outcomes[2]), "not reached: the end of the world");
+    assert_eq!(applied.status(), ApplyStatus::Failed);
+    assert!(!bench.path("/b").exists());
 }
 
 #[test]

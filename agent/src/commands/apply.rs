@@ -11,17 +11,18 @@ use dockmaster_proto::{
     report::{ApplyStatus, Outcome},
 };
 
-use super::print;
+use super::{outset, print, told::unless_told};
 use crate::{
     apply::{
-        self, Applied, Context, Mode, Processes,
+        self, Applied, Context, Foreseen, Mode, Processes, Record,
         blob::{BlobFolder, BlobSource, NoBlobs},
     },
-    cli::{exit, file_or_stdin},
+    exit,
     link::{LinkError, Received},
     say,
     settings::{self, Flags},
-    supervise::reaper::Reaper,
+    signals::Signals,
+    supervise::reaper::Exit,
 };
 
 /// Arguments of `apply`.
@@ -37,6 +38,10 @@ pub struct Args {
 
 /// Applies a catalog without a master.
 pub async fn apply(flags: &Flags, args: &Args) -> u8 {
+    let mut signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(error) => return outset::deaf(&error),
+    };
     let local = match settings::local(flags) {
         Ok(local) => local,
         Err(error) => {
@@ -51,12 +56,9 @@ pub async fn apply(flags: &Flags, args: &Args) -> u8 {
             return exit::FAILED;
         }
     };
-    let reaper = match Reaper::start() {
+    let reaper = match outset::reaper() {
         Ok(reaper) => reaper,
-        Err(error) => {
-            say!("the kernel refuses signal handlers: {error}");
-            return exit::FAILED;
-        }
+        Err(code) => return code,
     };
     let mut folder = BlobFolder::beside(&args.file);
     let mut none = NoBlobs("a catalog from standard input has no FILE.blobs beside it".to_owned());
@@ -72,9 +74,19 @@ pub async fn apply(flags: &Flags, args: &Args) -> u8 {
         mode: if args.noop { Mode::Noop } else { Mode::Apply },
         scratch: None,
         previous: None,
+        foreseen: Foreseen::default(),
     };
-    match apply::apply(&catalog, &mut context).await {
-        Ok(applied) => {
+    let mut record = Record::default();
+    let work = apply::apply(&catalog, &mut context, &mut record);
+    match unless_told(&mut signals, work).await {
+        Err(signal) => {
+            let exit = Exit::Signal(signal.as_raw());
+            let why = format!("the agent was told to end by {exit}");
+            say!("{why}; {}", record.cut_short(&catalog, &why).summary());
+            exit.code()
+        }
+        Ok(Ok(())) => {
+            let applied = record.complete();
             if args.noop {
                 print(&preview(&applied));
             }
@@ -84,11 +96,16 @@ pub async fn apply(flags: &Flags, args: &Args) -> u8 {
                 ApplyStatus::Changed | ApplyStatus::Unchanged => exit::DONE,
             }
         }
-        Err(error) => {
+        Ok(Err(error)) => {
             say!("{}: {error}", args.file.display());
             exit::FAILED
         }
     }
+}
+
+/// A file argument, where `-` is standard input.
+fn file_or_stdin(path: &PathBuf) -> Option<&PathBuf> {
+    (path.as_os_str() != "-").then_some(path)
 }
 
 fn read(file: Option<&PathBuf>) -> Result<Received, String> {

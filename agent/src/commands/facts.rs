@@ -4,7 +4,7 @@ use dockmaster_proto::facts::{Observed, ObservedFacts};
 use serde::Serialize;
 
 use super::print;
-use crate::{cli::exit, facts, root::Root};
+use crate::{exit, facts, root::Root};
 
 /// Arguments of `facts`.
 #[derive(Debug, clap::Args)]

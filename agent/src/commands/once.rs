@@ -2,47 +2,44 @@
 
 use dockmaster_proto::report::ApplyStatus;
 
-use super::code;
+use super::{
+    code,
+    outset::{deaf, outset},
+    told::unless_told,
+};
 use crate::{
-    apply::Processes,
-    cli::exit,
-    life::Life,
-    rundir::RunDir,
-    say,
-    settings::{self, Flags},
-    supervise::reaper::Reaper,
+    apply::Processes, exit, life::Life, say, settings::Flags, signals::Signals,
+    supervise::reaper::Exit,
 };
 
 /// Enrolls, applies, reports.
 pub async fn once(flags: &Flags) -> u8 {
-    let settings = match settings::all(flags) {
-        Ok(settings) => settings,
-        Err(error) => {
-            say!("{error}");
-            return exit::USAGE;
-        }
+    let mut signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(error) => return deaf(&error),
     };
-    let run = match RunDir::create(&settings.local.run_dir) {
-        Ok(run) => run,
-        Err(error) => {
-            say!("{error}");
-            return exit::FAILED;
-        }
+    let outset = match outset(flags) {
+        Ok(outset) => outset,
+        Err(code) => return code,
     };
-    let reaper = match Reaper::start() {
-        Ok(reaper) => reaper,
-        Err(error) => {
-            say!("the kernel refuses signal handlers: {error}");
-            return exit::FAILED;
-        }
-    };
-    let mut life = Life::new(&settings, &run, &reaper, Processes::Left);
-    match life.once().await {
-        Ok(ApplyStatus::Failed) => exit::FAILED,
-        Ok(_) => exit::DONE,
-        Err(error) => {
+    let mut life = Life::new(
+        &outset.settings,
+        &outset.run,
+        &outset.reaper,
+        Processes::Left,
+    );
+    match unless_told(&mut signals, life.once()).await {
+        Ok(Ok(ApplyStatus::Failed)) => exit::FAILED,
+        Ok(Ok(_)) => exit::DONE,
+        Ok(Err(error)) => {
             say!("{error}");
             code(&error)
+        }
+        Err(signal) => {
+            let exit = Exit::Signal(signal.as_raw());
+            life.farewell(&format!("the agent was told to end by {exit}"))
+                .await;
+            exit.code()
         }
     }
 }

@@ -2,19 +2,18 @@
 
 use rustix::process::Signal;
 
-use super::code;
+use super::{
+    code,
+    outset::{Outset, deaf, outset},
+};
 use crate::{
     apply::Processes,
-    cli::exit,
+    exit,
     life::{Insist, Life},
-    rundir::RunDir,
     say,
-    settings::{self, Flags},
+    settings::Flags,
     signals::{Arrived, Signals},
-    supervise::{
-        Supervisor,
-        reaper::{Exit, Reaper},
-    },
+    supervise::{Supervisor, reaper::Exit, signal},
 };
 
 /// Arguments of `run`.
@@ -46,26 +45,17 @@ impl Args {
 /// Runs until the application ends or a signal ends the container.
 pub async fn run(flags: &Flags, args: Args) -> u8 {
     // First of all: a PID 1 without handlers is deaf.
-    let (signals, reaper) = match (Signals::install(), Reaper::start()) {
-        (Ok(signals), Ok(reaper)) => (signals, reaper),
-        (Err(error), _) | (_, Err(error)) => {
-            say!("the kernel refuses signal handlers: {error}");
-            return exit::FAILED;
-        }
+    let mut signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(error) => return deaf(&error),
     };
-    let settings = match settings::all(flags) {
-        Ok(settings) => settings,
-        Err(error) => {
-            say!("{error}");
-            return exit::USAGE;
-        }
-    };
-    let run = match RunDir::create(&settings.local.run_dir) {
-        Ok(run) => run,
-        Err(error) => {
-            say!("{error}");
-            return exit::FAILED;
-        }
+    let Outset {
+        settings,
+        run,
+        reaper,
+    } = match outset(flags) {
+        Ok(outset) => outset,
+        Err(code) => return code,
     };
     let supervisor = Supervisor::new(reaper.clone());
     let processes = Processes::Kept {
@@ -74,18 +64,38 @@ pub async fn run(flags: &Flags, args: Args) -> u8 {
     };
     let mut life = Life::new(&settings, &run, &reaper, processes);
     let ending = tokio::select! {
-        ending = watch_container(signals, &supervisor) => ending,
+        // An application that ends as soon as it starts was started: that is noted before its end is.
+        biased;
         Err(error) = life.lead(args.insist()) => {
             say!("{error}");
             Ending::Fatal(code(&error))
         }
+        ending = watch_container(&mut signals, &supervisor) => ending,
     };
-    if matches!(ending, Ending::Fatal(_)) {
-        return conclude(ending, &supervisor).await;
-    }
+    let wanted = life.wants_application();
+    let farewell = async {
+        match &ending {
+            Ending::App(exit) => {
+                let why = format!("the application ended with {exit}");
+                life.farewell(&why).await;
+            }
+            Ending::Told(signal) => {
+                let name = signal::name(signal.as_raw());
+                life.farewell(&format!("the container was told to end by {name}"))
+                    .await;
+            }
+            Ending::Fatal(_) => {}
+        }
+    };
     // At once: the application must not wait for its signal until the master has answered.
-    let ((), code) = tokio::join!(life.farewell(), conclude(ending, &supervisor));
-    code
+    let (stopped, ()) = tokio::join!(stop(&ending, &supervisor, &mut signals), farewell);
+    match (ending, stopped) {
+        (Ending::Fatal(code), _) => code,
+        (Ending::App(exit), _) | (Ending::Told(_), Some(exit)) => exit.code(),
+        // It never came to what it was for.
+        (Ending::Told(signal), None) if wanted => Exit::Signal(signal.as_raw()).code(),
+        (Ending::Told(_), None) => exit::DONE,
+    }
 }
 
 enum Ending {
@@ -97,7 +107,7 @@ enum Ending {
     Fatal(u8),
 }
 
-async fn watch_container(mut signals: Signals, supervisor: &Supervisor) -> Ending {
+async fn watch_container(signals: &mut Signals, supervisor: &Supervisor) -> Ending {
     loop {
         tokio::select! {
             exit = supervisor.app_ended() => return Ending::App(exit),
@@ -109,24 +119,21 @@ async fn watch_container(mut signals: Signals, supervisor: &Supervisor) -> Endin
     }
 }
 
-async fn conclude(ending: Ending, supervisor: &Supervisor) -> u8 {
-    match ending {
-        Ending::App(exit) => {
-            supervisor.shutdown(Signal::TERM).await;
-            exit.code()
-        }
-        Ending::Told(signal) => {
-            let idle = supervisor.titles().is_empty();
-            match supervisor.shutdown(signal).await {
-                Some(exit) => exit.code(),
-                // Processes without an application were told to end, and did.
-                None if !idle => exit::DONE,
-                None => Exit::Signal(signal.as_raw()).code(),
-            }
-        }
-        Ending::Fatal(code) => {
-            supervisor.shutdown(Signal::TERM).await;
-            code
+/// Stops all processes; gives the application's exit, where it ran. Further signals still reach the
+/// application: to many programs a second INT or TERM says not to be so thorough.
+async fn stop(ending: &Ending, supervisor: &Supervisor, signals: &mut Signals) -> Option<Exit> {
+    let signal = match ending {
+        Ending::Told(signal) => *signal,
+        Ending::App(_) | Ending::Fatal(_) => Signal::TERM,
+    };
+    let stopping = supervisor.shutdown(signal);
+    tokio::pin!(stopping);
+    loop {
+        tokio::select! {
+            exit = &mut stopping => return exit,
+            arrived = signals.next() => match arrived {
+                Arrived::Stop(signal) | Arrived::Forward(signal) => supervisor.forward(signal),
+            },
         }
     }
 }

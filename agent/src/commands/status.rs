@@ -6,8 +6,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::{facts::columns, print};
 use crate::{
-    cli::exit,
-    env,
+    env, exit,
     rundir::{self, RunDir},
     say,
     settings::{self, Flags},

@@ -71,6 +71,19 @@ impl Life<'_> {
         }
     }
 
+    /// Whether there is an application: a command after `--`, or one that the catalog gives.
+    #[must_use]
+    pub fn wants_application(&self) -> bool {
+        let Processes::Kept { command, .. } = self.processes else {
+            return false;
+        };
+        let last = self.current.as_ref().map(|current| &current.catalog);
+        let declared = last
+            .or(self.previous.as_ref())
+            .and_then(|catalog| process(catalog, APP));
+        !command.is_empty() || declared.is_some()
+    }
+
     pub(super) fn process_report(&self) -> Vec<ProcessReport> {
         match self.processes {
             Processes::Left => Vec::new(),

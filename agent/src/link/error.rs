@@ -38,7 +38,41 @@ pub enum Cause {
     Other,
 }
 
+/// What an error says of the connection and of the certificate that it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Both are good: the master answered, or the trouble is elsewhere.
+    Keep,
+    /// The connection is broken. So it looks, too, when the master refuses the certificate in the
+    /// handshake.
+    Redial,
+    /// The certificate is not honoured (any more).
+    EnrollAgain,
+}
+
 impl LinkError {
+    /// What it says of the connection and of the certificate that it shows.
+    pub(super) const fn verdict(&self) -> Verdict {
+        match (self.problem(), self) {
+            (
+                Some(
+                    ProblemCode::NoCertificate
+                    | ProblemCode::CertificateRevoked
+                    | ProblemCode::Forbidden,
+                ),
+                _,
+            ) => Verdict::EnrollAgain,
+            (None, Self::Client(_) | Self::Identity(IdentityError::Client(_))) => Verdict::Redial,
+            _ => Verdict::Keep,
+        }
+    }
+
+    /// Whether a new certificate may help.
+    #[must_use]
+    pub fn wants_certificate(&self) -> bool {
+        self.verdict() == Verdict::EnrollAgain
+    }
+
     /// Whose fault it is.
     #[must_use]
     pub const fn cause(&self) -> Cause {
@@ -62,6 +96,71 @@ impl LinkError {
                 Some(problem.code)
             }
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use dockmaster_proto::problem::Problem;
+
+    use super::*;
+
+    fn problem(code: ProblemCode) -> LinkError {
+        LinkError::Client(Problem::new(code, "no", "try again").into())
+    }
+
+    #[test]
+    fn only_a_certificate_that_is_not_honoured_is_given_up_for_a_new_one() {
+        let enroll_again: Vec<ProblemCode> = ProblemCode::ALL
+            .into_iter()
+            .filter(|code| problem(*code).verdict() == Verdict::EnrollAgain)
+            .collect();
+        assert_eq!(
+            enroll_again,
+            [
+                ProblemCode::NoCertificate,
+                ProblemCode::Forbidden,
+                ProblemCode::CertificateRevoked
+            ]
+        );
+        // 401, and 403 where it is about the certificate; a refusal to enroll is no reason to enroll.
+        assert_eq!(problem(ProblemCode::NoLease).verdict(), Verdict::Keep);
+        let renewal = IdentityError::Client(Problem::new(ProblemCode::Forbidden, "no", "").into());
+        assert_eq!(LinkError::Identity(renewal).verdict(), Verdict::EnrollAgain);
+    }
+
+    #[test]
+    fn what_breaks_a_connection_has_it_dialled_again() {
+        let master = "10.0.0.1:8140".parse().unwrap();
+        let broken = || ClientError::Broken {
+            master,
+            why: String::new(),
+        };
+        let refused = ClientError::Connect {
+            master,
+            source: io::ErrorKind::ConnectionRefused.into(),
+        };
+        for error in [
+            LinkError::Client(broken()),
+            LinkError::Identity(IdentityError::Client(broken())),
+            LinkError::Client(refused),
+        ] {
+            assert_eq!(error.verdict(), Verdict::Redial);
+            assert_eq!(error.cause(), Cause::Away);
+        }
+    }
+
+    #[test]
+    fn trouble_inside_the_container_costs_no_connection_and_no_certificate() {
+        for error in [
+            LinkError::Catalog("no JSON".to_owned()),
+            LinkError::Identity(IdentityError::Refused("another key".to_owned())),
+        ] {
+            assert_eq!(error.verdict(), Verdict::Keep);
+            assert_eq!(error.cause(), Cause::Other);
         }
     }
 }

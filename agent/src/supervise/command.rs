@@ -7,7 +7,7 @@ use std::{
 use tokio::{io::AsyncReadExt as _, net::unix::pipe, time::timeout};
 
 use super::{
-    reaper::{Exit, Reaper},
+    reaper::{Child, Exit, Reaper},
     start::run_as,
 };
 use crate::user::Identity;
@@ -91,7 +91,20 @@ pub async fn succeed(reaper: &Reaper, run: &Run<'_>) -> Result<(), CommandError>
     })
 }
 
-/// Runs a command and tells how it ended and the end of what it wrote.
+/// A command at work. Whoever loses interest in it (the container is told to end) must not leave it
+/// running: dropped before its end, it is killed with its process group.
+struct Work(Child);
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if !self.0.has_ended() {
+            self.0.kill_group();
+        }
+    }
+}
+
+/// Runs a command and tells how it ended and the end of what it wrote. When this is dropped, the command
+/// is killed with its process group.
 ///
 /// # Errors
 /// [`CommandError`] when it could not be started or took too long.
@@ -109,7 +122,9 @@ pub async fn finish(reaper: &Reaper, run: &Run<'_>) -> Result<(Exit, String), Co
         program: program.clone(),
         reason: error.to_string(),
     };
-    let mut child = reaper.spawn_captured(&mut command).map_err(start_error)?;
+    let child = reaper.spawn_captured(&mut command).map_err(start_error)?;
+    let mut work = Work(child);
+    let child = &mut work.0;
     let mut pipe = child.output.take();
     let mut kept = Vec::new();
     let ended = timeout(run.timeout, async {

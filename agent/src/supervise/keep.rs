@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dockmaster_proto::resource::Reload;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -14,20 +13,12 @@ use tokio::{
 };
 
 use super::{
-    Spec, SuperviseError, command,
+    Spec, SuperviseError,
     policy::{Next, Streak},
     reaper::{Child, Exit, Reaper},
-    signal, start,
+    reload, signal, start,
 };
 use crate::say;
-
-/// How long a reload command may take.
-const RELOAD_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a process that just started gets to install its handler for the reload signal.
-const HANDLER_PATIENCE: Duration = Duration::from_secs(3);
-
-/// So many looks in a row that find a signal blocked mean that it is meant to be.
-const BLOCKED_LOOKS: u32 = 8;
 
 pub(super) type Reply = oneshot::Sender<Result<(), SuperviseError>>;
 
@@ -51,6 +42,8 @@ pub(super) enum Order {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     running: Option<Pid>,
+    /// Its last start failed: it is not what its specification says, whatever the policy of restarts.
+    pub(super) start_failed: bool,
     pub(super) restarts: u32,
     pub(super) reloads: u32,
 }
@@ -74,6 +67,8 @@ pub(super) struct Keeper {
     pub(super) spec: Spec,
     pub(super) reaper: Reaper,
     pub(super) orders: mpsc::UnboundedReceiver<Order>,
+    /// An order that came while another one was carried out.
+    pub(super) next: Option<Order>,
     pub(super) shared: Rc<RefCell<Shared>>,
     /// Told when the process is the application and stays ended.
     pub(super) app: Option<watch::Sender<Option<Exit>>>,
@@ -128,6 +123,7 @@ impl Keeper {
             Ok(child) => child,
             Err((reason, exit)) => {
                 say!("process {}: {reason}", self.title);
+                self.shared.borrow_mut().start_failed = true;
                 if let Some(reply) = reply {
                     let _ = reply.send(Err(SuperviseError::Start(reason)));
                 }
@@ -139,7 +135,11 @@ impl Keeper {
             self.title,
             child.pid.as_raw_nonzero()
         );
-        self.shared.borrow_mut().running = Some(child.pid);
+        {
+            let mut shared = self.shared.borrow_mut();
+            shared.running = Some(child.pid);
+            shared.start_failed = false;
+        }
         if let Some(reply) = reply {
             let _ = reply.send(Ok(()));
         }
@@ -162,7 +162,7 @@ impl Keeper {
         loop {
             let order = tokio::select! {
                 exit = child.ended() => return Turn::Ended(exit),
-                order = self.orders.recv() => order,
+                order = self.order() => order,
             };
             match order {
                 None => {
@@ -176,13 +176,18 @@ impl Keeper {
                 Some(Order::Reload { spec, reply }) => {
                     self.spec = spec;
                     let result = self.reload(child).await;
-                    if result.is_ok() {
-                        self.shared.borrow_mut().reloads += 1;
-                    }
                     let _ = reply.send(result);
                 }
                 Some(Order::Restart { spec, reply }) => {
-                    self.end(child, Signal::TERM).await;
+                    let exit = self.end(child, Signal::TERM).await;
+                    match self.orders.try_recv() {
+                        // No sense in a start only to stop it.
+                        Ok(Order::Stop { reply, .. }) => {
+                            let _ = reply.send(Some(exit));
+                            return Turn::Over;
+                        }
+                        order => self.next = order.ok(),
+                    }
                     self.spec = spec;
                     return Turn::Start(Some(reply));
                 }
@@ -193,6 +198,41 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    /// The next order. May be dropped and asked again.
+    async fn order(&mut self) -> Option<Order> {
+        match self.next.take() {
+            Some(order) => Some(order),
+            None => self.orders.recv().await,
+        }
+    }
+
+    /// Has the process take up new configuration; its own end and any further order come first.
+    async fn reload(&mut self, child: &mut Child) -> Result<(), SuperviseError> {
+        let pid = child.pid;
+        let signal = tokio::select! {
+            biased;
+            signal = reload::prepare(&self.spec, &self.reaper, pid) => signal?,
+            exit = child.ended() => {
+                // Asked once more, `attend` gets the same answer.
+                return Err(SuperviseError::Ended(exit));
+            }
+            order = self.orders.recv() => {
+                self.next = order;
+                return Err(SuperviseError::Interrupted);
+            }
+        };
+        match signal {
+            Some(signal) => {
+                child.signal(signal);
+                let name = signal::name(signal.as_raw());
+                say!("process {} reloads by {name}", self.title);
+            }
+            None => say!("process {} reloads by command", self.title),
+        }
+        self.shared.borrow_mut().reloads += 1;
+        Ok(())
     }
 
     /// The time while the process does not run: until `delay` is over, or an order comes.
@@ -207,7 +247,7 @@ impl Keeper {
         loop {
             let order = tokio::select! {
                 () = &mut wake => return Turn::Start(None),
-                order = self.orders.recv() => order,
+                order = self.order() => order,
             };
             match order {
                 None => return Turn::Over,
@@ -247,90 +287,4 @@ impl Keeper {
         say!("process {} stopped with {exit}", self.title);
         exit
     }
-
-    async fn reload(&self, child: &Child) -> Result<(), SuperviseError> {
-        match &self.spec.reload {
-            Reload::Signal(name) => {
-                let signal =
-                    signal::by_name(name).ok_or_else(|| SuperviseError::Signal(name.clone()))?;
-                wait_for_handler(child.pid, signal, name).await?;
-                child.signal(signal);
-                say!("process {} reloads by {name}", self.title);
-                Ok(())
-            }
-            Reload::Command(argv) => {
-                let run = command::Run {
-                    argv,
-                    cwd: self.spec.cwd.as_deref(),
-                    user: self.spec.user.as_ref(),
-                    env: &self.spec.env,
-                    timeout: RELOAD_TIMEOUT,
-                };
-                command::succeed(&self.reaper, &run).await?;
-                say!("process {} reloads by command", self.title);
-                Ok(())
-            }
-            // The supervisor orders a restart for it.
-            Reload::Restart => Ok(()),
-        }
-    }
-}
-
-/// A signal without a handler ends a process. One that just started may not have come as far as its
-/// handler yet, so it gets a while; one that never installs it is spared.
-async fn wait_for_handler(pid: Pid, signal: Signal, name: &str) -> Result<(), SuperviseError> {
-    let deadline = Instant::now() + HANDLER_PATIENCE;
-    let mut pause = Duration::from_millis(1);
-    let mut blocked = 0;
-    loop {
-        match disposition(pid, signal) {
-            // Without /proc, or once it ended, there is nothing to find out.
-            None | Some(Disposition::Survives) => return Ok(()),
-            // Any program blocks all signals for an instant while it starts another; one that takes
-            // them up by signalfd keeps them blocked.
-            Some(Disposition::Blocked) => {
-                blocked += 1;
-                if blocked == BLOCKED_LOOKS {
-                    return Ok(());
-                }
-            }
-            Some(Disposition::Dies) => blocked = 0,
-        }
-        if Instant::now() >= deadline {
-            return Err(SuperviseError::Uncaught(name.to_owned()));
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(100));
-    }
-}
-
-/// What becomes of a process that gets a signal.
-enum Disposition {
-    /// It catches or ignores it, or nobody dies of it.
-    Survives,
-    /// It blocks it for now.
-    Blocked,
-    /// It ends.
-    Dies,
-}
-
-/// Reads from `/proc` what becomes of a process that gets a signal.
-fn disposition(pid: Pid, signal: Signal) -> Option<Disposition> {
-    if [Signal::CONT, Signal::CHILD, Signal::WINCH, Signal::URG].contains(&signal) {
-        return Some(Disposition::Survives);
-    }
-    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
-    let bit = u32::try_from(signal.as_raw() - 1).ok()?;
-    let is_in = |mask: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(mask))?;
-        let mask = u64::from_str_radix(line.trim(), 16).ok()?;
-        Some(mask >> bit & 1 == 1)
-    };
-    Some(if is_in("SigCgt:")? || is_in("SigIgn:")? {
-        Disposition::Survives
-    } else if is_in("SigBlk:")? {
-        Disposition::Blocked
-    } else {
-        Disposition::Dies
-    })
 }

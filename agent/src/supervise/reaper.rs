@@ -76,6 +76,8 @@ impl Reaper {
         let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
         let waiting = Rc::clone(&reaper.waiting);
         tokio::task::spawn_local(async move {
+            // Whoever became this program may have left children behind, and their signals are past.
+            collect(&waiting);
             while children.recv().await.is_some() {
                 collect(&waiting);
             }
@@ -100,6 +102,7 @@ impl Reaper {
         Ok(Child {
             pid,
             exit,
+            ended: None,
             output,
             waiting: Rc::clone(&self.waiting),
         })
@@ -111,6 +114,8 @@ impl Reaper {
     /// When it cannot be started.
     pub fn spawn_captured(&self, command: &mut Command) -> io::Result<Child> {
         let (reader, writer) = io::pipe()?;
+        // Before the start: a command that runs must not be lost for want of a file descriptor.
+        let reader = pipe::Receiver::from_owned_fd(reader.into())?;
         command
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
@@ -119,7 +124,7 @@ impl Reaper {
         // The command holds both writing ends; while it does, the pipe never ends.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = child?;
-        child.output = Some(pipe::Receiver::from_owned_fd(reader.into())?);
+        child.output = Some(reader);
         Ok(child)
     }
 }
@@ -151,16 +156,28 @@ pub struct Child {
     /// Its ID.
     pub pid: Pid,
     exit: oneshot::Receiver<Exit>,
+    /// The answer of `exit`, which gives it once only.
+    ended: Option<Exit>,
     /// What it writes, where that is captured.
     pub output: Option<pipe::Receiver>,
     waiting: Rc<RefCell<HashMap<Pid, oneshot::Sender<Exit>>>>,
 }
 
 impl Child {
-    /// Waits for its end; may be dropped and asked again until it gave the answer.
+    /// Waits for its end; may be dropped and asked again.
     pub async fn ended(&mut self) -> Exit {
+        if let Some(exit) = self.ended {
+            return exit;
+        }
         // The sender lives until the process was waited for.
-        (&mut self.exit).await.unwrap_or(Exit::Status(255))
+        let exit = (&mut self.exit).await.unwrap_or(Exit::Status(255));
+        *self.ended.insert(exit)
+    }
+
+    /// Whether [`ended`](Self::ended) has given its answer.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.ended.is_some()
     }
 
     /// Sends it a signal; does nothing when it has ended.

@@ -7,6 +7,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use rustix::process::{Signal, kill_process_group};
+
 use super::{
     APP, Spec,
     reaper::{Child, Exit, Reaper},
@@ -68,5 +70,7 @@ fn give_terminal(child: &Child) {
     let in_front = rustix::termios::tcgetpgrp(&stdin).ok() == Some(rustix::process::getpgrp());
     if in_front {
         let _ = rustix::termios::tcsetpgrp(&stdin, child.pid);
+        // It may have been quicker, and stopped by the kernel for reading from the background.
+        let _ = kill_process_group(child.pid, Signal::CONT);
     }
 }

@@ -8,23 +8,47 @@
 use std::{
     fs,
     io::Read as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A root, a run dir, and no master anywhere near.
+/// How long a test waits: the machine may be loaded.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub mod master;
+
+use self::master::Master;
+
+/// A root and a run dir.
 pub struct Bench {
     folder: tempfile::TempDir,
+    master: String,
+    trust: String,
 }
 
 impl Bench {
+    /// No master anywhere near.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("root")).unwrap();
-        Self { folder }
+        Self {
+            folder,
+            // Port 1 of loopback: refused at once.
+            master: "127.0.0.1:1".to_owned(),
+            trust: format!("sha256:{}", "00".repeat(32)),
+        }
+    }
+
+    /// With this master.
+    pub fn of(master: &Master) -> Self {
+        Self {
+            master: master.address.to_string(),
+            trust: master.pin.clone(),
+            ..Self::new()
+        }
     }
 
     pub fn root(&self, path: &str) -> PathBuf {
@@ -40,9 +64,8 @@ impl Bench {
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
-            // Port 1 of loopback: refused at once.
-            .env("DOCKMASTER_MASTER", "127.0.0.1:1")
-            .env("DOCKMASTER_TRUST", format!("sha256:{}", "00".repeat(32)))
+            .env("DOCKMASTER_MASTER", &self.master)
+            .env("DOCKMASTER_TRUST", &self.trust)
             .env("DOCKMASTER_RUN_DIR", self.path("run"))
             .env("DOCKMASTER_ROOT", self.path("root"))
             .stdin(Stdio::null())
@@ -58,9 +81,7 @@ impl Bench {
         if !script.is_empty() {
             command.args(["--", "/bin/sh", "-c", script]);
         }
-        Running {
-            child: command.spawn().unwrap(),
-        }
+        Running::start(&mut command)
     }
 
     /// Leaves a catalog of these resources in the run dir, as an earlier run would have.
@@ -88,6 +109,12 @@ pub struct Running {
 }
 
 impl Running {
+    pub fn start(command: &mut Command) -> Self {
+        Self {
+            child: command.spawn().unwrap(),
+        }
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -99,7 +126,7 @@ impl Running {
     /// Waits for its end and gives its status, its output and its log.
     #[track_caller]
     pub fn end(mut self) -> (Option<i32>, String, String) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         while self.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < deadline, "the agent did not end");
             pause();
@@ -129,10 +156,17 @@ impl Drop for Running {
     }
 }
 
+/// Whether the process runs whose ID a file holds. One that was killed is a zombie until it is collected.
+pub fn runs(pid_file: &Path) -> bool {
+    let pid = fs::read_to_string(pid_file).unwrap();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+    stat.is_ok_and(|stat| !stat.contains(") Z"))
+}
+
 /// Waits until something holds.
 #[track_caller]
 pub fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "still not so: {what}");
         pause();

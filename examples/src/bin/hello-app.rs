@@ -16,15 +16,11 @@ use std::{
 };
 
 use dockmaster_examples::{
-    fail,
     http::{self, Kind},
-    options::{Options, OptionsError},
+    options::Options,
+    program::{self, Program, StartError},
     say,
     server::Server,
-};
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
-    iterator::Signals,
 };
 
 /// The largest configuration, in bytes.
@@ -36,61 +32,62 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error(transparent)]
-    Options(#[from] OptionsError),
     #[error("cannot read the configuration {0}")]
     Config(PathBuf, #[source] io::Error),
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
-    #[error("cannot receive signals")]
-    Signals(#[source] io::Error),
 }
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+    program::main::<App>()
+}
+
+struct App {
+    path: PathBuf,
+    config: Arc<RwLock<Arc<[u8]>>>,
+    server: Server,
+}
+
+impl Program for App {
+    const OPTIONS: &[&str] = &["--config", "--listen"];
+    type Error = Error;
+
+    fn start(options: &Options) -> Result<Self, StartError<Error>> {
+        let path: PathBuf = options.get("--config")?;
+        let listen: SocketAddr = options.get("--listen")?;
+        let config = Arc::new(RwLock::new(read(&path).map_err(StartError::Program)?));
+        let served = Arc::clone(&config);
+        let server = Server::start(listen, MAX_REQUESTS, move |stream| {
+            let body = Arc::clone(&served.read().unwrap_or_else(PoisonError::into_inner));
+            // A client that goes away needs no answer.
+            let _ = serve(stream, &body);
+        })
+        .map_err(|error| StartError::Program(Error::Listen(listen, error)))?;
+        say(format_args!("started on {}", server.address()));
+        Ok(Self {
+            path,
+            config,
+            server,
+        })
+    }
+
+    fn reload(&mut self) -> Result<(), Error> {
+        let new = read(&self.path)?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = new;
+        say(format_args!("reloaded {}", self.path.display()));
+        Ok(())
+    }
+
+    fn stop(self) {
+        self.server.stop(PATIENCE);
     }
 }
 
-fn run() -> Result<(), Error> {
-    // First of all: a SIGHUP that comes early must not end the program.
-    let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT]).map_err(Error::Signals)?;
-    let options = Options::read(std::env::args().skip(1), &["--config", "--listen"])?;
-    let path: PathBuf = options.get("--config")?;
-    let listen: SocketAddr = options.get("--listen")?;
-
-    let config = read(&path).map_err(|error| Error::Config(path.clone(), error))?;
-    let config = Arc::new(RwLock::new(config));
-    let served = Arc::clone(&config);
-    let server = Server::start(listen, MAX_REQUESTS, move |stream| {
-        let body = Arc::clone(&served.read().unwrap_or_else(PoisonError::into_inner));
-        // A client that goes away needs no answer.
-        let _ = serve(stream, &body);
-    })
-    .map_err(|error| Error::Listen(listen, error))?;
-    say(format_args!("started on {}", server.address()));
-
-    for signal in signals.forever() {
-        if signal != SIGHUP {
-            break;
-        }
-        match read(&path) {
-            Ok(new) => {
-                *config.write().unwrap_or_else(PoisonError::into_inner) = new;
-                say(format_args!("reloaded {}", path.display()));
-            }
-            Err(error) => say(format_args!("kept the last configuration: {error}")),
-        }
-    }
-    server.stop(PATIENCE);
-    say(format_args!("ended"));
-    Ok(())
-}
-
-fn read(path: &Path) -> io::Result<Arc<[u8]>> {
+fn read(path: &Path) -> Result<Arc<[u8]>, Error> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_CONFIG).read_to_end(&mut bytes)?;
+    File::open(path)
+        .and_then(|file| file.take(MAX_CONFIG).read_to_end(&mut bytes))
+        .map_err(|error| Error::Config(path.to_owned(), error))?;
     Ok(bytes.into())
 }
 

@@ -149,8 +149,7 @@ fn write(mut file: fs::File, staged: &Staged) -> Result<(), Errno> {
         staged.wanted.uid,
         staged.wanted.gid,
         staged.wanted.mode,
-    )?;
-    file.sync_all().map_err(errno)
+    )
 }
 
 fn elsewhere(context: &Context<'_>, target: &Place) -> Option<(Place, fs::File)> {
