@@ -1,5 +1,7 @@
 //! The container's identity: a key made here, a certificate for it, and the proof that it was logged.
 
+mod seen;
+
 use dockmaster_certs::{bundle::TrustBundle, csr::create_request, key::KeyPair};
 use dockmaster_client::{Call, ClientError, Connection, Identity};
 use dockmaster_proto::{
@@ -14,6 +16,8 @@ use ring::rand::SecureRandom;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde::Deserialize;
 use webpki::EndEntityCert;
+
+pub use self::seen::{Fork, SeenHead};
 
 use crate::{
     rundir::{self, RunDir, RunDirError},
@@ -46,6 +50,10 @@ pub struct Enrolled {
     pub bundle: TrustBundle,
     /// Everything that the master said.
     pub issued: IssuedCertificate,
+    /// The head of the log that proves the issuance.
+    pub head: SeenHead,
+    /// That this head contradicts the one that was seen before.
+    pub fork: Option<Fork>,
 }
 
 impl Enrolled {
@@ -64,7 +72,7 @@ impl Enrolled {
 }
 
 /// Asks for a certificate for a new key, on a connection to a master that is trusted already, and
-/// checks what comes back.
+/// checks what comes back. `seen` is the newest head of the log that is known here.
 ///
 /// # Errors
 /// [`IdentityError`].
@@ -72,6 +80,7 @@ pub async fn request(
     connection: &mut Connection,
     route: Route,
     trusted: &TrustBundle,
+    seen: Option<&SeenHead>,
     random: &dyn SecureRandom,
     now: impl Fn() -> UnixMs,
 ) -> Result<Enrolled, IdentityError> {
@@ -79,11 +88,13 @@ pub async fn request(
     let request = CertificateRequest {
         csr: create_request(&key, connection.exporter())?,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        seen: seen.map(|seen| seen.note().to_owned()),
     };
     let issued: IssuedCertificate = connection.call(&Call::new(route).json(&request)).await?;
     warn_of_skew(issued.master_time_ms, now());
-    verify(&issued, &key.public_key().spki_sha256(), trusted.log_key())
+    let head = verify(&issued, &key.public_key().spki_sha256(), trusted.log_key())
         .map_err(IdentityError::Refused)?;
+    let fork = seen.and_then(|seen| seen.goes_on_to(&head, &issued.consistency).err());
     let bundle = TrustBundle::parse(&issued.bundle)
         .map_err(|error| IdentityError::Refused(error.to_string()))?;
     Ok(Enrolled {
@@ -93,6 +104,8 @@ pub async fn request(
         },
         bundle,
         issued,
+        head,
+        fork,
     })
 }
 
@@ -108,8 +121,12 @@ struct Issuance {
 }
 
 /// Checks that a certificate is for our key, that the ledger entry is about this very certificate, and
-/// that the entry is in the log that the trust bundle names.
-fn verify(issued: &IssuedCertificate, spki_sha256: &Digest, log_key: &str) -> Result<(), String> {
+/// that the entry is in the log that the trust bundle names. Gives the head that proves it.
+fn verify(
+    issued: &IssuedCertificate,
+    spki_sha256: &Digest,
+    log_key: &str,
+) -> Result<SeenHead, String> {
     let leaf = CertificateDer::from_pem_slice(issued.chain.as_bytes())
         .map_err(|_| "its chain has no certificate in PEM".to_owned())?;
     let parsed =
@@ -132,8 +149,8 @@ fn verify(issued: &IssuedCertificate, spki_sha256: &Digest, log_key: &str) -> Re
     let proof = TlogProof::parse(&issued.proof).map_err(|error| chain(&error))?;
     proof
         .verify(issued.entry.as_bytes(), &key)
-        .map(|_| ())
-        .map_err(|error| format!("it is not shown to be in the log: {}", chain(&error)))
+        .map_err(|error| format!("it is not shown to be in the log: {}", chain(&error)))?;
+    SeenHead::open(&proof.checkpoint, &key)
 }
 
 fn warn_of_skew(master: UnixMs, own: UnixMs) {

@@ -141,6 +141,7 @@ impl<'a> Life<'a> {
     /// One round with the master: a current certificate, a new catalog or none, a report.
     async fn turn(&mut self, insist: Insist) -> Result<(), LinkError> {
         self.link.ready().await?;
+        self.pass_alarm_on();
         self.send().await?;
         let due = self.next_apply.map_or(Duration::MAX, |at| {
             at.saturating_duration_since(Instant::now())

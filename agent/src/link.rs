@@ -13,6 +13,7 @@ use std::{
 use dockmaster_certs::bundle::TrustBundle;
 use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer};
 use dockmaster_proto::{report::Report, route::Route};
+use dockmaster_tlog::note::VerifierKey;
 use http::StatusCode;
 use ring::rand::SystemRandom;
 
@@ -24,8 +25,8 @@ use self::{error::Verdict, schedule::Schedule};
 
 use crate::{
     env,
-    identity::{self, Enrolled},
-    rundir::RunDir,
+    identity::{self, Enrolled, Fork, SeenHead},
+    rundir::{self, RunDir},
     say,
     settings::{Anchor, Settings},
 };
@@ -45,6 +46,10 @@ pub struct Link<'a> {
     certificate: Option<Certificate>,
     connection: Option<Connection>,
     failures: u32,
+    /// The newest head of the log; from an earlier life of the container at first.
+    seen: Option<SeenHead>,
+    /// That the log contradicts it.
+    alarm: Option<String>,
     /// The run dir has taken a certificate.
     has_saved: bool,
 }
@@ -67,6 +72,8 @@ impl<'a> Link<'a> {
             certificate: None,
             connection: None,
             failures: 0,
+            seen: None,
+            alarm: None,
             has_saved: false,
         }
     }
@@ -75,6 +82,12 @@ impl<'a> Link<'a> {
     #[must_use]
     pub fn random(&self) -> &SystemRandom {
         &self.random
+    }
+
+    /// What is wrong with the master's log, once it is.
+    #[must_use]
+    pub fn alarm(&self) -> Option<&str> {
+        self.alarm.as_deref()
     }
 
     /// Sees to a current certificate and an open connection.
@@ -175,10 +188,15 @@ impl<'a> Link<'a> {
 
     async fn enroll(&mut self) -> Result<(), LinkError> {
         let (mut connection, bundle) = self.first_contact().await?;
+        if self.seen.is_none() {
+            let key = VerifierKey::parse(bundle.log_key()).ok();
+            self.seen = key.and_then(|key| SeenHead::load(self.run, &key));
+        }
         let enrolled = identity::request(
             &mut connection,
             Route::Enroll,
             &bundle,
+            self.seen.as_ref(),
             &self.random,
             env::now,
         );
@@ -208,9 +226,15 @@ impl<'a> Link<'a> {
             return Ok(());
         };
         let trusted = Arc::clone(trusted);
-        let renewed =
-            identity::request(connection, Route::Renew, &trusted, &self.random, env::now).await;
-        match renewed.map_err(LinkError::from) {
+        let renewed = identity::request(
+            connection,
+            Route::Renew,
+            &trusted,
+            self.seen.as_ref(),
+            &self.random,
+            env::now,
+        );
+        match renewed.await.map_err(LinkError::from) {
             // The old connection shows the old certificate.
             Ok(enrolled) => {
                 self.connection = None;
@@ -238,6 +262,10 @@ impl<'a> Link<'a> {
             // the master's log.
             Err(error) => say!("{error}; what lies in the run dir is the certificate before"),
         }
+        match &enrolled.fork {
+            Some(fork) => self.raise(fork),
+            None => self.see(enrolled.head.clone()),
+        }
         let issued = &enrolled.issued;
         let ips: Vec<String> = issued
             .addresses
@@ -257,6 +285,29 @@ impl<'a> Link<'a> {
             enrolled,
         });
         Ok(())
+    }
+
+    fn see(&mut self, head: SeenHead) {
+        if let Err(error) = head.save(self.run) {
+            say!("{error}");
+        }
+        self.seen = Some(head);
+    }
+
+    /// The certificate is used all the same: to do without would take down the application, and mend
+    /// nothing. The head that was seen before stays, so that each renewal tells it again.
+    fn raise(&mut self, fork: &Fork) {
+        say!(
+            "ALARM: {}. Its record of who held which address cannot be trusted; both signed heads are in {}",
+            fork.what,
+            self.run.path().join(rundir::FORK).display()
+        );
+        if self.alarm.is_none()
+            && let Err(error) = self.run.write(rundir::FORK, fork.heads.as_bytes())
+        {
+            say!("{error}");
+        }
+        self.alarm = Some(fork.what.clone());
     }
 
     async fn connect(&mut self) -> Result<&mut Connection, LinkError> {

@@ -17,6 +17,10 @@ pub const BUNDLE: &str = "bundle.pem";
 pub const ENTRY: &str = "issuance.entry";
 /// The proof that the entry is in the log (C2SP tlog-proof).
 pub const PROOF: &str = "issuance.tlog-proof";
+/// The newest signed head of the log that was verified (C2SP checkpoint).
+pub const SEEN: &str = "log.checkpoint";
+/// Two signed heads that cannot both be of one log; only there when that was found out.
+pub const FORK: &str = "log.fork";
 /// The last catalog.
 pub const CATALOG: &str = "catalog.json";
 /// The resources that are to be refreshed once they can be.

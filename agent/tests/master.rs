@@ -211,3 +211,51 @@ fn a_certificate_that_cannot_be_kept_is_used_all_the_same() {
     let (_, _, log) = running.end();
     assert!(log.contains("is the certificate before"), "{log}");
 }
+
+#[test]
+fn a_log_that_is_rewritten_raises_the_alarm_and_the_application_goes_on() {
+    let master = Master::start(catalog(&app_and(&[]), &json!([])), 4_000, |_, _| None);
+    let bench = Bench::of(&master);
+    let running = bench.run(&[], "trap 'exit 0' TERM; while :; do sleep 0.02; done");
+    until("it renewed", || master.count("/v1/renew") >= 1);
+    assert!(
+        master
+            .reports()
+            .iter()
+            .all(|report| report.alarm.is_empty())
+    );
+    master.rewrite_history();
+    until("the master hears the alarm", || {
+        let reports = master.reports();
+        reports.last().is_some_and(|last| !last.alarm.is_empty())
+    });
+    // What was seen before stays: the next renewals tell it again.
+    let heads = fs::read_to_string(bench.path("run/log.fork")).unwrap();
+    let seen = fs::read_to_string(bench.path("run/log.checkpoint")).unwrap();
+    assert!(heads.starts_with(&seen), "{heads}");
+    assert_eq!(master.count("/v1/enroll"), 1);
+    running.signal(Signal::TERM);
+    let (status, _, log) = running.end();
+    assert_eq!(status, Some(0), "{log}");
+    assert!(
+        log.contains("ALARM: the master's log of 1 entries"),
+        "{log}"
+    );
+}
+
+#[test]
+fn an_agent_that_starts_again_holds_the_master_to_what_it_saw_before() {
+    let master = Master::start(catalog(&app_and(&[]), &json!([])), HOUR, |_, _| None);
+    let bench = Bench::of(&master);
+    let once = || {
+        let output = bench.agent().arg("once").output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for _ in 0..2 {
+        let log = once();
+        assert!(!log.contains("ALARM"), "{log}");
+    }
+    master.rewrite_history();
+    let log = once();
+    assert!(log.contains("ALARM"), "{log}");
+}

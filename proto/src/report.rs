@@ -26,6 +26,9 @@ pub struct Report {
     pub processes: Vec<ProcessReport>,
     /// What the agent observes.
     pub facts: ObservedFacts,
+    /// That the master's log contradicts what the agent has seen of it; empty when it does not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub alarm: String,
 }
 
 /// The result as a whole.

@@ -33,7 +33,7 @@ use crate::{
     blobs::Blobs,
     delivery::Delivery,
     documents::DocumentStore,
-    enrollment::Enrollment,
+    enrollment::{Continuity, Enrollment},
     env,
     index::Index,
     journal::{Cause, Journal},
@@ -57,6 +57,8 @@ pub struct Api {
     pub documents: DocumentStore,
     /// Last reports.
     pub reports: Reports,
+    /// Whether the log goes on from what containers have seen.
+    pub continuity: Arc<Continuity>,
     /// The host whose containers this master watches; none when it watches nobody.
     pub host: Option<Name>,
     /// The trust bundle.

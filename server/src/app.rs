@@ -10,6 +10,7 @@ use dockmaster_proto::{
     event::{Event, MasterStarted},
     id::Name,
 };
+use dockmaster_tlog::note::VerifierKey;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
@@ -23,7 +24,7 @@ use crate::{
     datadir::DataDir,
     delivery::Delivery,
     documents::DocumentStore,
-    enrollment::{Attestor, Enrollment, Policy},
+    enrollment::{Attestor, Continuity, Enrollment, Policy},
     env,
     identity::MasterIdentity,
     index::Index,
@@ -166,13 +167,16 @@ impl Master {
             lifetime_ms: config.lifetime.as_ms(),
         };
         let bundle = Arc::new(authorities.bundle);
+        let continuity = Arc::new(Continuity::new(log_key(&bundle)?, dir.forked()));
         let api = Arc::new(Api {
+            continuity: continuity.clone(),
             enrollment: Enrollment::new(
                 journal.clone(),
                 attestor,
                 Arc::new(authorities.containers),
                 bundle.clone(),
                 policy,
+                continuity,
             ),
             documents: DocumentStore::new(journal.clone(), blobs.clone(), delivery.clone()),
             delivery,
@@ -230,6 +234,11 @@ impl Master {
             tracing::warn!(error = %chain(&error), "the index may have to catch up at the next start");
         }
     }
+}
+
+fn log_key(bundle: &TrustBundle) -> Result<VerifierKey, AppError> {
+    VerifierKey::parse(bundle.log_key())
+        .map_err(|error| AppError::part("the log key of the trust bundle")(&error))
 }
 
 fn inventory(source: HostSource, host: &Name) -> Result<Option<Inventory>, AppError> {

@@ -49,6 +49,12 @@ impl DataDir {
         self.ledger().join("log.key")
     }
 
+    /// `ledger/forked`: there once a container has seen more of the log than there is.
+    #[must_use]
+    pub fn forked(&self) -> PathBuf {
+        self.ledger().join("forked")
+    }
+
     /// `index.sled/`: projections; may be deleted.
     #[must_use]
     pub fn index(&self) -> PathBuf {

@@ -3,6 +3,7 @@
 
 mod attest;
 mod binding;
+mod continuity;
 mod decide;
 
 use std::{
@@ -20,10 +21,12 @@ use dockmaster_proto::{
     id::ContainerId,
     problem::{Problem, ProblemCode},
 };
+use dockmaster_tlog::{checkpoint::Checkpoint, hash::Hash};
 use ring::rand::SystemRandom;
 
 pub use attest::{Attestor, Claimed};
 pub use binding::{Binding, BindingError};
+pub use continuity::{Continuity, ContinuityError, WAY_OUT};
 pub use decide::{Grant, Policy, Refusal};
 
 use crate::{
@@ -60,6 +63,7 @@ pub struct Enrollment {
     authority: Arc<Authority>,
     bundle: Arc<TrustBundle>,
     policy: Policy,
+    continuity: Arc<Continuity>,
     refusals: Mutex<Refusals>,
     quota: Mutex<Quota<ContainerId>>,
 }
@@ -73,6 +77,7 @@ impl Enrollment {
         authority: Arc<Authority>,
         bundle: Arc<TrustBundle>,
         policy: Policy,
+        continuity: Arc<Continuity>,
     ) -> Self {
         Self {
             journal,
@@ -80,6 +85,7 @@ impl Enrollment {
             authority,
             bundle,
             policy,
+            continuity,
             refusals: Mutex::default(),
             quota: Mutex::new(Quota::new(CERTIFICATES)),
         }
@@ -112,6 +118,9 @@ impl Enrollment {
         request: &CertificateRequest,
         cause: &Cause,
     ) -> Result<IssuedCertificate, Failure> {
+        if let Some(why) = self.continuity.trouble() {
+            return Err(Failure::broken(why));
+        }
         let csr = VerifiedCsr::parse(&request.csr, applicant.binding.exporter())
             .map_err(|error| Refusal::bad_csr(&error))?;
         let claimed = self.attestor.claim(&self.journal, applicant.source).await?;
@@ -130,6 +139,7 @@ impl Enrollment {
             .binding
             .claim(csr.public_key().spki_sha256())
             .map_err(|error| Refusal::repeated(grant.container, error))?;
+        let seen = self.seen(grant.container, request)?;
         let taken = self
             .quota
             .lock()
@@ -142,9 +152,24 @@ impl Enrollment {
             .authority
             .issue_container(&csr, &grant.leaf(&self.policy, serial))
             .map_err(|error| Failure::internal(&error))?;
-        let issued = self.commit(applicant, grant, issued, cause).await?;
+        let issued = self.commit(applicant, grant, issued, seen, cause).await?;
         claim.keep();
         Ok(issued)
+    }
+
+    /// The head of the log that the applicant has seen.
+    fn seen<'r>(
+        &self,
+        container: ContainerId,
+        request: &'r CertificateRequest,
+    ) -> Result<Option<(&'r str, Checkpoint)>, Failure> {
+        let Some(note) = request.seen.as_deref() else {
+            return Ok(None);
+        };
+        let seen = self
+            .continuity
+            .read(self.journal.ledger(), container, note)?;
+        Ok(Some((note, seen)))
     }
 
     async fn commit(
@@ -152,6 +177,7 @@ impl Enrollment {
         applicant: &Applicant,
         grant: Grant,
         issued: Issued,
+        seen: Option<(&str, Checkpoint)>,
         cause: &Cause,
     ) -> Result<IssuedCertificate, Failure> {
         let container = grant.container;
@@ -202,6 +228,14 @@ impl Enrollment {
                 "the receipt lacks the entry",
             )));
         };
+        let consistency = match &seen {
+            Some((note, seen)) => {
+                let ledger = self.journal.ledger();
+                self.continuity
+                    .prove(ledger, container, (note, seen), &receipt)?
+            }
+            None => Vec::new(),
+        };
         let entry = String::from_utf8_lossy(&committed.entry).into_owned();
         Ok(IssuedCertificate {
             chain: format!("{}{}", issued.pem, self.authority.certificate_pem()),
@@ -217,6 +251,7 @@ impl Enrollment {
             renew_at_ms: decide::renew_at(env::now(), issued.not_after, &issued.serial),
             entry,
             proof: proof.encode(),
+            consistency: consistency.iter().map(Hash::to_base64).collect(),
             master_time_ms: env::now(),
         })
     }
@@ -274,7 +309,23 @@ impl From<Refusal> for Failure {
     }
 }
 
+impl From<ContinuityError> for Failure {
+    fn from(error: ContinuityError) -> Self {
+        match error {
+            ContinuityError::NotOurs(_) => {
+                Self::Ours(crate::api::problem::bad_request(error.to_string()))
+            }
+            ContinuityError::Broken(why) => Self::broken(&why),
+            ContinuityError::Read(error) => Self::internal(&error),
+        }
+    }
+}
+
 impl Failure {
+    fn broken(why: &str) -> Self {
+        Self::Ours(Problem::new(ProblemCode::Unavailable, why, WAY_OUT))
+    }
+
     fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(error = %chain(error), "a certificate could not be issued");
         Self::Ours(Problem::new(

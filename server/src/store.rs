@@ -15,6 +15,7 @@ use dockmaster_proto::{event::Entry, id::Digest};
 use crate::{
     config::{Config, ConfigError},
     datadir::DataDir,
+    enrollment::WAY_OUT,
     env,
     index::{Index, IndexError},
     setup::signing_key,
@@ -45,6 +46,15 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// Containers have seen more of the log than there is.
+    #[error(
+        "{path}: containers have seen entries of this log that are not here, so it was put back to an older state and must not go on; {WAY_OUT}",
+        path = .path.display()
+    )]
+    Forked {
+        /// The evidence.
+        path: PathBuf,
+    },
     /// The ledger does not open.
     #[error("the ledger cannot start")]
     Ledger(#[from] OpenError),
@@ -72,8 +82,12 @@ pub enum StoreError {
 /// Opens and recovers the ledger.
 ///
 /// # Errors
-/// When its key or one of its files is missing or damaged.
+/// When its key or one of its files is missing or damaged, or the log must not go on.
 pub fn open_ledger(dir: &DataDir, config: &Config) -> Result<Opened, StoreError> {
+    let path = dir.forked();
+    if path.exists() {
+        return Err(StoreError::Forked { path });
+    }
     Ok(Ledger::open(ledger_config(dir, config)?)?)
 }
 

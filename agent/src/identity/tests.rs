@@ -64,6 +64,7 @@ fn issue(key: &KeyPair) -> IssuedCertificate {
         not_after_ms: NOW.plus_ms(3_600_000),
         renew_at_ms: NOW.plus_ms(1_800_000),
         proof: proof_of(&entry, &log_key(1)),
+        consistency: vec![],
         entry,
         master_time_ms: NOW,
     }

@@ -173,6 +173,7 @@ impl Life<'_> {
             resources: applied.resources,
             processes: self.process_report(),
             facts: facts::observe(&Root::default()),
+            alarm: self.link.alarm().unwrap_or_default().to_owned(),
         });
     }
 }

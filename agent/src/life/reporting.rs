@@ -26,6 +26,23 @@ impl Life<'_> {
         self.unsent = Some(report);
     }
 
+    /// Sees to it that the master hears of an alarm, also when there is nothing to apply.
+    pub(super) fn pass_alarm_on(&mut self) {
+        let Some(alarm) = self.link.alarm() else {
+            return;
+        };
+        let last = || {
+            let bytes = self.run.read(rundir::REPORT).ok().flatten()?;
+            serde_json::from_slice::<Report>(&bytes).ok()
+        };
+        let report = self.unsent.clone().or_else(last);
+        // Before the first report: that one will have it.
+        if let Some(mut report) = report.filter(|report| report.alarm != alarm) {
+            report.alarm = alarm.to_owned();
+            self.keep(report);
+        }
+    }
+
     /// Sends the report that is still here, and first makes it where an apply was interrupted: the
     /// master should show what became of a container that died at once. Waits a moment only.
     pub async fn farewell(&mut self, why: &str) {
@@ -168,6 +185,7 @@ mod tests {
                 .collect(),
             processes: vec![],
             facts: facts::observe(&Root::new("/nowhere")),
+            alarm: String::new(),
         }
     }
 

@@ -62,6 +62,7 @@ mod tests {
             renew_at_ms,
             entry: String::new(),
             proof: String::new(),
+            consistency: vec![],
             master_time_ms: NOW,
         }
     }

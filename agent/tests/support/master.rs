@@ -28,9 +28,10 @@ use dockmaster_proto::{
 };
 use dockmaster_tlog::{
     checkpoint::Checkpoint,
-    hash::leaf_hash,
+    hash::{Hash, leaf_hash},
     note::{KeyName, SigningKey},
     proof::TlogProof,
+    tree::{HashSource, RightEdge, consistency_proof, inclusion_proof, root},
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -104,6 +105,7 @@ struct World {
     containers: Authority,
     infra: Authority,
     log: SigningKey,
+    history: Mutex<History>,
     bundle: TrustBundle,
     catalog: String,
     script: Script,
@@ -111,6 +113,23 @@ struct World {
     lifetime_ms: u64,
     seen: Mutex<Vec<String>>,
     reports: Mutex<Vec<Report>>,
+}
+
+/// The leaf hashes of its log.
+#[derive(Debug, Default)]
+struct History(Vec<Hash>);
+
+impl HashSource for History {
+    type Error = ();
+
+    fn hash(&self, level: u8, index: u64) -> Result<Hash, ()> {
+        let start = usize::try_from(index << level).unwrap();
+        let mut edge = RightEdge::new();
+        for leaf in &self.0[start..start + (1 << level)] {
+            edge.push(*leaf);
+        }
+        Ok(edge.root())
+    }
 }
 
 fn key() -> KeyPair {
@@ -142,6 +161,7 @@ impl Master {
             infra: Authority::create_infra_intermediate(&root, seed()).unwrap(),
             root,
             log,
+            history: Mutex::default(),
             bundle: bundle.unwrap(),
             catalog,
             script: Box::new(script),
@@ -166,6 +186,11 @@ impl Master {
             pin: world.bundle.pin().to_string(),
             world,
         }
+    }
+
+    /// Begins the log anew: what it showed before never happened.
+    pub fn rewrite_history(&self) {
+        lock(&self.world.history).0.clear();
     }
 
     /// How often a path was asked for.
@@ -317,17 +342,25 @@ impl World {
             "der_sha256": issued.der_sha256,
         })
         .to_string();
-        // Of each certificate it says that it is the first entry of the log: who asks does not remember.
+        let mut history = lock(&self.history);
+        let index = history.0.len() as u64;
+        history.0.push(leaf_hash(entry.as_bytes()));
+        let size = index + 1;
         let checkpoint = Checkpoint {
             origin: self.log.name().clone(),
-            size: 1,
-            root: leaf_hash(entry.as_bytes()),
+            size,
+            root: root(size, &*history).unwrap(),
         };
         let proof = TlogProof {
-            index: 0,
-            hashes: vec![],
+            index,
+            hashes: inclusion_proof(index, size, &*history).unwrap(),
             checkpoint: checkpoint.sign(&self.log),
         };
+        let seen = request.seen.map(|note| {
+            let seen = Checkpoint::open(&note, self.log.verifier()).unwrap();
+            consistency_proof(seen.size, size, &*history).unwrap_or_default()
+        });
+        let consistency = seen.unwrap_or_default();
         IssuedCertificate {
             chain: issued.pem.clone() + &self.containers.certificate_pem(),
             bundle: self.bundle.to_pem(),
@@ -338,6 +371,7 @@ impl World {
             renew_at_ms: now.plus_ms(self.lifetime_ms / 2),
             entry,
             proof: proof.encode(),
+            consistency: consistency.iter().map(Hash::to_base64).collect(),
             master_time_ms: now,
         }
     }

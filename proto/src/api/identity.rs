@@ -29,6 +29,10 @@ pub struct CertificateRequest {
     pub csr: Vec<u8>,
     /// The agent's version.
     pub agent_version: String,
+    /// The newest signed head of the log (C2SP checkpoint) that the agent has verified; none at its
+    /// first request. The answer has to show that the log goes on from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
 }
 
 /// A certificate that was issued and logged.
@@ -52,6 +56,10 @@ pub struct IssuedCertificate {
     pub entry: String,
     /// The proof that the entry is in the log (C2SP tlog-proof).
     pub proof: String,
+    /// The proof that the log of that checkpoint goes on from the one in the request: hashes in base64
+    /// (RFC 6962 section 2.1.2). Empty where there was none, or it is the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consistency: Vec<String>,
     /// The master's time.
     pub master_time_ms: UnixMs,
 }

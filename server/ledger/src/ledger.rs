@@ -200,6 +200,19 @@ impl Ledger {
         self.view.consistency_proof(old_size)
     }
 
+    /// Proves that the log of `old_size` entries is the beginning of that of `new_size`. May block on
+    /// the disk.
+    ///
+    /// # Errors
+    /// When the sizes are not in order, the log is smaller, or a tile cannot be read.
+    pub fn consistency_between(
+        &self,
+        old_size: u64,
+        new_size: u64,
+    ) -> Result<Vec<Hash>, ReadError> {
+        self.view.consistency_between(old_size, new_size)
+    }
+
     /// How it does, for `/readyz`.
     #[must_use]
     pub fn status(&self) -> Status {

@@ -96,16 +96,30 @@ impl View {
     /// Proves an older size to be the beginning of the newest committed head.
     pub(crate) fn consistency_proof(&self, old_size: u64) -> Result<ConsistencyProof, ReadError> {
         let head = self.committed();
-        let nodes = Nodes {
-            view: self,
-            tiles: RefCell::default(),
-        };
-        let hashes = consistency_proof(old_size, head.size, &nodes).map_err(flatten)?;
+        let hashes = self.consistency_between(old_size, head.size)?;
         Ok(ConsistencyProof {
             old_size,
             hashes,
             head,
         })
+    }
+
+    /// Proves an older size to be the beginning of a newer one.
+    pub(crate) fn consistency_between(
+        &self,
+        old_size: u64,
+        new_size: u64,
+    ) -> Result<Vec<Hash>, ReadError> {
+        let size = self.committed().size;
+        if new_size > size {
+            let asked = new_size;
+            return Err(ReadError::BeyondTheEnd { asked, size });
+        }
+        let nodes = Nodes {
+            view: self,
+            tiles: RefCell::default(),
+        };
+        consistency_proof(old_size, new_size, &nodes).map_err(flatten)
     }
 
     fn place(&self, index: u64) -> Place {

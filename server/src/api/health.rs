@@ -5,7 +5,7 @@ use dockmaster_proto::id::Name;
 use http::StatusCode;
 
 use super::{Api, Reply, reply};
-use crate::state::State;
+use crate::{enrollment::WAY_OUT, state::State};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -16,7 +16,9 @@ impl Api {
 
     pub(super) fn readyz(&self) -> Reply {
         let status = self.journal.ledger().status();
-        let troubles = troubles(&status, self.host.as_ref(), &self.journal.state());
+        let mut troubles = troubles(&status, self.host.as_ref(), &self.journal.state());
+        let forked = self.continuity.trouble();
+        troubles.extend(forked.map(|why| format!("nothing is issued: {why}; {WAY_OUT}")));
         if troubles.is_empty() {
             return reply::bytes(StatusCode::OK, TEXT, "ready\n".into());
         }

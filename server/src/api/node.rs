@@ -162,6 +162,9 @@ impl Api {
     pub(super) fn report(&self, request: &Request) -> Result<Reply, Problem> {
         let node = caller(request)?;
         let report: Report = request.json()?;
+        if !report.alarm.is_empty() {
+            tracing::error!(node = %node.short(), alarm = %report.alarm, "a container raises an alarm");
+        }
         self.reports
             .keep(&node, report, env::now())
             .map_err(|error| problem::internal(&error))?;

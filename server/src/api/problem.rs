@@ -56,7 +56,8 @@ pub(super) fn not_found(what: impl std::fmt::Display) -> Problem {
     Problem::new(ProblemCode::NotFound, format!("there is no {what}"), "")
 }
 
-pub(super) fn bad_request(detail: impl Into<String>) -> Problem {
+/// A request that is none.
+pub fn bad_request(detail: impl Into<String>) -> Problem {
     Problem::new(
         ProblemCode::BadRequest,
         detail,

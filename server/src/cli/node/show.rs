@@ -37,6 +37,10 @@ pub(crate) async fn run(global: &Global, args: ShowArgs) -> Result<(), CliError>
 fn render(node: &NodeDetail) -> String {
     let mut text = table::fields(identity(node));
     if let Some(report) = &node.report {
+        if !report.report.alarm.is_empty() {
+            let alarm = table::printable(&report.report.alarm);
+            text.push_str(&format!("\nALARM: {alarm}\n"));
+        }
         text.push_str("\nlast report\n");
         text.push_str(&table::indented(&render_report(report, &node.summary.view)));
     }
@@ -264,6 +268,7 @@ mod tests {
                     cgroup_version: observed(2),
                     os: observed("debian 12".into()),
                 },
+                alarm: String::new(),
             },
         }
     }
@@ -282,6 +287,17 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("last report"), "{text}");
+    }
+
+    #[test]
+    fn an_alarm_of_the_agent_comes_before_its_report() {
+        let mut node = detail();
+        let mut received = report();
+        received.report.alarm = "the master's log is not shown to go on".into();
+        node.report = Some(received);
+        let text = render(&node);
+        let alarm = text.find("\nALARM: the master's log").unwrap();
+        assert!(alarm < text.find("last report").unwrap(), "{text}");
     }
 
     #[test]

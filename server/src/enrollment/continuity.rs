@@ -1,0 +1,136 @@
+//! Whether the log goes on from what containers have seen of it. A master that was put back to an
+//! older state, say from a backup, would sign another history than the one that is already out; so
+//! the first container that has seen more ends its issuing.
+
+use std::{fmt::Write as _, fs, path::PathBuf, sync::OnceLock};
+
+use dockmaster_ledger::{Ledger, ReadError, Receipt};
+use dockmaster_proto::{error::chain, id::ContainerId};
+use dockmaster_tlog::{
+    checkpoint::Checkpoint,
+    hash::Hash,
+    note::{MAX_NOTE_BYTES, VerifierKey},
+    tree::verify_consistency,
+};
+
+/// What to do about a log that containers have seen more of.
+pub const WAY_OUT: &str =
+    "stop it and restore a newer backup; docs/ledger.md says more, under \"A log that forked\"";
+
+/// Keeps watch over the log's continuity.
+#[derive(Debug)]
+pub struct Continuity {
+    key: VerifierKey,
+    /// Where the two heads go that cannot both be of one log.
+    evidence: PathBuf,
+    broken: OnceLock<String>,
+}
+
+/// Why a container's newest head is not followed by a proof.
+#[derive(Debug, thiserror::Error)]
+pub enum ContinuityError {
+    /// It is none that this log signed.
+    #[error("the head of the log in the request is not one that this log signed: {0}")]
+    NotOurs(String),
+    /// The log signed it and does not go on from it.
+    #[error("{0}")]
+    Broken(String),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl Continuity {
+    /// A watch over the log that this key signs.
+    #[must_use]
+    pub const fn new(key: VerifierKey, evidence: PathBuf) -> Self {
+        Self {
+            key,
+            evidence,
+            broken: OnceLock::new(),
+        }
+    }
+
+    /// What is wrong, once it is.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.broken.get().map(String::as_str)
+    }
+
+    /// Reads the newest head that a container has seen. Before anything is committed: a log that is
+    /// behind it must not grow.
+    ///
+    /// # Errors
+    /// When the log did not sign it, or is smaller.
+    pub(super) fn read(
+        &self,
+        ledger: &Ledger,
+        container: ContainerId,
+        note: &str,
+    ) -> Result<Checkpoint, ContinuityError> {
+        if note.len() > MAX_NOTE_BYTES {
+            return Err(ContinuityError::NotOurs("it is too large".to_owned()));
+        }
+        let seen = Checkpoint::open(note, &self.key)
+            .map_err(|error| ContinuityError::NotOurs(chain(&error)))?;
+        let size = ledger.head().size;
+        if seen.size > size {
+            return Err(self.broken(ledger, container, note, &seen));
+        }
+        Ok(seen)
+    }
+
+    /// Proves that the log of a receipt goes on from a head that a container has seen.
+    ///
+    /// # Errors
+    /// When it does not, or the log cannot be read.
+    pub(super) fn prove(
+        &self,
+        ledger: &Ledger,
+        container: ContainerId,
+        (note, seen): (&str, &Checkpoint),
+        receipt: &Receipt,
+    ) -> Result<Vec<Hash>, ContinuityError> {
+        let head = receipt.head();
+        let hashes = ledger.consistency_between(seen.size, head.size)?;
+        let root = Checkpoint::open(&head.checkpoint, &self.key)
+            .map_err(|error| ContinuityError::NotOurs(chain(&error)))?
+            .root;
+        match verify_consistency(seen.size, &seen.root, head.size, &root, &hashes) {
+            Ok(()) => Ok(hashes),
+            Err(_) => Err(self.broken(ledger, container, note, seen)),
+        }
+    }
+
+    fn broken(
+        &self,
+        ledger: &Ledger,
+        container: ContainerId,
+        note: &str,
+        seen: &Checkpoint,
+    ) -> ContinuityError {
+        let head = ledger.head();
+        let why = format!(
+            "container {} has seen the log at {} entries, and this master's log of {} does not go on from there: it was put back to an older state",
+            container.short(),
+            seen.size,
+            head.size
+        );
+        if self.broken.set(why.clone()).is_ok() {
+            tracing::error!("{why}; nothing is issued any more: {WAY_OUT}");
+            self.keep_evidence(&why, note, &head.checkpoint);
+        }
+        ContinuityError::Broken(why)
+    }
+
+    fn keep_evidence(&self, why: &str, seen: &str, own: &str) {
+        let mut text = format!("{why}\n");
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\nSeen:\n\n{seen}\nHere:\n\n{own}");
+        if let Err(error) = fs::write(&self.evidence, text) {
+            // It is in the log of the process, and the next container tells it again.
+            let path = self.evidence.display();
+            tracing::error!(%error, "the evidence cannot be written to {path}");
+        }
+    }
+}
