@@ -21,6 +21,7 @@ use dockmaster_proto::{
 };
 use ring::rand::SystemRandom;
 
+use attest::Unclaimed;
 pub use attest::{Attestor, Claimed};
 pub use decide::{Grant, Policy, Refusal};
 
@@ -256,6 +257,19 @@ enum Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<Unclaimed> for Failure {
+    fn from(unclaimed: Unclaimed) -> Self {
+        match unclaimed {
+            Unclaimed::Refused(refusal) => Self::Refused(refusal),
+            Unclaimed::Stopping => Self::Ours(Problem::new(
+                ProblemCode::Unavailable,
+                "the master stops, and does not wait for the host's report on this address any more",
+                "ask again when it is back",
+            )),
+        }
     }
 }
 

@@ -118,8 +118,7 @@ impl Container {
     /// When the container does not run.
     #[must_use]
     pub fn beside(&self, program: &str) -> Command {
-        let pid = self.inspect()["State"]["Pid"].as_u64().unwrap_or_default();
-        assert_ne!(pid, 0, "{} does not run", self.name());
+        let pid = self.pid();
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--net=/proc/{pid}/ns/net"))
