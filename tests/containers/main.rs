@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod classification;
+mod engine;
 mod identity;
+mod once;
+mod renewal;
 mod reuse;
 mod scale;
