@@ -4,6 +4,7 @@
 mod classification;
 mod engine;
 mod identity;
+mod leave;
 mod once;
 mod renewal;
 mod reuse;

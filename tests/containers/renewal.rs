@@ -10,13 +10,13 @@ use dockmaster_tests::{
 use serde_json::Value;
 
 /// The serials of the certificates that count now, newest first.
-fn serials(master: &Master, container: &Container) -> Vec<Value> {
+pub(crate) fn serials(master: &Master, container: &Container) -> Vec<Value> {
     let list = master.json(["cert", "list", "--node", &container.id().to_string()]);
     let list = list["certificates"].as_array().unwrap();
     list.iter().map(|it| it["serial"].clone()).collect()
 }
 
-fn serves(container: &Container, network: &Network, line: &str) {
+pub(crate) fn serves(container: &Container, network: &Network, line: &str) {
     let at = container.at(network, 8080);
     eventually(&format!("\"{line}\""), || {
         let page = get(at, "/").ok()?;
@@ -25,14 +25,14 @@ fn serves(container: &Container, network: &Network, line: &str) {
 }
 
 /// The application has been started once.
-fn was_left_alone(container: &Container) {
+pub(crate) fn was_left_alone(container: &Container) {
     let logs = container.logs();
     let starts = logs.lines().filter(|line| line.starts_with("started on"));
     assert_eq!(starts.count(), 1, "{logs}");
 }
 
 /// The master takes the certificate that lies in the container, from the container's address.
-fn is_honoured(container: &Container, master: &Master, network: &Network) {
+pub(crate) fn is_honoured(container: &Container, master: &Master, network: &Network) {
     let url = format!(
         "https://{}{}",
         master.address_in(network),
