@@ -7,7 +7,7 @@ use dockmaster_tests::{
     Container, HELLO_APP, Image, Network, Setup, docker, eventually, require_all,
 };
 
-use crate::renewal::{is_honoured, serials, was_left_alone};
+use crate::renewal::{is_honoured, serials};
 
 /// How many connections to this port the container has.
 fn connections(container: &Container, port: u16) -> usize {
@@ -79,30 +79,4 @@ fn a_lost_address_ends_held_requests_at_the_others_too_and_brings_a_certificate_
     let logs = web.logs();
     let starts = logs.lines().filter(|line| line.starts_with("started on"));
     assert_eq!(starts.count(), 2, "one for each run:\n{logs}");
-}
-
-#[test]
-fn tmp_latency() {
-    let stays = Network::create("stays");
-    let master = Setup::docker(&[&stays]).start();
-    master.deploy("hello");
-    let image = Image::shared();
-    let web = image.run("web").label("role", "web");
-    let web = web.agent(&master, &stays, &HELLO_APP).start();
-    let _ = master.reported(&web);
-    let id = web.id().to_string();
-    docker(&["network", "disconnect", stays.name(), &id]);
-    let heir = image.run("heir").agent(&master, &stays, &[]).start();
-    docker(&["network", "connect", stays.name(), &id]);
-    let begin = std::time::Instant::now();
-    loop {
-        if !serials(&master, &web).is_empty() {
-            break;
-        }
-        thread::park_timeout(std::time::Duration::from_secs(1));
-        assert!(begin.elapsed().as_secs() < 240);
-    }
-    println!("took {:?}\n{}", begin.elapsed(), web.logs());
-    drop(heir);
-    was_left_alone(&web);
 }

@@ -16,7 +16,7 @@ pub(crate) fn serials(master: &Master, container: &Container) -> Vec<Value> {
     list.iter().map(|it| it["serial"].clone()).collect()
 }
 
-pub(crate) fn serves(container: &Container, network: &Network, line: &str) {
+fn serves(container: &Container, network: &Network, line: &str) {
     let at = container.at(network, 8080);
     eventually(&format!("\"{line}\""), || {
         let page = get(at, "/").ok()?;
@@ -25,7 +25,7 @@ pub(crate) fn serves(container: &Container, network: &Network, line: &str) {
 }
 
 /// The application has been started once.
-pub(crate) fn was_left_alone(container: &Container) {
+fn was_left_alone(container: &Container) {
     let logs = container.logs();
     let starts = logs.lines().filter(|line| line.starts_with("started on"));
     assert_eq!(starts.count(), 1, "{logs}");
