@@ -82,7 +82,7 @@ impl Stage {
         let ended = self
             .runtime
             .block_on(async { tokio::time::timeout(patience, request).await });
-        ended.expect("an end of the request").unwrap()
+        ended.unwrap().unwrap()
     }
 }
 

@@ -1,4 +1,4 @@
-//! A container leaves one of its networks while the master holds its request.
+//! A container leaves a network while the master holds its request.
 
 use std::{fs, thread};
 
@@ -7,7 +7,7 @@ use dockmaster_tests::{
     Container, HELLO_APP, Image, Network, Setup, docker, eventually, require_all,
 };
 
-use crate::renewal::{is_honoured, serials};
+use crate::renewal::{is_honoured, serials, was_left_alone};
 
 /// How many connections to this port the container has.
 fn connections(container: &Container, port: u16) -> usize {
@@ -33,17 +33,20 @@ fn a_lost_address_ends_held_requests_at_the_others_too_and_brings_a_certificate_
     let web = image.run("web").label("role", "web");
     let web = web.agent(&master, &stays, &HELLO_APP).start();
     let id = web.id().to_string();
+    let _ = master.reported(&web);
     docker(&["network", "connect", leaves.name(), &id]);
     // A new run, which enrolls with both addresses.
     web.stop();
     web.start_again();
+    let ips = [&stays, &leaves].map(|network| format!("IP Address:{}", web.ip(network)));
+    let (both, _) = eventually("a certificate for both addresses", || {
+        let credentials = web.credentials();
+        let extension = credentials.print(&["-ext", "subjectAltName"]);
+        ips.iter()
+            .all(|ip| extension.contains(ip))
+            .then_some(credentials)
+    });
     let node = master.reported(&web);
-    let both = web.credentials();
-    let extension = both.print(&["-ext", "subjectAltName"]);
-    for network in [&stays, &leaves] {
-        let ip = format!("IP Address:{}", web.ip(network));
-        assert!(extension.contains(&ip), "{ip} in {extension}");
-    }
     let before = serials(&master, &web);
 
     let etag = format!("\"{}\"", node["catalog"].as_str().unwrap());
@@ -65,13 +68,9 @@ fn a_lost_address_ends_held_requests_at_the_others_too_and_brings_a_certificate_
     assert_eq!(ended.problem(403), "certificate-revoked");
 
     // The agent, whose request ended the same way, gets what is still true.
-    let names = format!(
-        "URI:spiffe://dockmaster.internal/host/h1/container/{id}, IP Address:{}",
-        web.ip(&stays)
-    );
     eventually("a certificate for the address that is left", || {
         let extension = web.credentials().print(&["-ext", "subjectAltName"]);
-        (extension.lines().last()?.trim() == names).then_some(())
+        (extension.contains(&ips[0]) && !extension.contains(&ips[1])).then_some(())
     });
     let now = serials(&master, &web);
     assert!(!now.contains(&before[0]), "{now:?} without {before:?}");
@@ -79,4 +78,31 @@ fn a_lost_address_ends_held_requests_at_the_others_too_and_brings_a_certificate_
     let logs = web.logs();
     let starts = logs.lines().filter(|line| line.starts_with("started on"));
     assert_eq!(starts.count(), 2, "one for each run:\n{logs}");
+}
+
+#[test]
+fn an_agent_notices_that_its_address_is_gone_and_is_itself_again_at_the_next_one() {
+    if !require_all(&["docker", "curl", "openssl"]) {
+        return;
+    }
+    let network = Network::create("moves");
+    let master = Setup::docker(&[&network]).start();
+    master.deploy("hello");
+    let image = Image::shared();
+    let web = image.run("web").label("role", "web");
+    let web = web.agent(&master, &network, &HELLO_APP).start();
+    let _ = master.reported(&web);
+    let (id, old) = (web.id().to_string(), web.ip(&network));
+
+    // Nothing tells the agent: its connection is silent, and its question is held for a minute.
+    docker(&["network", "disconnect", network.name(), &id]);
+    let heir = image.run("heir").agent(&master, &network, &[]).start();
+    assert_eq!(heir.ip(&network), old, "the engine hands the address on");
+    docker(&["network", "connect", network.name(), &id]);
+    assert_ne!(web.ip(&network), old);
+    eventually("a lease again", || {
+        (!serials(&master, &web).is_empty()).then_some(())
+    });
+    is_honoured(&web, &master, &network);
+    was_left_alone(&web);
 }

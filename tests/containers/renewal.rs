@@ -25,7 +25,7 @@ fn serves(container: &Container, network: &Network, line: &str) {
 }
 
 /// The application has been started once.
-fn was_left_alone(container: &Container) {
+pub(crate) fn was_left_alone(container: &Container) {
     let logs = container.logs();
     let starts = logs.lines().filter(|line| line.starts_with("started on"));
     assert_eq!(starts.count(), 1, "{logs}");
