@@ -201,5 +201,8 @@ impl Drop for Engine {
         if self.running.is_some() {
             self.stop();
         }
+        // An engine that keeps its containers keeps its folder mounted too; the other has none left.
+        let data = self.path("data");
+        let _ = Ran::run(Command::new("umount").arg("--lazy").arg(data));
     }
 }

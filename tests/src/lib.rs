@@ -26,6 +26,7 @@ mod master;
 mod names;
 mod network;
 mod peer;
+mod port;
 mod process;
 mod require;
 mod site;

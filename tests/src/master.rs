@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -13,7 +13,8 @@ use dockmaster_proto::id::TrustPin;
 use serde_json::Value;
 
 use crate::{
-    binary, engine::Engine, inventory::Inventory, network::Network, patience, process::Ran,
+    binary, engine::Engine, inventory::Inventory, network::Network, patience, port::Port,
+    process::Ran,
 };
 
 /// Where the master learns of containers.
@@ -88,10 +89,10 @@ impl Setup {
     pub fn start(self) -> Master {
         let dir = tempfile::tempdir().unwrap();
         let data = self.data.unwrap_or_else(|| dir.path().join("data"));
-        let port = free_port();
+        let port = Port::reserve();
         let mut init = Command::new(binary("dockmaster"));
         init.args(["init", "-o", "json", "--data"]).arg(&data);
-        init.args(["--listen", &format!("0.0.0.0:{port}")]);
+        init.args(["--listen", &format!("0.0.0.0:{}", port.number())]);
         init.args(["--address", "127.0.0.1", "--permit", "127.0.0.0/8"]);
         for address in &self.addresses {
             init.args(["--address", &address.to_string()]);
@@ -120,7 +121,7 @@ impl Setup {
 pub struct Master {
     data: PathBuf,
     _dir: tempfile::TempDir,
-    port: u16,
+    port: Port,
     trust: TrustPin,
     watch: Watch,
     running: Option<Child>,
@@ -260,14 +261,14 @@ impl Master {
 
     /// Where it is reached on this machine.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.port)
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.port.number())
     }
 
     /// Where the containers of a network reach it.
     #[must_use]
-    pub const fn address_in(&self, network: &Network) -> SocketAddr {
-        SocketAddr::new(network.gateway(), self.port)
+    pub fn address_in(&self, network: &Network) -> SocketAddr {
+        SocketAddr::new(network.gateway(), self.port.number())
     }
 
     /// The lines that it has written to standard error so far, over all its runs.
@@ -310,10 +311,4 @@ fn pin(answer: &Value) -> Option<TrustPin> {
         Value::Object(map) => map.values().find_map(pin),
         _ => None,
     }
-}
-
-/// A port that nobody uses now; it is known before the master starts, and kept over restarts.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }
