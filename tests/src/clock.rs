@@ -6,7 +6,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io,
+    io::{self, Read as _, Write as _},
     os::unix::fs::FileExt as _,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -40,18 +40,36 @@ pub fn pass(pid: u32, time: Duration) {
     shift(pid, Clocks::All, i32::try_from(time.as_secs()).unwrap());
 }
 
-/// Whether this machine lets it be done, tried on a process of no importance.
+/// Whether this machine lets it be done, tried on a process of no importance. If not, says why.
 pub(crate) fn can_be_shifted() -> bool {
-    let sleeper = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn();
-    let Ok(sleeper) = sleeper.map(Sleeper) else {
-        return false;
-    };
-    try_shift(sleeper.0.id(), Clocks::TimeOfDay, 0).is_ok()
+    let tried = Echo::start().and_then(|echo| try_shift(echo.0.id(), Clocks::TimeOfDay, 0));
+    if let Err(error) = &tried {
+        println!("the clock of a process cannot be shifted here: {error}");
+    }
+    tried.is_ok()
 }
 
-struct Sleeper(Child);
+/// A program that waits for more to copy, ended when dropped.
+struct Echo(Child);
 
-impl Drop for Sleeper {
+impl Echo {
+    fn start() -> io::Result<Self> {
+        let child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut echo = Self(child);
+        let (Some(stdin), Some(stdout)) = (&mut echo.0.stdin, &mut echo.0.stdout) else {
+            return Err(io::Error::other("cat has no pipes"));
+        };
+        // Until it answers its memory may not be all there.
+        stdin.write_all(b"?")?;
+        stdout.read_exact(&mut [0])?;
+        Ok(echo)
+    }
+}
+
+impl Drop for Echo {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
