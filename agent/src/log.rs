@@ -12,8 +12,10 @@ pub fn start() {
 /// Writes one line. Prefer the macro [`say`](crate::say).
 pub fn line(message: fmt::Arguments<'_>) {
     let ms = START.get_or_init(Instant::now).elapsed().as_millis();
+    // In one piece: the application writes to the same place.
+    let line = format!("dockmaster-agent +{ms}ms {message}\n");
     // Where nobody listens there is nobody to tell that nobody listens.
-    let _ = writeln!(std::io::stderr(), "dockmaster-agent +{ms}ms {message}");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Writes one line to standard error: `say!("enrolled as {id}")`.

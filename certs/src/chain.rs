@@ -35,9 +35,7 @@ pub enum ChainError {
     )]
     Size(usize),
     /// No valid path to the bundle.
-    #[error(
-        "the peer's certificate does not verify against the trust bundle (master's clock or ours wrong? another installation?)"
-    )]
+    #[error("{}", no_path(.0))]
     Path(#[from] webpki::Error),
     /// The leaf is directly below the root.
     #[error("the peer's certificate was not signed by an intermediate")]
@@ -77,6 +75,25 @@ pub enum ChainError {
         /// What was dialled.
         dialled: IpAddr,
     },
+}
+
+/// Why there is no path: a wrong clock is by far the most likely where only the time does not fit, so
+/// both times are told.
+fn no_path(error: &webpki::Error) -> String {
+    let at = |time: &UnixTime| UnixMs(time.as_secs().saturating_mul(1000));
+    match error {
+        webpki::Error::CertNotValidYet { time, not_before } => format!(
+            "the peer's certificate is valid from {} on, and the clock here says {}; set the clock that is wrong",
+            at(not_before),
+            at(time)
+        ),
+        webpki::Error::CertExpired { time, not_after } => format!(
+            "the peer's certificate was valid until {}, and the clock here says {}; set the clock if it is wrong, or see why the peer has no newer certificate",
+            at(not_after),
+            at(time)
+        ),
+        _ => "the peer's certificate does not verify against the trust bundle; is it of another installation?".to_owned(),
+    }
 }
 
 /// Verifies the chain of a server that should be a master: a path to the bundle for use as a server,

@@ -158,7 +158,7 @@ impl Master {
         let (stop, stopping) = watch::channel(false);
         let inventory = inventory.map(Arc::new);
         let host = inventory.as_ref().map(|_| config.host.clone());
-        let attestor = watch_host(&journal, &config, inventory);
+        let attestor = watch_host(&journal, &config, inventory, stopping.clone());
         let blobs = Blobs::new(ledger.blobs().clone());
         let delivery = Arc::new(Delivery::new(journal.clone(), blobs.clone()));
         tokio::spawn(delivery.clone().run());
@@ -292,7 +292,12 @@ fn authority(dir: &DataDir, name: &str) -> Result<Authority, StoreError> {
 }
 
 /// Starts the watch of the host and the keeper of its leases.
-fn watch_host(journal: &Journal, config: &Config, inventory: Option<Arc<Inventory>>) -> Attestor {
+fn watch_host(
+    journal: &Journal,
+    config: &Config,
+    inventory: Option<Arc<Inventory>>,
+    stopping: watch::Receiver<bool>,
+) -> Attestor {
     let (look, looks) = mpsc::channel(OBSERVATIONS);
     if let Some(inventory) = &inventory {
         let (observe, observations) = mpsc::channel(OBSERVATIONS);
@@ -301,7 +306,7 @@ fn watch_host(journal: &Journal, config: &Config, inventory: Option<Arc<Inventor
         let inventory = inventory.clone();
         tokio::spawn(async move { inventory.watch(observe).await });
     }
-    Attestor::new(inventory, look)
+    Attestor::new(inventory, look, stopping)
 }
 
 async fn keep_house(

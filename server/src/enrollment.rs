@@ -24,6 +24,7 @@ use dockmaster_proto::{
 use dockmaster_tlog::{checkpoint::Checkpoint, hash::Hash};
 use ring::rand::SystemRandom;
 
+use attest::Unclaimed;
 pub use attest::{Attestor, Claimed};
 pub use binding::{Binding, BindingError};
 pub use continuity::{Continuity, ContinuityError, WAY_OUT};
@@ -317,6 +318,19 @@ impl From<ContinuityError> for Failure {
             }
             ContinuityError::Broken(why) => Self::broken(&why),
             ContinuityError::Read(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Unclaimed> for Failure {
+    fn from(unclaimed: Unclaimed) -> Self {
+        match unclaimed {
+            Unclaimed::Refused(refusal) => Self::Refused(refusal),
+            Unclaimed::Stopping => Self::Ours(Problem::new(
+                ProblemCode::Unavailable,
+                "the master stops, and does not wait for the host's report on this address any more",
+                "ask again when it is back",
+            )),
         }
     }
 }

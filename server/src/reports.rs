@@ -26,6 +26,15 @@ pub struct ReportError {
     source: io::Error,
 }
 
+impl ReportError {
+    /// Whether room is what is missing.
+    #[must_use]
+    pub fn is_no_space(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self.source.kind(), StorageFull | QuotaExceeded)
+    }
+}
+
 /// The reports.
 #[derive(Debug)]
 pub struct Reports {

@@ -23,19 +23,6 @@ fn verify(credentials: &Credentials, more: &[&str]) -> Ran {
     Ran::run(verify.args(more).arg(credentials.path("leaf.pem")))
 }
 
-/// What `openssl x509` prints of the leaf.
-fn print(credentials: &Credentials, args: &[&str]) -> String {
-    let mut print = openssl(&["x509", "-noout", "-nameopt", "RFC2253"]);
-    let printed = Ran::run(
-        print
-            .args(args)
-            .arg("-in")
-            .arg(credentials.path("leaf.pem")),
-    )
-    .ok();
-    printed.trim().to_owned()
-}
-
 /// A TLS server with the container's certificate in the container's network, ended when dropped.
 struct Server(Child);
 
@@ -130,10 +117,10 @@ fn one_docker_run_brings_identity_configuration_and_application() {
     let wrong = verify(&credentials, &["-verify_ip", &SOMEBODY_ELSE.to_string()]);
     assert!(wrong.fails(2).contains("IP address mismatch"), "{wrong:?}");
     assert_eq!(
-        print(&credentials, &["-subject"]),
+        credentials.print(&["-subject"]),
         format!("subject=serialNumber={id}")
     );
-    let names = print(&credentials, &["-ext", "subjectAltName"]);
+    let names = credentials.print(&["-ext", "subjectAltName"]);
     assert_eq!(
         names.lines().last().unwrap().trim(),
         format!("URI:spiffe://dockmaster.internal/host/h1/container/{id}, IP Address:{ip}")
@@ -158,7 +145,7 @@ fn one_docker_run_brings_identity_configuration_and_application() {
     assert_eq!(who["holders"].as_array().unwrap().len(), 1);
     assert_eq!(who["holders"][0]["container"], id.as_str());
     assert_eq!(who["holders"][0]["name"], container.name());
-    let serial = print(&credentials, &["-serial"]).to_lowercase();
+    let serial = credentials.print(&["-serial"]).to_lowercase();
     let serial = serial.strip_prefix("serial=").unwrap();
     let logged = who["holders"][0]["certificates"].as_array().unwrap();
     assert_eq!(logged.len(), 1);
@@ -187,9 +174,9 @@ fn two_containers_that_claim_one_hostname_get_two_identities() {
     let subjects = containers.each_ref().map(|container| {
         let node = master.reported(container);
         let credentials = container.credentials();
-        let subject = print(&credentials, &["-subject"]);
+        let subject = credentials.print(&["-subject"]);
         assert_eq!(subject, format!("subject=serialNumber={}", container.id()));
-        let everything = print(&credentials, &["-text"]);
+        let everything = credentials.print(&["-text"]);
         assert!(!everything.contains("web01"), "{everything}");
         let ip = container.ip(&network);
         assert!(verify(&credentials, &["-verify_ip", &ip.to_string()]).code == 0);

@@ -2,6 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod classification;
+mod engine;
 mod identity;
+mod leave;
+mod once;
+mod renewal;
 mod reuse;
 mod scale;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::{
     docker::{self, docker, try_docker},
+    eventually,
     master::Master,
     network::Network,
 };
@@ -196,6 +197,42 @@ impl Container {
     pub fn stop(&self) -> i64 {
         docker(&["stop", "--time", "20", &self.id.to_string()]);
         self.inspect()["State"]["ExitCode"].as_i64().unwrap()
+    }
+
+    /// Waits for its end, and gives its exit code.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn ended(&self) -> i64 {
+        eventually("the end of a container", || (!self.runs()).then_some(()));
+        self.inspect()["State"]["ExitCode"].as_i64().unwrap()
+    }
+
+    /// Stops its processes where they are.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pause(&self) {
+        docker(&["pause", &self.id.to_string()]);
+    }
+
+    /// Lets its processes go on.
+    ///
+    /// # Panics
+    /// When they were not stopped.
+    pub fn unpause(&self) {
+        docker(&["unpause", &self.id.to_string()]);
+    }
+
+    /// Its first process, as this machine counts.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        let pid = self.inspect()["State"]["Pid"].as_u64().unwrap_or_default();
+        assert_ne!(pid, 0, "{} does not run", self.name);
+        pid.try_into().unwrap()
     }
 
     /// Starts it again after its end.

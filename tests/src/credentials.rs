@@ -42,6 +42,19 @@ impl Credentials {
         self.dir.path().join(name)
     }
 
+    /// What `openssl x509` prints of the leaf.
+    ///
+    /// # Panics
+    /// When there is no such program.
+    #[must_use]
+    #[track_caller]
+    pub fn print(&self, args: &[&str]) -> String {
+        let mut print = Command::new("openssl");
+        print.args(["x509", "-noout", "-nameopt", "RFC2253", "-in"]);
+        let printed = Ran::run(print.arg(self.path("leaf.pem")).args(args));
+        printed.ok().trim().to_owned()
+    }
+
     /// `GET URL` as the holder of this certificate; `client` is a `curl` that is told nothing yet.
     ///
     /// # Panics
@@ -118,8 +131,7 @@ impl Container {
     /// When the container does not run.
     #[must_use]
     pub fn beside(&self, program: &str) -> Command {
-        let pid = self.inspect()["State"]["Pid"].as_u64().unwrap_or_default();
-        assert_ne!(pid, 0, "{} does not run", self.name());
+        let pid = self.pid();
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--net=/proc/{pid}/ns/net"))

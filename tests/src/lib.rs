@@ -13,34 +13,44 @@
     reason = "fixtures are parts of tests: they fail by panic and speak to the one who runs them"
 )]
 
+mod agent;
 mod binaries;
+pub mod clock;
 mod container;
 mod credentials;
 mod docker;
+mod engine;
 mod image;
 mod inventory;
 mod master;
 mod names;
 mod network;
+mod peer;
+mod port;
 mod process;
 mod require;
 mod site;
+mod small_disk;
 mod wait;
 mod web;
 
 pub use self::{
+    agent::Agent,
     binaries::{binary, checkout},
     container::{Container, FileStat, Run},
     credentials::{Answer, Credentials},
     docker::docker,
+    engine::{Engine, OnStop},
     image::Image,
     inventory::{Inventory, StandIn},
     master::{Master, Setup, Watch},
     names::unique,
     network::Network,
+    peer::{Enrolled, Peer},
     process::Ran,
     require::{require, require_all},
     site::{HELLO_APP, example},
+    small_disk::SmallDisk,
     wait::{eventually, patience},
     web::get,
 };

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -12,7 +12,10 @@ use std::{
 use dockmaster_proto::id::TrustPin;
 use serde_json::Value;
 
-use crate::{binary, inventory::Inventory, network::Network, patience, process::Ran};
+use crate::{
+    binary, engine::Engine, inventory::Inventory, network::Network, patience, port::Port,
+    process::Ran,
+};
 
 /// Where the master learns of containers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub enum Watch {
     /// From the engine of this machine.
     #[default]
     Docker,
+    /// From the engine behind this socket.
+    Engine(PathBuf),
     /// From a file.
     Inventory(PathBuf),
     /// From nobody.
@@ -33,6 +38,7 @@ pub struct Setup {
     watch: Watch,
     addresses: Vec<IpAddr>,
     permit: Vec<String>,
+    data: Option<PathBuf>,
 }
 
 impl Setup {
@@ -45,6 +51,17 @@ impl Setup {
                 .iter()
                 .map(|network| network.subnet().to_owned())
                 .collect(),
+            data: None,
+        }
+    }
+
+    /// Watches an engine of the test's own, and serves its containers.
+    pub fn engine(engine: &Engine) -> Self {
+        Self {
+            watch: Watch::Engine(engine.socket().to_owned()),
+            addresses: vec![engine.gateway()],
+            permit: vec![engine.subnet().to_owned()],
+            data: None,
         }
     }
 
@@ -56,6 +73,14 @@ impl Setup {
         }
     }
 
+    /// With its data directory here, where nothing is yet.
+    pub fn data(self, data: PathBuf) -> Self {
+        Self {
+            data: Some(data),
+            ..self
+        }
+    }
+
     /// Makes the data directory and starts the master.
     ///
     /// # Panics
@@ -63,11 +88,11 @@ impl Setup {
     #[must_use]
     pub fn start(self) -> Master {
         let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("data");
-        let port = free_port();
+        let data = self.data.unwrap_or_else(|| dir.path().join("data"));
+        let port = Port::reserve();
         let mut init = Command::new(binary("dockmaster"));
         init.args(["init", "-o", "json", "--data"]).arg(&data);
-        init.args(["--listen", &format!("0.0.0.0:{port}")]);
+        init.args(["--listen", &format!("0.0.0.0:{}", port.number())]);
         init.args(["--address", "127.0.0.1", "--permit", "127.0.0.0/8"]);
         for address in &self.addresses {
             init.args(["--address", &address.to_string()]);
@@ -96,7 +121,7 @@ impl Setup {
 pub struct Master {
     data: PathBuf,
     _dir: tempfile::TempDir,
-    port: u16,
+    port: Port,
     trust: TrustPin,
     watch: Watch,
     running: Option<Child>,
@@ -110,15 +135,7 @@ impl Master {
     /// When it does not get ready, or is running.
     pub fn serve(&mut self) {
         assert!(self.running.is_none(), "the master is running");
-        let mut command = Command::new(binary("dockmaster"));
-        command
-            .args(["serve", "--host-name", "h1", "--data"])
-            .arg(&self.data);
-        match &self.watch {
-            Watch::Docker => command.arg("--docker"),
-            Watch::Inventory(path) => command.arg("--inventory").arg(path),
-            Watch::Nothing => &mut command,
-        };
+        let mut command = self.serve_command();
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -133,6 +150,36 @@ impl Master {
         // An end of the log before the line "ready" is an end of the master.
         let ready = ready.recv_timeout(patience());
         assert!(ready.is_ok(), "the master did not get ready");
+    }
+
+    /// Tries to start it where it is not expected to get ready, and gives what it said at its end.
+    ///
+    /// # Panics
+    /// When it runs on.
+    #[must_use]
+    pub fn fails_to_serve(&self) -> Ran {
+        assert!(self.running.is_none(), "the master is running");
+        let mut command = Command::new("timeout");
+        let patience = patience().as_secs().to_string();
+        let serve = self.serve_command();
+        command.arg(patience).arg(serve.get_program());
+        let ran = Ran::run(command.args(serve.get_args()));
+        assert!(ran.code != 0 && ran.code != 124, "the master runs");
+        ran
+    }
+
+    fn serve_command(&self) -> Command {
+        let mut command = Command::new(binary("dockmaster"));
+        command
+            .args(["serve", "--host-name", "h1", "--data"])
+            .arg(&self.data);
+        match &self.watch {
+            Watch::Docker => command.arg("--docker"),
+            Watch::Engine(socket) => command.arg(format!("--docker={}", socket.display())),
+            Watch::Inventory(path) => command.arg("--inventory").arg(path),
+            Watch::Nothing => &mut command,
+        };
+        command
     }
 
     /// Ends it as a loss of power would (SIGKILL).
@@ -214,14 +261,14 @@ impl Master {
 
     /// Where it is reached on this machine.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.port)
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.port.number())
     }
 
     /// Where the containers of a network reach it.
     #[must_use]
-    pub const fn address_in(&self, network: &Network) -> SocketAddr {
-        SocketAddr::new(network.gateway(), self.port)
+    pub fn address_in(&self, network: &Network) -> SocketAddr {
+        SocketAddr::new(network.gateway(), self.port.number())
     }
 
     /// The lines that it has written to standard error so far, over all its runs.
@@ -264,10 +311,4 @@ fn pin(answer: &Value) -> Option<TrustPin> {
         Value::Object(map) => map.values().find_map(pin),
         _ => None,
     }
-}
-
-/// A port that nobody uses now; it is known before the master starts, and kept over restarts.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::docker::try_docker;
+use crate::{clock, docker::try_docker, small_disk::SmallDisk};
 
 /// Whether a program is there. If it is not, the test prints one line and has to return; where
 /// `DOCKMASTER_TEST_REQUIRE` (a list with commas) names the program, it fails instead.
@@ -20,6 +20,10 @@ pub fn require(program: &str) -> bool {
     let there = match program {
         // The program is not enough: an engine has to answer it.
         "docker" => try_docker(&["version"]).is_ok(),
+        "dockerd" => in_path("dockerd"),
+        // What this machine lets a test do to a process and to its file systems.
+        "vdso" => clock::can_be_shifted(),
+        "tmpfs" => SmallDisk::mount(1).is_some(),
         _ => in_path(program),
     };
     if there {

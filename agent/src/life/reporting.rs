@@ -72,6 +72,8 @@ impl Life<'_> {
             return Ok(());
         };
         match self.link.report(report).await {
+            // A full disk, say: it is sent again with the next round.
+            Err(error) if error.is_for_later() => return Ok(()),
             // The master does not want it; sending it again would change nothing.
             Err(error) if error.cause() == Cause::Refused && !error.wants_certificate() => {
                 say!("the master does not take the report: {error}");

@@ -67,6 +67,15 @@ impl LinkError {
         }
     }
 
+    /// Whether the master would do it, and cannot just now.
+    #[must_use]
+    pub const fn is_for_later(&self) -> bool {
+        matches!(
+            self.problem(),
+            Some(ProblemCode::Unavailable | ProblemCode::TooManyRequests)
+        )
+    }
+
     /// Whether a new certificate may help.
     #[must_use]
     pub fn wants_certificate(&self) -> bool {

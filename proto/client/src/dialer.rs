@@ -8,6 +8,7 @@ use std::{
 };
 
 use dockmaster_certs::{bundle::TrustBundle, chain::verify_master};
+use rustix::net::sockopt;
 use rustls::{
     ClientConfig,
     pki_types::{CertificateDer, ServerName},
@@ -19,6 +20,11 @@ use crate::{ClientError, Connection, tls};
 
 /// How long connecting and the handshake may take, each.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// When the kernel first asks whether a silent peer is still there, how often then, and how many
+/// questions without an answer end the connection.
+const PROBE_AFTER: Duration = Duration::from_secs(10);
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+const PROBES: u32 = 3;
 
 /// What a client shows of itself.
 #[derive(Clone)]
@@ -115,9 +121,19 @@ async fn connect(master: SocketAddr, bind: Option<IpAddr>) -> std::io::Result<Tc
     if let Some(bind) = bind {
         socket.bind(SocketAddr::new(bind, 0))?;
     }
+    probe(&socket)?;
     let stream = socket.connect(master).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+/// Whoever holds a question for minutes hears nothing of an address that was taken away from under
+/// the connection, unless the kernel looks.
+fn probe(socket: &TcpSocket) -> std::io::Result<()> {
+    socket.set_keepalive(true)?;
+    sockopt::set_tcp_keepidle(socket, PROBE_AFTER)?;
+    sockopt::set_tcp_keepintvl(socket, PROBE_EVERY)?;
+    Ok(sockopt::set_tcp_keepcnt(socket, PROBES)?)
 }
 
 pub(crate) fn peer_chain(stream: &TlsStream<TcpStream>) -> Vec<CertificateDer<'static>> {

@@ -167,18 +167,24 @@ impl Publisher {
     pub(crate) fn run(mut self) {
         let mut work = Work::default();
         let mut open = true;
-        let mut failures = 0;
+        let mut failures: u32 = 0;
         while open || (!work.is_empty() && failures < LAST_TRIES) {
             open = self.receive(&mut work, failures > 0);
             match self.round(&mut work) {
                 Ok(()) => {
+                    if failures > 0 {
+                        tracing::info!("the ledger is published again");
+                    }
                     failures = 0;
                     self.view.clear_stalled();
                 }
                 Err(error) => {
                     failures += 1;
                     let why = chain(&*error);
-                    tracing::warn!("publishing the ledger failed, trying again: {why}");
+                    // It is tried twice a second, which is too often to say.
+                    if failures.is_power_of_two() {
+                        tracing::warn!("publishing the ledger failed, trying again: {why}");
+                    }
                     self.view.set_stalled(why);
                 }
             }

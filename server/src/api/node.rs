@@ -167,7 +167,7 @@ impl Api {
         }
         self.reports
             .keep(&node, report, env::now())
-            .map_err(|error| problem::internal(&error))?;
+            .map_err(|error| problem::from_report(&error))?;
         Ok(reply::empty(StatusCode::NO_CONTENT))
     }
 }

@@ -6,7 +6,7 @@ use dockmaster_proto::{
     problem::{Problem, ProblemCode},
 };
 
-use crate::{audit::AuditError, index::IndexError, state::LookupError};
+use crate::{audit::AuditError, index::IndexError, reports::ReportError, state::LookupError};
 
 /// A change that could not be committed.
 #[must_use]
@@ -27,6 +27,17 @@ pub(super) fn internal(error: &dyn std::error::Error) -> Problem {
         "the master failed to answer",
         "its log says why, under this request ID",
     )
+}
+
+pub(super) fn from_report(error: &ReportError) -> Problem {
+    if error.is_no_space() {
+        return Problem::new(
+            ProblemCode::Unavailable,
+            "the master has no room for the report",
+            "send it again later",
+        );
+    }
+    internal(error)
 }
 
 pub(super) fn from_lookup(error: &LookupError) -> Problem {

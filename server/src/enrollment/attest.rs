@@ -4,7 +4,10 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use dockmaster_host::Inventory;
 use dockmaster_proto::{facts::ContainerFacts, id::ContainerId};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use super::decide::Refusal;
 use crate::journal::Journal;
@@ -23,22 +26,44 @@ pub struct Claimed {
     pub facts: ContainerFacts,
 }
 
+/// Why an address is not attested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unclaimed {
+    /// It is nobody's, or not one container's.
+    Refused(Refusal),
+    /// The master stops: nothing is known about the address yet, and nobody waits for it any more.
+    Stopping,
+}
+
+impl From<Refusal> for Unclaimed {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
 /// Asks the host about addresses.
 #[derive(Debug, Clone)]
 pub struct Attestor {
     inventory: Option<Arc<Inventory>>,
     /// Containers that the lease keeper should look at again.
     look: mpsc::Sender<ContainerId>,
+    /// Becomes true when the master is about to stop.
+    stopping: watch::Receiver<bool>,
     park: Duration,
 }
 
 impl Attestor {
     /// An attestor; without an inventory nothing can be attested and every request is refused.
     #[must_use]
-    pub const fn new(inventory: Option<Arc<Inventory>>, look: mpsc::Sender<ContainerId>) -> Self {
+    pub const fn new(
+        inventory: Option<Arc<Inventory>>,
+        look: mpsc::Sender<ContainerId>,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             inventory,
             look,
+            stopping,
             park: PARK,
         }
     }
@@ -46,11 +71,17 @@ impl Attestor {
     /// Whose address it is. Waits while the host has not reported yet.
     ///
     /// # Errors
-    /// The refusal, when nobody holds the address within the time that a request is parked.
-    pub async fn claim(&self, journal: &Journal, source: IpAddr) -> Result<Claimed, Refusal> {
+    /// The refusal, when nobody holds the address within the time that a request is parked, or that
+    /// the master stops before.
+    pub(super) async fn claim(
+        &self,
+        journal: &Journal,
+        source: IpAddr,
+    ) -> Result<Claimed, Unclaimed> {
         let Some(inventory) = &self.inventory else {
-            return Err(Refusal::no_inventory(source));
+            return Err(Refusal::no_inventory(source).into());
         };
+        let mut stopping = self.stopping.clone();
         let deadline = Instant::now() + self.park;
         let mut changes = journal.changes();
         loop {
@@ -81,15 +112,18 @@ impl Attestor {
                         tracing::warn!(%source, %error, "the host could not be asked for an address; trying again");
                     }
                 },
-                _ => return Err(Refusal::ambiguous(source, &holders)),
+                _ => return Err(Refusal::ambiguous(source, &holders).into()),
             }
             let now = Instant::now();
             if now >= deadline {
-                return Err(Refusal::no_lease(source, &journal.state()));
+                return Err(Refusal::no_lease(source, &journal.state()).into());
             }
             // Woken by any change of the view; the look-again covers what causes none.
-            let _ =
-                tokio::time::timeout_at((now + LOOK_AGAIN).min(deadline), changes.changed()).await;
+            let again = (now + LOOK_AGAIN).min(deadline);
+            tokio::select! {
+                _ = tokio::time::timeout_at(again, changes.changed()) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return Err(Unclaimed::Stopping),
+            }
         }
     }
 

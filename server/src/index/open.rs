@@ -1,11 +1,12 @@
 //! Opening an index, or making room for a new one.
 
-use dockmaster_proto::error::chain;
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
+
+use dockmaster_proto::error::chain;
 
 use super::{Index, keys, overlay::Overlay};
 
@@ -25,6 +26,14 @@ pub enum IndexError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// The disk is full. No reason to think ill of the index, and least of all to delete it.
+    #[error("there is no room for the index at {path}; make some on that disk, and it goes on", path = .path.display())]
+    NoSpace {
+        /// Where.
+        path: PathBuf,
+        /// What sled said.
+        source: sled::Error,
     },
     /// sled failed.
     #[error("the index cannot be used")]
@@ -60,7 +69,8 @@ impl Index {
         if path.exists() {
             match usable(path, log_size) {
                 Ok(index) => return Ok(index),
-                Err(reason) => {
+                Err(Unusable::Now(error)) => return Err(error),
+                Err(Unusable::Damaged(reason)) => {
                     tracing::warn!(path = %path.display(), %reason, "the index cannot be used; it is made again from the ledger");
                     std::fs::remove_dir_all(path).map_err(|e| IndexError::io(path, e))?;
                 }
@@ -79,7 +89,8 @@ impl Index {
             .path(path)
             .cache_capacity(CACHE_BYTES)
             .flush_every_ms(Some(1000))
-            .open()?;
+            .open()
+            .map_err(|error| opening(path, error))?;
         Ok(Self {
             db,
             path: path.to_owned(),
@@ -87,7 +98,25 @@ impl Index {
     }
 }
 
-fn usable(path: &Path, log_size: u64) -> Result<Index, String> {
+fn opening(path: &Path, source: sled::Error) -> IndexError {
+    let is_full = matches!(&source, sled::Error::Io(error)
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
+    if is_full {
+        let path = path.to_owned();
+        return IndexError::NoSpace { path, source };
+    }
+    IndexError::Sled(source)
+}
+
+/// Why an index that is there does not serve.
+enum Unusable {
+    /// It is not what it should be, and is made again.
+    Damaged(String),
+    /// It may be good; something else is wrong.
+    Now(IndexError),
+}
+
+fn usable(path: &Path, log_size: u64) -> Result<Index, Unusable> {
     // sled 0.34 panics on some damaged files instead of returning an error.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let index = Index::open_sled(path)?;
@@ -95,16 +124,18 @@ fn usable(path: &Path, log_size: u64) -> Result<Index, String> {
         let applied: Option<u64> = Overlay::new(&index.db).get(keys::APPLIED)?;
         Ok::<_, IndexError>((index, format, applied))
     }));
+    let damaged = |why: String| Err(Unusable::Damaged(why));
     match opened {
-        Err(_) => Err("sled panicked while it opened it".to_owned()),
-        Ok(Err(error)) => Err(chain(&error)),
-        Ok(Ok((_, Some(format), _))) if format != FORMAT => Err(format!(
+        Err(_) => damaged("sled panicked while it opened it".to_owned()),
+        Ok(Err(error @ IndexError::NoSpace { .. })) => Err(Unusable::Now(error)),
+        Ok(Err(error)) => damaged(chain(&error)),
+        Ok(Ok((_, Some(format), _))) if format != FORMAT => damaged(format!(
             "it has format {format}, this version writes {FORMAT}"
         )),
         Ok(Ok((index, Some(_), Some(applied)))) if applied <= log_size => Ok(index),
-        Ok(Ok((_, Some(_), Some(applied)))) => Err(format!(
+        Ok(Ok((_, Some(_), Some(applied)))) => damaged(format!(
             "it has taken up {applied} entries and the ledger has {log_size}"
         )),
-        Ok(Ok(_)) => Err("it is empty".to_owned()),
+        Ok(Ok(_)) => damaged("it is empty".to_owned()),
     }
 }

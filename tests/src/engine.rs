@@ -1,0 +1,208 @@
+//! A container engine of the test's own, for what must not be done to the machine's.
+
+use std::{
+    fs::{self, File},
+    net::IpAddr,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use crate::{eventually, image::Image, process::Ran};
+
+/// What becomes of the containers when the engine is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStop {
+    /// They end with it.
+    End,
+    /// They run on (`--live-restore`).
+    Live,
+}
+
+/// An engine with one network, stopped when dropped, its containers with it.
+#[derive(Debug)]
+pub struct Engine {
+    running: Option<Child>,
+    on_stop: OnStop,
+    gateway: IpAddr,
+    subnet: String,
+    dir: tempfile::TempDir,
+}
+
+/// The engine's one network.
+const NETWORK: &str = "own";
+
+impl Engine {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    pub fn start(on_stop: OnStop) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // The machine's own settings are for its own engine.
+        fs::write(dir.path().join("daemon.json"), "{}").unwrap();
+        let mut engine = Self {
+            running: None,
+            on_stop,
+            gateway: [0, 0, 0, 0].into(),
+            subnet: String::new(),
+            dir,
+        };
+        engine.start_again();
+        let _ = engine.docker(&["network", "create", NETWORK]).ok();
+        let inspected = engine.docker(&["network", "inspect", NETWORK]).json();
+        let config = &inspected[0]["IPAM"]["Config"][0];
+        engine.gateway = config["Gateway"].as_str().unwrap().parse().unwrap();
+        config["Subnet"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut engine.subnet);
+        engine
+    }
+
+    /// Starts it again after [`stop`](Self::stop), and waits until it answers.
+    ///
+    /// # Panics
+    /// When it does not, or is running.
+    pub fn start_again(&mut self) {
+        assert!(self.running.is_none(), "the engine is running");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("log"))
+            .unwrap();
+        let mut dockerd = Command::new("dockerd");
+        for (option, path) in [
+            ("--config-file", "daemon.json"),
+            ("--data-root", "data"),
+            ("--exec-root", "exec"),
+            ("--pidfile", "pid"),
+        ] {
+            dockerd.arg(option).arg(self.path(path));
+        }
+        dockerd.arg(format!("--host=unix://{}", self.socket().display()));
+        // Nothing of the machine's is touched: no rules, no bridge but that of its own network, in a
+        // range that the machine's engine does not choose from, and no driver that may be missing.
+        dockerd.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
+        dockerd.args(["--ip-forward=false", "--ip-masq=false"]);
+        dockerd.arg("--default-address-pool=base=10.213.0.0/16,size=24");
+        dockerd.arg("--storage-driver=vfs");
+        if self.on_stop == OnStop::Live {
+            dockerd.arg("--live-restore");
+        }
+        let child = dockerd
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn();
+        self.running = Some(child.unwrap());
+        eventually("an answer of the engine", || {
+            (self.docker(&["version"]).code == 0).then_some(())
+        });
+    }
+
+    /// Asks it to end (SIGTERM), and waits for it.
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn stop(&mut self) {
+        let mut child = self.running.take().expect("the engine is running");
+        let pid = child.id().to_string();
+        let _ = Ran::run(Command::new("kill").args(["-s", "TERM", &pid])).ok();
+        child.wait().unwrap();
+    }
+
+    /// Runs `docker` against it.
+    ///
+    /// # Panics
+    /// When there is no such program; how it ends is for the test to judge.
+    #[must_use]
+    pub fn docker(&self, args: &[&str]) -> Ran {
+        let mut docker = Command::new("docker");
+        docker.arg(format!("--host=unix://{}", self.socket().display()));
+        Ran::run(docker.args(args))
+    }
+
+    /// Starts a container of an image that the machine's engine has, in the engine's network, and
+    /// gives its ID.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn run(&self, image: &Image, args: &[&str], command: &[&str]) -> String {
+        if self.docker(&["image", "inspect", image.tag()]).code != 0 {
+            let tar = self.path("image.tar");
+            let tar = tar.to_str().unwrap();
+            crate::docker(&["save", "--output", tar, image.tag()]);
+            let _ = self.docker(&["load", "--input", tar]).ok();
+        }
+        let run = [
+            &["run", "--detach", "--network", NETWORK],
+            args,
+            &[image.tag()],
+            command,
+        ];
+        self.docker(&run.concat()).ok().trim().to_owned()
+    }
+
+    /// Its socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.path("engine.sock")
+    }
+
+    /// The machine's own address in its network.
+    #[must_use]
+    pub const fn gateway(&self) -> IpAddr {
+        self.gateway
+    }
+
+    /// The range of its network.
+    #[must_use]
+    pub fn subnet(&self) -> &str {
+        &self.subnet
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Containers and network, which would outlive it.
+    fn clean(&self) -> Result<(), String> {
+        let listed = self.docker(&["ps", "--all", "--quiet"]).ok();
+        let containers = listed
+            .split_whitespace()
+            .map(|id| vec!["rm", "--force", id]);
+        for args in containers.chain([vec!["network", "rm", NETWORK]]) {
+            let ran = self.docker(&args);
+            if ran.code != 0 {
+                return Err(ran.stderr);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(40)..];
+            println!("--- engine:\n{}", tail.join("\n"));
+        }
+        // What runs on without it is removed by it alone.
+        if self.running.is_none() {
+            self.start_again();
+        }
+        if let Err(error) = self.clean() {
+            println!("left over: {}: {error}", self.path("").display());
+        }
+        if self.running.is_some() {
+            self.stop();
+        }
+        // An engine that keeps its containers keeps its folder mounted too; the other has none left.
+        let data = self.path("data");
+        let _ = Ran::run(Command::new("umount").arg("--lazy").arg(data));
+    }
+}

@@ -1,0 +1,108 @@
+//! A stand-in that speaks to the master itself, where an agent would keep what it hears to itself.
+
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use dockmaster_certs::{bundle::TrustBundle, csr::create_request, key::KeyPair};
+use dockmaster_client::{Call, ClientError, Connection, Dialer, Identity, Reply};
+use dockmaster_proto::{
+    api::identity::{CertificateRequest, IssuedCertificate},
+    route::Route,
+};
+use ring::rand::SystemRandom;
+
+use crate::{inventory::StandIn, master::Master};
+
+/// What speaks from a stand-in's address.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    master: SocketAddr,
+    ip: IpAddr,
+    bundle: Arc<TrustBundle>,
+}
+
+/// A certificate as it was received.
+#[derive(Debug)]
+pub struct Enrolled {
+    /// What a connection shows.
+    pub identity: Identity,
+    /// All that the master said.
+    pub issued: IssuedCertificate,
+}
+
+impl Peer {
+    /// One that speaks from this stand-in's first address.
+    ///
+    /// # Panics
+    /// When the master has no trust bundle.
+    #[must_use]
+    pub fn new(master: &Master, stand_in: &StandIn) -> Self {
+        let bundle = fs::read_to_string(master.data().join("ca/bundle.pem")).unwrap();
+        Self {
+            master: master.address(),
+            ip: stand_in.ips[0],
+            bundle: Arc::new(TrustBundle::parse(&bundle).unwrap()),
+        }
+    }
+
+    /// Connects, as nobody or as the holder of a certificate.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub async fn connect(&self, identity: Option<&Identity>) -> Result<Connection, ClientError> {
+        let bundle = Arc::clone(&self.bundle);
+        Dialer::new(self.master, Some(self.ip), bundle, identity)?
+            .dial()
+            .await
+    }
+
+    /// Asks for a certificate.
+    ///
+    /// # Errors
+    /// When none is given.
+    ///
+    /// # Panics
+    /// When no key can be made.
+    pub async fn enroll(&self) -> Result<Enrolled, ClientError> {
+        let mut connection = self.connect(None).await?;
+        let key = KeyPair::generate(&SystemRandom::new()).unwrap();
+        let request = CertificateRequest {
+            csr: create_request(&key, connection.exporter()).unwrap(),
+            agent_version: "by hand".to_owned(),
+            seen: None,
+        };
+        let call = Call::new(Route::Enroll).json(&request);
+        let issued: IssuedCertificate = connection.call(&call).await?;
+        Ok(Enrolled {
+            identity: Identity {
+                chain: issued.chain.clone(),
+                key: key.to_pem(),
+            },
+            issued,
+        })
+    }
+
+    /// Asks for the catalog: at once, or when it is another one than that of `etag`.
+    ///
+    /// # Errors
+    /// When none is given.
+    pub async fn catalog(
+        &self,
+        enrolled: &Enrolled,
+        etag: Option<&str>,
+    ) -> Result<Reply, ClientError> {
+        let mut connection = self.connect(Some(&enrolled.identity)).await?;
+        let mut call = Call::new(Route::Catalog);
+        if let Some(etag) = etag {
+            call = call.unless(etag).wait(HELD);
+        }
+        connection.send(&call).await
+    }
+}
+
+/// How long a request for a catalog is held when nothing happens: longer than any test waits.
+const HELD: Duration = Duration::from_secs(300);
