@@ -73,6 +73,10 @@ pub enum Event {
     SiteDeployed(DocumentChanged),
     /// An operator got a certificate.
     OperatorGranted(OperatorGranted),
+    /// An operator fetched the keys for a backup.
+    BackupTaken(BackupTaken),
+    /// This data directory was made from a backup.
+    Restored(Restored),
 }
 
 impl Event {
@@ -96,11 +100,13 @@ impl Event {
             Self::ClassificationChanged(_) => "classification_changed",
             Self::SiteDeployed(_) => "site_deployed",
             Self::OperatorGranted(_) => "operator_granted",
+            Self::BackupTaken(_) => "backup_taken",
+            Self::Restored(_) => "restored",
         }
     }
 
     /// All names, for filters and their completion.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 18] = [
         "ca_created",
         "master_started",
         "host_watched",
@@ -117,6 +123,8 @@ impl Event {
         "classification_changed",
         "site_deployed",
         "operator_granted",
+        "backup_taken",
+        "restored",
     ];
 
     /// The container that the event is about.
@@ -137,8 +145,20 @@ impl Event {
             | Self::HostLost(_)
             | Self::ClassificationChanged(_)
             | Self::SiteDeployed(_)
-            | Self::OperatorGranted(_) => None,
+            | Self::OperatorGranted(_)
+            | Self::BackupTaken(_)
+            | Self::Restored(_) => None,
         }
+    }
+
+    /// The blobs that the event names. A site's list of files names more.
+    pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
+        let blob = match self {
+            Self::CertIssued(event) | Self::CertRenewed(event) => Some(&event.der_sha256),
+            Self::ClassificationChanged(event) | Self::SiteDeployed(event) => Some(&event.sha256),
+            _ => None,
+        };
+        blob.into_iter()
     }
 
     /// The certificate that the event is about.
@@ -401,6 +421,27 @@ pub struct OperatorGranted {
     pub not_after_ms: UnixMs,
     /// SHA-256 of the certificate (DER).
     pub der_sha256: Digest,
+}
+
+/// An operator fetched the keys for a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupTaken {
+    /// The size of the log at that time.
+    pub log_size: u64,
+}
+
+/// A data directory was made from a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// The size of the log in the backup.
+    pub log_size: u64,
+    /// Its root.
+    pub root: Digest,
+    /// When the backup was made.
+    pub backup_at_ms: UnixMs,
+    /// The verifier key of the log that this one took the entries from, where it is a new log.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub previous_log: String,
 }
 
 #[cfg(test)]

@@ -116,6 +116,11 @@ routes! {
     /// An entry with the proof that it is in the log: [`crate::api::audit::ProvenEntry`].
     AuditProof: GET "/v1/audit/entries/{index}", Operator, 0;
 
+    /// The small files of the data directory, keys among them: [`crate::api::backup::SmallFiles`].
+    Backup: POST "/v1/backup", Operator, 0;
+    /// Blobs: [`crate::api::backup::WantedBlobs`] to their bytes.
+    BackupBlobs: POST "/v1/backup/blobs", Operator, SMALL;
+
     /// The signed head of the log.
     Checkpoint: GET "/log/checkpoint", Anyone, 0;
     /// A tile or an entry bundle of the log (C2SP tlog-tiles).

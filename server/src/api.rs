@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod backup;
 mod certs;
 mod documents;
 mod health;
@@ -31,6 +32,7 @@ pub use reply::Reply;
 
 use crate::{
     blobs::Blobs,
+    datadir::DataDir,
     delivery::Delivery,
     documents::DocumentStore,
     enrollment::{Continuity, Enrollment},
@@ -63,6 +65,8 @@ pub struct Api {
     pub host: Option<Name>,
     /// The trust bundle.
     pub bundle: Arc<TrustBundle>,
+    /// The data directory.
+    pub dir: DataDir,
     /// `ledger/public`.
     pub public_log: PathBuf,
     /// Becomes true when the master is about to stop: waiting requests end.
@@ -137,7 +141,9 @@ impl Api {
             Route::Audit => self.audit(request).await,
             Route::AuditWho => self.who(request),
             Route::AuditProof => self.prove(request),
-            Route::Checkpoint => self.checkpoint(),
+            Route::Backup => self.small_files(request).await,
+            Route::BackupBlobs => self.backup_blobs(request).await,
+            Route::Checkpoint => self.checkpoint().await,
             Route::Tile => self.tile(request),
             Route::Healthz => Ok(Self::healthz()),
             Route::Readyz => Ok(self.readyz()),

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use dockmaster_certs::{authority::Authority, bundle::TrustBundle};
+use dockmaster_certs::bundle::TrustBundle;
 use dockmaster_host::{DockerInventory, FileInventory, Inventory};
 use dockmaster_ledger::Ledger;
 use dockmaster_proto::{
@@ -19,6 +19,7 @@ use tokio::{
 
 use crate::{
     api::Api,
+    authorities::Authorities,
     blobs::Blobs,
     config::{Config, ConfigError},
     datadir::DataDir,
@@ -186,6 +187,7 @@ impl Master {
             blobs: blobs.clone(),
             host,
             bundle: bundle.clone(),
+            dir: dir.clone(),
             public_log: ledger.public().to_owned(),
             journal: journal.clone(),
             stopping: stopping.clone(),
@@ -253,42 +255,6 @@ fn inventory(source: HostSource, host: &Name) -> Result<Option<Inventory>, AppEr
             Err(error) => Err(AppError::part("the watch of the container engine")(&error)),
         },
     }
-}
-
-struct Authorities {
-    containers: Authority,
-    infrastructure: Authority,
-    bundle: TrustBundle,
-}
-
-impl Authorities {
-    fn load(dir: &DataDir) -> Result<Self, StoreError> {
-        let bundle_path = dir.bundle();
-        let bundle = TrustBundle::parse(&store::read(&bundle_path)?).map_err(|error| {
-            StoreError::Damaged {
-                path: bundle_path,
-                why: error.to_string(),
-            }
-        })?;
-        Ok(Self {
-            containers: authority(dir, "intermediate")?,
-            infrastructure: authority(dir, "infra")?,
-            bundle,
-        })
-    }
-}
-
-fn authority(dir: &DataDir, name: &str) -> Result<Authority, StoreError> {
-    let (certificate, key) = (
-        dir.ca().join(format!("{name}.pem")),
-        dir.ca().join(format!("{name}.key")),
-    );
-    Authority::from_pem(&store::read(&certificate)?, &store::read(&key)?).map_err(|error| {
-        StoreError::Damaged {
-            path: certificate,
-            why: error.to_string(),
-        }
-    })
 }
 
 /// Starts the watch of the host and the keeper of its leases.

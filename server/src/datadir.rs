@@ -2,11 +2,66 @@
 
 use std::path::{Path, PathBuf};
 
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Everybody.
+    Everybody,
+    /// Its owner alone.
+    Owner,
+}
+
+/// A file of an installation that is neither log nor blob nor made again by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SmallFile {
+    /// Its path below the data directory.
+    pub path: &'static str,
+    /// Who may read it.
+    pub readers: Readers,
+    /// Whether an installation may be without it.
+    pub need: Need,
+}
+
+/// Whether a file has to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// No master runs without it.
+    Must,
+    /// It may have been taken away.
+    May,
+}
+
 /// The paths of an installation.
 #[derive(Debug, Clone)]
 pub struct DataDir(PathBuf);
 
+const fn small(path: &'static str, readers: Readers, need: Need) -> SmallFile {
+    SmallFile {
+        path,
+        readers,
+        need,
+    }
+}
+
 impl DataDir {
+    /// All small files: what a backup has besides the log and its blobs.
+    pub const SMALL_FILES: [SmallFile; 10] = {
+        use Need::{May, Must};
+        use Readers::{Everybody, Owner};
+        [
+            small("dockmaster.yaml", Everybody, Must),
+            small("ca/bundle.pem", Everybody, Must),
+            small("ca/root.pem", Everybody, Must),
+            small("ca/root.key", Owner, May),
+            small("ca/intermediate.pem", Everybody, Must),
+            small("ca/intermediate.key", Owner, Must),
+            small("ca/infra.pem", Everybody, Must),
+            small("ca/infra.key", Owner, Must),
+            small("ledger/log.key", Owner, Must),
+            small("operator.yaml", Owner, May),
+        ]
+    };
+
     /// The data directory at a path; nothing is looked at yet.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {

@@ -1,11 +1,8 @@
 //! `dockmaster init`: a new installation's data directory.
 
 use std::{
-    fs::{DirBuilder, OpenOptions},
-    io::{self, Write as _},
     net::{IpAddr, SocketAddr},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -30,10 +27,11 @@ use ring::rand::SystemRandom;
 
 use crate::{
     config::Config,
-    datadir::DataDir,
+    datadir::{DataDir, Readers},
     env,
-    index::Index,
-    journal::{Cause, Journal, Projector, SharedState},
+    journal::Cause,
+    newdir::{NewDir, NewDirError},
+    store,
 };
 
 /// Lifetime of the first operator's certificate, as far as the authority itself lasts: 90 days.
@@ -82,17 +80,9 @@ pub struct Installation {
 /// Why there is no new installation.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// Something is there already.
-    #[error("{path} exists and is not empty; choose another directory: an installation is never overwritten", path = .0.display())]
-    Exists(PathBuf),
-    /// A file operation failed.
-    #[error("{path} cannot be made", path = .path.display())]
-    Io {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// The directory cannot be made.
+    #[error(transparent)]
+    Dir(#[from] NewDirError),
     /// A key or certificate could not be made.
     #[error("{what} could not be made: {why}")]
     Make {
@@ -123,49 +113,28 @@ struct Authorities {
 /// # Errors
 /// When the directory is in use, or a file or key cannot be made.
 pub async fn init(setup: &Setup) -> Result<Installation, SetupError> {
-    let dir = DataDir::new(&setup.data);
-    let was_there = claim(&setup.data)?;
-    let made = fill(&dir, setup).await;
-    if made.is_err() {
-        // Best effort: the error that is returned says what went wrong first.
-        let _ = std::fs::remove_dir_all(&setup.data);
-        if was_there {
-            let _ = make_dir(&setup.data);
-        }
-    }
-    made
+    let new = NewDir::claim(&setup.data)?;
+    let installation = fill(&new, setup).await?;
+    new.keep();
+    Ok(installation)
 }
 
-/// Makes sure that the directory is ours to fill; whether it was there.
-fn claim(data: &Path) -> Result<bool, SetupError> {
-    match std::fs::read_dir(data) {
-        Ok(mut entries) => match entries.next() {
-            Some(_) => Err(SetupError::Exists(data.to_owned())),
-            None => Ok(true),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make_dir(data).map(|()| false),
-        Err(source) => Err(SetupError::Io {
-            path: data.to_owned(),
-            source,
-        }),
-    }
-}
-
-async fn fill(dir: &DataDir, setup: &Setup) -> Result<Installation, SetupError> {
-    let now = env::now();
-    for path in [dir.ca(), dir.ledger(), dir.blobs()] {
-        make_dir(&path)?;
-    }
+async fn fill(new: &NewDir, setup: &Setup) -> Result<Installation, SetupError> {
+    let (dir, now) = (new.dir(), env::now());
     let seed = env::random::<32>().map_err(|error| SetupError::make("the log key")(&error))?;
     let log_key = signing_key(&setup.trust_domain, &seed)
         .map_err(|error| SetupError::make("the log key")(&error))?;
-    write_secret(&dir.log_key(), hex(&seed).as_bytes())?;
+    new.write(&dir.log_key(), hex(&seed).as_bytes(), Readers::Owner)?;
     let authorities = create_authorities(setup, now)?;
-    write_authorities(dir, &authorities)?;
+    write_authorities(new, &authorities)?;
     let verifier = log_key.verifier().to_string();
     let bundle = TrustBundle::new(vec![authorities.root.certificate().clone()], &verifier)
         .map_err(|error| SetupError::make("the trust bundle")(&error))?;
-    write(&dir.bundle(), bundle.to_pem().as_bytes(), 0o644)?;
+    new.write(
+        &dir.bundle(),
+        bundle.to_pem().as_bytes(),
+        Readers::Everybody,
+    )?;
     let config = Config {
         name: setup.name.clone(),
         trust_domain: setup.trust_domain.clone(),
@@ -174,8 +143,12 @@ async fn fill(dir: &DataDir, setup: &Setup) -> Result<Installation, SetupError> 
         host: setup.host.clone(),
         lifetime: crate::config::Lifetime::default(),
     };
-    write(&dir.config(), config.to_yaml().as_bytes(), 0o644)?;
-    let granted = grant_operator(dir, setup, &authorities.infrastructure, &bundle, now)?;
+    new.write(
+        &dir.config(),
+        config.to_yaml().as_bytes(),
+        Readers::Everybody,
+    )?;
+    let granted = grant_operator(new, setup, &authorities.infrastructure, &bundle, now)?;
     let created = CaCreated {
         trust_domain: setup.trust_domain.clone(),
         bundle_sha256: bundle.pin().0,
@@ -229,7 +202,7 @@ fn create_authorities(setup: &Setup, now: UnixMs) -> Result<Authorities, SetupEr
     })
 }
 
-fn write_authorities(dir: &DataDir, authorities: &Authorities) -> Result<(), SetupError> {
+fn write_authorities(new: &NewDir, authorities: &Authorities) -> Result<(), SetupError> {
     let Authorities {
         root,
         intermediate,
@@ -240,21 +213,23 @@ fn write_authorities(dir: &DataDir, authorities: &Authorities) -> Result<(), Set
         ("intermediate", intermediate),
         ("infra", infrastructure),
     ] {
-        write(
-            &dir.ca().join(format!("{name}.pem")),
+        let ca = new.dir().ca();
+        new.write(
+            &ca.join(format!("{name}.pem")),
             authority.certificate_pem().as_bytes(),
-            0o644,
+            Readers::Everybody,
         )?;
-        write_secret(
-            &dir.ca().join(format!("{name}.key")),
+        new.write(
+            &ca.join(format!("{name}.key")),
             authority.key_pem().as_bytes(),
+            Readers::Owner,
         )?;
     }
     Ok(())
 }
 
 fn grant_operator(
-    dir: &DataDir,
+    new: &NewDir,
     setup: &Setup,
     authority: &Authority,
     bundle: &TrustBundle,
@@ -282,7 +257,7 @@ fn grant_operator(
         key: key.to_pem(),
     };
     let yaml = context.to_yaml().map_err(|error| make(&error))?;
-    write_secret(&dir.operator(), yaml.as_bytes())?;
+    new.write(&new.dir().operator(), yaml.as_bytes(), Readers::Owner)?;
     Ok(OperatorGranted {
         operator: setup.operator.clone(),
         role: role.to_string(),
@@ -313,21 +288,13 @@ async fn record(
     let opened = Ledger::create(&config)
         .and_then(|()| Ledger::open(config))
         .map_err(|error| make(&error))?;
-    let index = Index::open(&dir.index(), 0).map_err(|error| make(&error))?;
-    let state = SharedState::new(index.load_state().map_err(|error| make(&error))?);
-    let (projector, changes) = Projector::new(state.clone(), index);
-    let ledger = opened.start(projector).map_err(|error| make(&error))?;
-    let journal = Journal::new(ledger.clone(), setup.name.clone(), state, changes);
     let cause = Cause {
         actor: format!("/operator/{}", setup.operator),
         request_id: env::request_id(),
     };
-    journal
-        .commit(&cause, events, vec![])
+    store::commit_alone(dir, opened, &setup.name, &cause, events)
         .await
-        .map_err(|error| make(&error))?;
-    ledger.shutdown().await;
-    Ok(())
+        .map_err(|error| make(&error))
 }
 
 /// The log's signing key from its seed; its name is the log's origin.
@@ -342,37 +309,8 @@ pub fn signing_key(
     Ok(SigningKey::from_seed(name, seed))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// A log key's seed as its file holds it.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn make_dir(path: &Path) -> Result<(), SetupError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| SetupError::Io {
-            path: path.to_owned(),
-            source,
-        })
-}
-
-fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), SetupError> {
-    write(path, bytes, 0o600)
-}
-
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), SetupError> {
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        });
-    written.map_err(|source| SetupError::Io {
-        path: path.to_owned(),
-        source,
-    })
 }

@@ -8,9 +8,12 @@ use std::{
 };
 
 use dockmaster_ledger::{
-    Config as LedgerConfig, Ledger, OpenError, Opened, ReadError, Repair, RepairError,
+    CommitError, Config as LedgerConfig, Ledger, OpenError, Opened, ReadError, Repair, RepairError,
 };
-use dockmaster_proto::{event::Entry, id::Digest};
+use dockmaster_proto::{
+    event::{Entry, Event},
+    id::{Digest, Name},
+};
 
 use crate::{
     config::{Config, ConfigError},
@@ -18,6 +21,7 @@ use crate::{
     enrollment::WAY_OUT,
     env,
     index::{Index, IndexError},
+    journal::{Cause, Journal, Projector, SharedState},
     setup::signing_key,
 };
 
@@ -74,6 +78,9 @@ pub enum StoreError {
         /// Why.
         source: serde_json::Error,
     },
+    /// The disk refuses.
+    #[error("the ledger takes no entry")]
+    Commit(#[from] CommitError),
     /// The index cannot be used.
     #[error("the index cannot start")]
     Index(#[from] IndexError),
@@ -161,6 +168,30 @@ pub fn repair(dir: &DataDir) -> Result<Repair, StoreError> {
     let index = open_index(dir, &opened)?;
     index.sync()?;
     Ok(repair)
+}
+
+/// Commits events to a ledger that no master runs on, takes them up into the index, and lets go of
+/// both.
+///
+/// # Errors
+/// When the index cannot be made, or the disk refuses.
+pub async fn commit_alone(
+    dir: &DataDir,
+    opened: Opened,
+    master: &Name,
+    cause: &Cause,
+    events: Vec<Event>,
+) -> Result<(), StoreError> {
+    let index = open_index(dir, &opened)?;
+    let state = SharedState::new(index.load_state()?);
+    let (projector, progress) = Projector::new(state.clone(), index.clone());
+    let ledger = opened.start(projector)?;
+    let journal = Journal::new(ledger.clone(), master.clone(), state, progress);
+    let committed = journal.commit(cause, events, vec![]).await;
+    ledger.shutdown().await;
+    index.sync()?;
+    committed?;
+    Ok(())
 }
 
 /// A file as text.

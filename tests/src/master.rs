@@ -182,6 +182,12 @@ impl Master {
         command
     }
 
+    /// Whether it was started and not ended since.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Ends it as a loss of power would (SIGKILL).
     ///
     /// # Panics

@@ -76,7 +76,15 @@ impl Context {
             return Err(invalid(format!("it is larger than {MAX_BYTES} bytes")));
         }
         let text = std::fs::read_to_string(path).map_err(read)?;
-        serde_yaml::from_str(&text).map_err(|error| invalid(error.to_string()))
+        Self::parse(&text).map_err(|error| invalid(error.to_string()))
+    }
+
+    /// Reads what [`Self::to_yaml`] writes.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn parse(text: &str) -> Result<Self, serde_yaml::Error> {
+        serde_yaml::from_str(text)
     }
 
     /// The file's text.

@@ -35,6 +35,7 @@ mod disk;
 mod error;
 mod frame;
 mod growth;
+mod import;
 mod ledger;
 mod lock;
 mod publish;
@@ -52,6 +53,7 @@ pub use commit::{CommitError, Draft, MAX_RIDING_BYTES, Proposal, Receipt, Sink, 
 pub use config::{Clock, Config, Limits, Probe, Step};
 pub use disk::FileError;
 pub use error::OpenError;
+pub use import::{Import, ImportError, SignedBy};
 pub use ledger::{Ledger, Opened};
 pub use read::{ConsistencyProof, Entries, ReadError};
 pub use recover::Recovery;

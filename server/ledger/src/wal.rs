@@ -150,7 +150,13 @@ pub(crate) fn name(first: u64) -> String {
 /// The segments of a folder, oldest first. Files of other names are not ours.
 pub(crate) fn segments(dir: &Path) -> Result<Vec<Segment>, FileError> {
     let mut found = Vec::new();
-    for file in fs::read_dir(dir).map_err(FileError::at("list", dir))? {
+    let files = match fs::read_dir(dir) {
+        Ok(files) => files,
+        // No folder has no segments, and who asks says what that means.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        Err(error) => return Err(FileError::at("list", dir)(error)),
+    };
+    for file in files {
         let file = file.map_err(FileError::at("list", dir))?;
         if let Some(first) = file.file_name().to_str().and_then(parse_name) {
             found.push(Segment {

@@ -1,13 +1,20 @@
 //! The public log (C2SP tlog-tiles).
 
+use std::time::Duration;
+
 use dockmaster_proto::problem::Problem;
 use dockmaster_tlog::tile::{EntriesId, TileId};
 use http::{StatusCode, header};
 
 use super::{Api, Reply, Request, problem, reply};
 
+/// How long a question for the head waits for entries on their way to the public files.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
 impl Api {
-    pub(super) fn checkpoint(&self) -> Result<Reply, Problem> {
+    pub(super) async fn checkpoint(&self) -> Result<Reply, Problem> {
+        self.published().await;
         let checkpoint = self.read_public("checkpoint")?;
         let reply = reply::bytes(
             StatusCode::OK,
@@ -15,6 +22,19 @@ impl Api {
             checkpoint.into(),
         );
         Ok(reply::with_header(reply, header::CACHE_CONTROL, "no-cache"))
+    }
+
+    /// Waits until what was answered before is published: whoever was told of a change finds it in the
+    /// log. Where it takes too long, the older head is a true one too.
+    async fn published(&self) {
+        let ledger = self.journal.ledger();
+        let size = ledger.head().size;
+        let published = async {
+            while ledger.published().size < size {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let _ = tokio::time::timeout(PATIENCE, published).await;
     }
 
     pub(super) fn tile(&self, request: &Request) -> Result<Reply, Problem> {

@@ -1,6 +1,7 @@
 //! The command line: one file per command, one place that prints, one that maps errors to exit codes.
 
 mod audit;
+mod backup;
 mod catalog;
 mod cert;
 mod classify;
@@ -14,8 +15,10 @@ mod node;
 mod output;
 mod progress;
 mod prompt;
+mod public_log;
 mod quickstart;
 mod remote;
+mod restore;
 mod serve;
 mod site;
 mod table;
@@ -76,6 +79,8 @@ enum Command {
     Compile(compile::CompileArgs),
     Cert(cert::CertArgs),
     Audit(audit::AuditArgs),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -101,6 +106,8 @@ fn run(global: &Global, command: Command) -> Result<(), CliError> {
         Command::Compile(args) => compile::run(args),
         Command::Cert(args) => cert::run(global, args),
         Command::Audit(args) => audit::run(global, args),
+        Command::Backup(args) => backup::run(global, &args),
+        Command::Restore(args) => restore::run(args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }

@@ -80,6 +80,14 @@ impl Remote {
         Ok(unless_absent(reply)?.map(|reply| reply.body.to_vec()))
     }
 
+    /// Makes a call and gives its answer as it is.
+    ///
+    /// # Errors
+    /// When the master refuses or does not answer.
+    pub(crate) async fn bytes(&mut self, call: &Call) -> Result<Vec<u8>, CliError> {
+        Ok(self.open().await?.send(call).await?.body.to_vec())
+    }
+
     /// Makes a call whose answer says nothing.
     ///
     /// # Errors

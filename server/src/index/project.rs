@@ -22,7 +22,8 @@ const WATCHED: &[u8] = b"m/watched";
 
 pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
     match &entry.event {
-        Event::CaCreated(_) | Event::CertDenied(_) => {}
+        Event::CaCreated(_) | Event::CertDenied(_) | Event::BackupTaken(_) | Event::Restored(_) => {
+        }
         Event::MasterStarted(_) => end_watches(None, to)?,
         Event::HostWatched(event) => {
             end_watches(Some(&event.host), to)?;

@@ -17,7 +17,10 @@ impl State {
     /// Takes up the entry with this index. Entries come in order, each once.
     pub fn apply(&mut self, index: u64, entry: &Entry) {
         match &entry.event {
-            Event::CaCreated(_) | Event::CertDenied(_) => {}
+            Event::CaCreated(_)
+            | Event::CertDenied(_)
+            | Event::BackupTaken(_)
+            | Event::Restored(_) => {}
             // A master that starts knows nothing yet.
             Event::MasterStarted(_) => {
                 self.watched.clear();
@@ -187,7 +190,9 @@ const fn concerns_catalogs(event: &Event) -> bool {
         | Event::CertRenewed(_)
         | Event::CertDenied(_)
         | Event::CertRevoked(_)
-        | Event::OperatorGranted(_) => false,
+        | Event::OperatorGranted(_)
+        | Event::BackupTaken(_)
+        | Event::Restored(_) => false,
     }
 }
 

@@ -12,6 +12,7 @@ mod crash;
 mod damage;
 mod faults;
 mod fixture;
+mod import;
 mod read;
 mod recovery;
 mod repair;

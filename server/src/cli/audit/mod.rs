@@ -5,7 +5,6 @@ mod crosscheck;
 mod export;
 mod list;
 mod prove;
-mod public_log;
 mod replay;
 mod summary;
 mod testimony;

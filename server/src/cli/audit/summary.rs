@@ -68,6 +68,11 @@ pub(super) fn summary(event: &Event) -> String {
                 e.operator, e.role, e.serial, e.not_after_ms
             )
         }
+        Event::BackupTaken(e) => format!("of a log of {}", e.log_size),
+        Event::Restored(e) => format!(
+            "a log of {}, from a backup of {}",
+            e.log_size, e.backup_at_ms
+        ),
     }
 }
 

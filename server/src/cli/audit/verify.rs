@@ -14,7 +14,6 @@ use serde::Serialize;
 
 use super::{
     crosscheck::{self, Standing},
-    public_log,
     replay::Replay,
 };
 use crate::cli::{
@@ -23,6 +22,7 @@ use crate::cli::{
     error::CliError,
     output::OutputArgs,
     progress::Progress,
+    public_log,
     remote::{Remote, block_on},
     table,
 };

@@ -66,7 +66,7 @@ pub(super) enum Gravity {
 impl Gravity {
     pub(super) fn of(event: &str) -> Self {
         match event {
-            "cert_denied" | "host_lost" => Self::Warning,
+            "cert_denied" | "host_lost" | "backup_taken" | "restored" => Self::Warning,
             "cert_revoked"
             | "ca_created"
             | "operator_granted"

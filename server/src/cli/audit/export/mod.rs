@@ -23,8 +23,12 @@ use self::{
     format::{Format, Record},
     position::Position,
 };
-use super::public_log::{self, SignedHead};
-use crate::cli::{Global, error::CliError, remote::Remote};
+use crate::cli::{
+    Global,
+    error::CliError,
+    public_log::{self, SignedHead},
+    remote::Remote,
+};
 
 /// How long until the log is looked at again.
 const POLL: Duration = Duration::from_secs(1);

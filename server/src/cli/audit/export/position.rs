@@ -6,10 +6,10 @@ use dockmaster_tlog::{
     checkpoint::Checkpoint, note::MAX_NOTE_BYTES, note::VerifierKey, tree::RightEdge,
 };
 
-use super::SignedHead;
 use crate::cli::{
     error::{CliError, chain},
     files,
+    public_log::SignedHead,
 };
 
 /// Where the export goes on.

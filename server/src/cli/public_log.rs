@@ -10,25 +10,25 @@ use dockmaster_tlog::{
     tree::RightEdge,
 };
 
-use crate::cli::{
+use super::{
     error::{CliError, chain},
     remote::Remote,
 };
 
 /// A head of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SignedHead {
+pub(crate) struct SignedHead {
     /// What it says.
-    pub(super) checkpoint: Checkpoint,
+    pub(crate) checkpoint: Checkpoint,
     /// The signed text.
-    pub(super) note: String,
+    pub(crate) note: String,
 }
 
 /// Fetches the newest head.
 ///
 /// # Errors
 /// When there is none, or the log's key did not sign it.
-pub(super) async fn head(remote: &mut Remote) -> Result<SignedHead, CliError> {
+pub(crate) async fn head(remote: &mut Remote) -> Result<SignedHead, CliError> {
     let note = remote
         .find_bytes(&Call::new(Route::Checkpoint))
         .await?
@@ -49,7 +49,7 @@ pub(super) async fn head(remote: &mut Remote) -> Result<SignedHead, CliError> {
 ///
 /// # Errors
 /// When the master does not have them.
-pub(super) async fn bundle(remote: &mut Remote, id: EntriesId) -> Result<EntryBundle, CliError> {
+pub(crate) async fn bundle(remote: &mut Remote, id: EntriesId) -> Result<EntryBundle, CliError> {
     for width in [id.width(), TILE_WIDTH] {
         let Ok(id) = EntriesId::new(id.index(), width) else {
             break;
@@ -69,7 +69,7 @@ pub(super) async fn bundle(remote: &mut Remote, id: EntriesId) -> Result<EntryBu
 ///
 /// # Errors
 /// When the master does not have the tiles.
-pub(super) async fn edge(
+pub(crate) async fn edge(
     remote: &mut Remote,
     position: u64,
     size: u64,
