@@ -9,7 +9,8 @@
 //!   c2sp.org/tlog-cosignature with Ed25519);
 //! - [`checkpoint`]: the signed head of a log (c2sp.org/tlog-checkpoint);
 //! - [`proof`]: one file that proves an entry offline (c2sp.org/tlog-proof); [`evidence`]: the same
-//!   with the entry in it.
+//!   with the entry in it;
+//! - [`witness`]: asking for a cosignature, and giving one (c2sp.org/tlog-witness).
 //!
 //! Out of scope: reading and writing files (the caller brings a [`tile::TileReader`] or a
 //! [`tree::HashSource`]), keeping two roots of one size from being signed (the ledger's frames do
@@ -31,6 +32,7 @@ pub mod note;
 pub mod proof;
 pub mod tile;
 pub mod tree;
+pub mod witness;
 
 mod decimal;
 #[cfg(test)]
