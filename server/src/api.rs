@@ -40,6 +40,7 @@ use crate::{
     index::Index,
     journal::{Cause, Journal},
     reports::Reports,
+    witnesses::Witnesses,
 };
 
 /// Everything that the API needs of the master.
@@ -65,6 +66,8 @@ pub struct Api {
     pub host: Option<Name>,
     /// The trust bundle.
     pub bundle: Arc<TrustBundle>,
+    /// Who cosigns the head of the log.
+    pub witnesses: Arc<Witnesses>,
     /// The data directory.
     pub dir: DataDir,
     /// `ledger/public`.

@@ -34,6 +34,7 @@ use crate::{
     listener,
     reports::Reports,
     store::{self, StoreError},
+    witnesses::Witnesses,
 };
 
 /// Observations of the host that may wait to be dealt with.
@@ -168,7 +169,15 @@ impl Master {
             lifetime_ms: config.lifetime.as_ms(),
         };
         let bundle = Arc::new(authorities.bundle);
-        let continuity = Arc::new(Continuity::new(log_key(&bundle)?, dir.forked()));
+        let log_key = log_key(&bundle)?;
+        let witnesses = Arc::new(Witnesses::new(
+            config.witnesses.clone(),
+            config.witnesses_required,
+            &log_key,
+            dir.cosigned(),
+        ));
+        tokio::spawn(witnesses.clone().run(ledger.clone(), stopping.clone()));
+        let continuity = Arc::new(Continuity::new(log_key, dir.forked()));
         let api = Arc::new(Api {
             continuity: continuity.clone(),
             enrollment: Enrollment::new(
@@ -187,6 +196,7 @@ impl Master {
             blobs: blobs.clone(),
             host,
             bundle: bundle.clone(),
+            witnesses,
             dir: dir.clone(),
             public_log: ledger.public().to_owned(),
             journal: journal.clone(),

@@ -10,22 +10,30 @@ use std::{
 };
 
 use dockmaster_document::{
-    diagnostic::{Diagnostics, SourceFile},
+    diagnostic::{Diagnostic, Diagnostics, SourceFile},
     fields::Fields,
     yaml,
 };
-use dockmaster_proto::id::{Name, TrustDomain};
+use dockmaster_proto::{
+    error::chain,
+    id::{Name, TrustDomain},
+};
+use dockmaster_tlog::note::{Algorithm, VerifierKey};
+
+use crate::witnesses::Witness;
 
 /// The largest configuration file in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 /// What a configuration may say.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 8] = [
     "name",
     "trust_domain",
     "listen",
     "addresses",
     "host",
     "certificate_lifetime",
+    "witnesses",
+    "witnesses_required",
 ];
 
 /// The configuration of a master.
@@ -43,6 +51,10 @@ pub struct Config {
     pub host: Name,
     /// How long a container's certificate lasts.
     pub lifetime: Lifetime,
+    /// Who cosigns the head of the log.
+    pub witnesses: Vec<Witness>,
+    /// How many of them have to before a head is shown.
+    pub witnesses_required: usize,
 }
 
 /// Why a configuration cannot be used.
@@ -100,6 +112,16 @@ impl Config {
         let host = fields.required("host", &mut wrong);
         let addresses = fields.parsed_list("addresses", &mut wrong);
         let lifetime = fields.parsed("certificate_lifetime", &mut wrong);
+        let witnesses = witnesses(file, &fields, &mut wrong);
+        let required = fields.parsed("witnesses_required", &mut wrong);
+        let witnesses_required = required.unwrap_or_default();
+        if witnesses_required > witnesses.len() {
+            let message = format!(
+                "\"witnesses_required\" is {witnesses_required}, and there are {} witnesses",
+                witnesses.len()
+            );
+            wrong.push(Diagnostic::new(file.name, message));
+        }
         match (name, trust_domain, listen, host) {
             (Some(name), Some(trust_domain), Some(listen), Some(host)) if wrong.is_empty() => {
                 Ok(Self {
@@ -109,6 +131,8 @@ impl Config {
                     addresses,
                     host,
                     lifetime: lifetime.unwrap_or_default(),
+                    witnesses,
+                    witnesses_required,
                 })
             }
             _ => Err(Diagnostics::sorted(wrong)),
@@ -125,6 +149,8 @@ impl Config {
             addresses,
             host,
             lifetime,
+            witnesses,
+            witnesses_required,
         } = self;
         let mut yaml = String::new();
         let addresses: Vec<String> = addresses.iter().map(|ip| format!("\"{ip}\"")).collect();
@@ -147,7 +173,52 @@ impl Config {
              certificate_lifetime: {lifetime}\n",
             addresses.join(", "),
         );
+        if !witnesses.is_empty() {
+            yaml.push_str("# Who cosigns the head of the log, and how many have to before it is shown.\nwitnesses:\n");
+            for Witness { url, key } in witnesses {
+                let _ = writeln!(yaml, "  - {{url: \"{url}\", key: \"{key}\"}}");
+            }
+            let _ = writeln!(yaml, "witnesses_required: {witnesses_required}");
+        }
         yaml
+    }
+}
+
+fn witnesses(
+    file: SourceFile<'_>,
+    fields: &Fields<'_>,
+    wrong: &mut Vec<Diagnostic>,
+) -> Vec<Witness> {
+    let mut witnesses: Vec<Witness> = Vec::new();
+    for item in fields.list("witnesses", wrong) {
+        let fields = Fields::of(file, item, "a witness", &["url", "key"], wrong);
+        let url = fields.required("url", wrong);
+        let key: Option<WitnessKey> = fields.required("key", wrong);
+        if let (Some(url), Some(WitnessKey(key))) = (url, key) {
+            if witnesses.iter().any(|other| other.key == key) {
+                let message = format!("the witness {} stands here twice", key.name());
+                wrong.push(file.error(item.at.line, message));
+            }
+            witnesses.push(Witness { url, key });
+        }
+    }
+    witnesses
+}
+
+/// A verifier key for cosignatures.
+struct WitnessKey(VerifierKey);
+
+impl FromStr for WitnessKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let key = VerifierKey::parse(text).map_err(|error| chain(&error))?;
+        match key.algorithm() {
+            Algorithm::Cosignature => Ok(Self(key)),
+            Algorithm::Ed25519 => {
+                Err("it is a key for notes; a witness has one for cosignatures (type 0x04)".into())
+            }
+        }
     }
 }
 
@@ -230,12 +301,35 @@ mod tests {
             addresses: vec!["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()],
             host: "h1".parse().unwrap(),
             lifetime: Lifetime::default(),
+            witnesses: vec![],
+            witnesses_required: 0,
         }
     }
 
     #[test]
     fn what_init_writes_reads_back() {
         assert_eq!(Config::parse("f", &config().to_yaml()), Ok(config()));
+    }
+
+    #[test]
+    fn witnesses_read_back_and_too_few_are_refused() {
+        let name = "example.org/w1".parse().unwrap();
+        let key = dockmaster_tlog::note::Cosigner::from_seed(name, &[2; 32]);
+        let mut with = config();
+        with.witnesses = vec![Witness {
+            url: "http://10.0.0.9:7380/w".parse().unwrap(),
+            key: key.verifier().clone(),
+        }];
+        with.witnesses_required = 1;
+        assert_eq!(Config::parse("f", &with.to_yaml()), Ok(with.clone()));
+        with.witnesses_required = 2;
+        let error = Config::parse("f", &with.to_yaml()).unwrap_err().to_string();
+        assert!(error.contains("there are 1 witnesses"), "{error}");
+        let text = config().to_yaml() + "witnesses:\n  - {url: \"https://w.example/\", key: x}\n";
+        let errors = Config::parse("f", &text).unwrap_err().to_string();
+        for part in ["\"url\": ", "reached by its IP", "\"key\": "] {
+            assert!(errors.contains(part), "{part} in {errors}");
+        }
     }
 
     #[test]

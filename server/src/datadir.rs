@@ -104,6 +104,12 @@ impl DataDir {
         self.ledger().join("log.key")
     }
 
+    /// `ledger/cosigned`: the newest head that witnesses cosigned.
+    #[must_use]
+    pub fn cosigned(&self) -> PathBuf {
+        self.ledger().join("cosigned")
+    }
+
     /// `ledger/forked`: there once a container has seen more of the log than there is.
     #[must_use]
     pub fn forked(&self) -> PathBuf {

@@ -33,6 +33,7 @@ pub mod setup;
 pub mod state;
 pub mod store;
 pub mod stored;
+pub mod witnesses;
 
 #[cfg(test)]
 mod testing;

@@ -142,6 +142,8 @@ async fn fill(new: &NewDir, setup: &Setup) -> Result<Installation, SetupError> {
         addresses: setup.addresses.clone(),
         host: setup.host.clone(),
         lifetime: crate::config::Lifetime::default(),
+        witnesses: vec![],
+        witnesses_required: 0,
     };
     new.write(
         &dir.config(),

@@ -14,6 +14,8 @@ pub const MAX_BLOB_BYTES: usize = 8 << 20;
 /// The answer of `POST /v1/backup`: the small files of a data directory, keys among them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SmallFiles {
+    /// The newest signed head of the log, whether or not witnesses have cosigned it.
+    pub checkpoint: String,
     /// Bytes by path below the data directory.
     pub files: BTreeMap<String, FileBytes>,
 }
@@ -84,6 +86,7 @@ mod tests {
     #[test]
     fn no_debug_output_shows_a_key() {
         let files = SmallFiles {
+            checkpoint: String::new(),
             files: [("ca/root.key".to_owned(), FileBytes(b"secret".to_vec()))].into(),
         };
         assert_eq!(format!("{files:?}"), "{\"ca/root.key\"}");

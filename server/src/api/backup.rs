@@ -27,7 +27,12 @@ impl Api {
         let files = files
             .map_err(|error| problem::internal(&error))?
             .map_err(|error| problem::internal(&error))?;
-        Ok(reply::json(StatusCode::OK, &SmallFiles { files }))
+        self.published().await;
+        let small = SmallFiles {
+            checkpoint: self.journal.ledger().published().checkpoint.to_string(),
+            files,
+        };
+        Ok(reply::json(StatusCode::OK, &small))
     }
 
     pub(super) async fn backup_blobs(&self, request: &Request) -> Result<Reply, Problem> {

@@ -117,8 +117,7 @@ async fn make(remote: &mut Remote, out: Box<dyn Write>) -> Result<String, CliErr
         .into_iter()
         .map(|(path, bytes)| (path, bytes.0))
         .collect();
-    // After the keys: the entry that the call above made is in the backup.
-    let head = public_log::head(remote).await?;
+    let head = public_log::open(remote, small.checkpoint)?;
     let mut writer = Writer::begin(out, head.note.clone(), now(), &files)?;
     let named = entries(remote, &head, &mut writer).await?;
     let blobs = blobs(remote, named, &mut writer).await?;

@@ -35,6 +35,14 @@ pub(crate) async fn head(remote: &mut Remote) -> Result<SignedHead, CliError> {
         .ok_or_else(|| CliError::failed("the master publishes no checkpoint", ""))?;
     let note = String::from_utf8(note)
         .map_err(|_| CliError::failed("the checkpoint is not UTF-8 text", ""))?;
+    open(remote, note)
+}
+
+/// Takes a head that came by another way.
+///
+/// # Errors
+/// When the log's key did not sign it.
+pub(crate) fn open(remote: &Remote, note: String) -> Result<SignedHead, CliError> {
     let checkpoint = Checkpoint::open(&note, remote.log_key()).map_err(|error| {
         CliError::failed(
             format!("the head of the log cannot be trusted: {}", chain(&error)),
