@@ -15,7 +15,7 @@ use dockmaster_proto::{
 };
 use serde::Serialize;
 
-use crate::{DEFAULT_TIER, inputs};
+use crate::{DEFAULT_TIER, labels};
 
 /// The live nodes at one moment. Cheap to clone; what `peers(…)` answers is worked out once.
 #[derive(Clone, Default)]
@@ -137,7 +137,7 @@ impl Fleet {
                     ip: ip_in(node, query.network.as_deref())?,
                     id: node.id,
                     name: &node.name,
-                    labels: inputs::labels(node),
+                    labels: labels::values(node),
                     host: node.host.as_str(),
                     image: &node.image,
                 })

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     data::Data,
     fleet::{Fleet, PeerQuery},
+    labels,
 };
 
 /// One thing that a compile can read.
@@ -85,8 +86,8 @@ impl Reads {
                 Input::Field(field) => field.value(node),
                 Input::Label(key) => json!(node.labels.get(key).map(|label| &label.value)),
                 Input::LabelTier(key) => json!(node.labels.get(key).map(|label| label.tier)),
-                Input::Labels => labels(node),
-                Input::LabelTiers => label_tiers(node),
+                Input::Labels => labels::values(node),
+                Input::LabelTiers => labels::tiers(node),
                 Input::Peers(query) => json!(fleet.peers(query).digest()),
             })
             .collect();
@@ -137,20 +138,6 @@ impl Field {
             },
         }
     }
-}
-
-/// All labels as a mapping.
-pub(crate) fn labels(node: &NodeView) -> Value {
-    let each = node.labels.iter();
-    each.map(|(key, label)| (key.to_owned(), json!(label.value)))
-        .collect()
-}
-
-/// All labels' tiers as a mapping.
-pub(crate) fn label_tiers(node: &NodeView) -> Value {
-    let each = node.labels.iter();
-    each.map(|(key, label)| (key.to_owned(), json!(label.tier)))
-        .collect()
 }
 
 /// Hands out facts of one node and notes which.

@@ -85,12 +85,14 @@ impl CliError {
         self.exit
     }
 
-    /// Tells the person and gives the exit code for the shell.
-    pub(crate) fn report(&self) -> ExitCode {
-        if self.exit != Exit::Quiet {
-            super::output::error(&self.to_string());
-        }
+    /// The exit code for the shell.
+    pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(self.exit as u8)
+    }
+
+    /// Whether there is nothing to tell.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.exit == Exit::Quiet
     }
 }
 

@@ -90,7 +90,10 @@ pub(crate) fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     match run(&global, command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.report(),
+        Err(error) => {
+            output::error(&error);
+            error.code()
+        }
     }
 }
 

@@ -76,8 +76,10 @@ pub(crate) fn note(text: &str) {
 }
 
 /// Tells the person why it did not work.
-pub(crate) fn error(text: &str) {
-    note(text);
+pub(crate) fn error(error: &CliError) {
+    if !error.is_quiet() {
+        note(&error.to_string());
+    }
 }
 
 /// Whether a person can be asked: there is someone to read the question and to answer it.

@@ -8,7 +8,8 @@ mod sign;
 mod signed;
 
 pub use key::{Algorithm, KeyError, KeyId, KeyName, MAX_NAME_BYTES, VerifierKey};
-pub use sign::{Cosigner, MAX_TIME, SigningKey};
+pub use sign::{Cosigner, SigningKey};
 pub use signed::{
-    MAX_NOTE_BYTES, MAX_SIGNATURES, Note, NoteError, Signature, SignedNote, VerifiedSignature,
+    MAX_NOTE_BYTES, MAX_SIGNATURES, MAX_TIME, Note, NoteError, Signature, SignedNote,
+    VerifiedSignature,
 };

@@ -5,10 +5,7 @@ use std::fmt;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use super::key::{Algorithm, KeyName, VerifierKey};
-use super::signed::{NoteError, Signature, SignedNote, check_text, cosigned_message};
-
-/// Latest time a cosignature can carry, in seconds since 1970.
-pub const MAX_TIME: u64 = i64::MAX as u64;
+use super::signed::{MAX_TIME, NoteError, Signature, SignedNote, check_text, cosigned_message};
 
 /// A log's private key (type 0x01). `Debug` shows its public half only.
 pub struct SigningKey {

@@ -8,7 +8,9 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use thiserror::Error;
 
 use super::key::{Algorithm, KeyId, KeyName, VerifierKey};
-use super::sign::MAX_TIME;
+
+/// Latest time a cosignature can carry, in seconds since 1970.
+pub const MAX_TIME: u64 = i64::MAX as u64;
 
 /// Longest note in bytes.
 pub const MAX_NOTE_BYTES: usize = 128 * 1024;

@@ -9,8 +9,8 @@ use dockmaster_proto::id::TrustPin;
 
 use super::{
     CliError,
-    cast::{APP_PORT, CONFIG, ROLES, Role},
     programs::Programs,
+    roles::{APP_PORT, CONFIG, ROLES, Role},
 };
 
 pub(super) struct Containers {

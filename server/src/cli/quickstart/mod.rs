@@ -4,6 +4,7 @@
 mod cast;
 mod containers;
 mod programs;
+mod roles;
 mod site;
 mod stand_ins;
 
@@ -145,7 +146,7 @@ impl Play {
                 .iter()
                 .filter(|node| node.last_apply.is_some())
                 .count()
-                >= cast::ROLES.len()
+                >= roles::ROLES.len()
         })
         .await?;
         note(&format!(

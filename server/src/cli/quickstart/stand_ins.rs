@@ -14,8 +14,8 @@ use dockmaster_proto::id::TrustPin;
 
 use super::{
     CliError,
-    cast::{APP_PORT, CONFIG, ROLES, Role},
     programs::Programs,
+    roles::{APP_PORT, CONFIG, ROLES, Role},
 };
 
 /// How long a stand-in may take to end before it is killed.

@@ -3,7 +3,7 @@
 
 use dockmaster_proto::event::{Entry, Event};
 
-use super::format::{Gravity, Record};
+use super::record::{Gravity, Record};
 use crate::cli::audit::summary::summary;
 
 pub(super) fn line(record: &Record<'_>, entry: &Entry) -> String {

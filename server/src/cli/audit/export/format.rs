@@ -2,9 +2,8 @@
 
 use clap::ValueEnum;
 use dockmaster_proto::event::Entry;
-use dockmaster_tlog::hash::Hash;
 
-use super::{cef, syslog};
+use super::{cef, record::Record, syslog};
 use crate::cli::error::CliError;
 
 /// The form of the records.
@@ -16,17 +15,6 @@ pub(super) enum Format {
     Cef,
     /// Syslog after RFC 5424, one line each
     Syslog,
-}
-
-/// An entry on its way out.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Record<'a> {
-    /// Its index in the log.
-    pub(super) index: u64,
-    /// Its leaf hash (RFC 6962 section 2.1).
-    pub(super) leaf: &'a Hash,
-    /// The raw line of JSON.
-    pub(super) entry: &'a [u8],
 }
 
 impl Format {
@@ -49,32 +37,5 @@ impl Format {
             Self::Cef => cef::line(record, &entry),
             Self::Syslog => syslog::line(record, &entry, text),
         })
-    }
-}
-
-/// How grave an entry is to whoever watches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gravity {
-    /// Daily business.
-    Info,
-    /// Someone changed something, or something ended before its time.
-    Notice,
-    /// Someone was refused, or something cannot be watched.
-    Warning,
-}
-
-impl Gravity {
-    pub(super) fn of(event: &str) -> Self {
-        match event {
-            "cert_denied" | "host_lost" | "backup_taken" | "restored" => Self::Warning,
-            "cert_revoked"
-            | "ca_created"
-            | "operator_granted"
-            | "classification_changed"
-            | "site_deployed"
-            | "labels_changed"
-            | "master_started" => Self::Notice,
-            _ => Self::Info,
-        }
     }
 }

@@ -3,6 +3,7 @@
 mod cef;
 mod format;
 mod position;
+mod record;
 mod syslog;
 
 use std::{
@@ -19,10 +20,7 @@ use dockmaster_tlog::{
     tree::RightEdge,
 };
 
-use self::{
-    format::{Format, Record},
-    position::Position,
-};
+use self::{format::Format, position::Position, record::Record};
 use crate::cli::{
     Global,
     error::CliError,

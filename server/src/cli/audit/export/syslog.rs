@@ -2,7 +2,7 @@
 
 use dockmaster_proto::event::Entry;
 
-use super::format::{Gravity, Record};
+use super::record::{Gravity, Record};
 
 /// "log audit", RFC 5424 section 6.2.1.
 const FACILITY: u8 = 13;
