@@ -24,6 +24,7 @@ pub mod journal;
 pub mod keeper;
 pub mod leases;
 pub mod listener;
+pub mod logkey;
 pub mod newdir;
 pub mod quota;
 pub mod refusals;

@@ -30,8 +30,8 @@ use crate::{
     datadir::DataDir,
     env,
     journal::Cause,
+    logkey::LogSeed,
     newdir::{NewDir, NewDirError},
-    setup::{hex, signing_key},
     store::{self, StoreError},
 };
 
@@ -168,11 +168,11 @@ impl Work {
             .map_err(|error| unfit("the signed head of the log")(&error))?;
         let (key, bundle, files) = match log {
             Log::Continue => {
-                let seed: Digest = text("ledger/log.key")?
-                    .trim()
+                let seed: LogSeed = text("ledger/log.key")?
                     .parse()
                     .map_err(|error| unfit("ledger/log.key")(&error))?;
-                let key = signing_key(&config.trust_domain, seed.as_bytes())
+                let key = seed
+                    .key(&config.trust_domain)
                     .map_err(|error| unfit("ledger/log.key")(&error))?;
                 (key, bundle, files)
             }
@@ -314,11 +314,13 @@ fn anew(
     let make = |error: &dyn std::error::Error| {
         RestoreError::Unfit(format!("no new log key can be made: {}", chain(error)))
     };
-    let seed = env::random::<32>().map_err(|error| make(&error))?;
-    let key = signing_key(&config.trust_domain, &seed).map_err(|error| make(&error))?;
+    let seed = LogSeed::random().map_err(|error| make(&error))?;
+    let key = seed
+        .key(&config.trust_domain)
+        .map_err(|error| make(&error))?;
     let bundle = TrustBundle::new(bundle.roots().to_vec(), &key.verifier().to_string())
         .map_err(|error| make(&error))?;
-    files.insert("ledger/log.key".to_owned(), hex(&seed).into_bytes());
+    files.insert("ledger/log.key".to_owned(), seed.to_text().into_bytes());
     files.insert("ca/bundle.pem".to_owned(), bundle.to_pem().into_bytes());
     if let Some(yaml) = files.get_mut("operator.yaml") {
         let text = String::from_utf8_lossy(yaml);

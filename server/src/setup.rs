@@ -30,6 +30,7 @@ use crate::{
     datadir::{DataDir, Readers},
     env,
     journal::Cause,
+    logkey::LogSeed,
     newdir::{NewDir, NewDirError},
     store,
 };
@@ -121,10 +122,11 @@ pub async fn init(setup: &Setup) -> Result<Installation, SetupError> {
 
 async fn fill(new: &NewDir, setup: &Setup) -> Result<Installation, SetupError> {
     let (dir, now) = (new.dir(), env::now());
-    let seed = env::random::<32>().map_err(|error| SetupError::make("the log key")(&error))?;
-    let log_key = signing_key(&setup.trust_domain, &seed)
+    let seed = LogSeed::random().map_err(|error| SetupError::make("the log key")(&error))?;
+    let log_key = seed
+        .key(&setup.trust_domain)
         .map_err(|error| SetupError::make("the log key")(&error))?;
-    new.write(&dir.log_key(), hex(&seed).as_bytes(), Readers::Owner)?;
+    new.write(&dir.log_key(), seed.to_text().as_bytes(), Readers::Owner)?;
     let authorities = create_authorities(setup, now)?;
     write_authorities(new, &authorities)?;
     let verifier = log_key.verifier().to_string();
@@ -297,22 +299,4 @@ async fn record(
     store::commit_alone(dir, opened, &setup.name, &cause, events)
         .await
         .map_err(|error| make(&error))
-}
-
-/// The log's signing key from its seed; its name is the log's origin.
-///
-/// # Errors
-/// When the trust domain makes no valid key name.
-pub fn signing_key(
-    trust_domain: &TrustDomain,
-    seed: &[u8; 32],
-) -> Result<SigningKey, dockmaster_tlog::note::KeyError> {
-    let name = format!("{trust_domain}/dockmaster-log").parse()?;
-    Ok(SigningKey::from_seed(name, seed))
-}
-
-/// A log key's seed as its file holds it.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -12,7 +12,7 @@ use dockmaster_ledger::{
 };
 use dockmaster_proto::{
     event::{Entry, Event},
-    id::{Digest, Name},
+    id::Name,
 };
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     env,
     index::{Index, IndexError},
     journal::{Cause, Journal, Projector, SharedState},
-    setup::signing_key,
+    logkey::LogSeed,
 };
 
 /// How many entries are read from the ledger before the index takes them up.
@@ -104,12 +104,10 @@ fn ledger_config(dir: &DataDir, config: &Config) -> Result<LedgerConfig, StoreEr
         path: path.clone(),
         why: why.to_string(),
     };
-    let seed: Digest = read(&path)?
-        .trim()
-        .parse()
+    let seed: LogSeed = read(&path)?.parse().map_err(|error| damaged(&error))?;
+    let key = seed
+        .key(&config.trust_domain)
         .map_err(|error| damaged(&error))?;
-    let key =
-        signing_key(&config.trust_domain, seed.as_bytes()).map_err(|error| damaged(&error))?;
     Ok(LedgerConfig::new(
         dir.ledger(),
         dir.blobs(),

@@ -170,7 +170,7 @@ mod tests {
         blobs::Blobs,
         index::Index,
         journal::{Cause, Journal, Projector, SharedState},
-        setup::signing_key,
+        logkey::LogSeed,
         testing::{facts, host},
     };
 
@@ -187,7 +187,10 @@ mod tests {
     async fn a_plan_is_made_against_the_view_although_nothing_was_compiled_since() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
-        let key = signing_key(&"td".parse().unwrap(), &[7; 32]).unwrap();
+        let key = LogSeed::random()
+            .unwrap()
+            .key(&"td".parse().unwrap())
+            .unwrap();
         let config = Config::new(path("ledger"), path("blobs"), key, Arc::new(|| 1000));
         Ledger::create(&config).unwrap();
         let opened = Ledger::open(config).unwrap();

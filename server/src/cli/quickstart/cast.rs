@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{CliError, containers::Containers, indent, note, stand_ins::StandIns};
+use super::{CliError, containers::Containers, indent, note, roles::APP_PORT, stand_ins::StandIns};
 
 /// Processes at loopback addresses, or containers.
 pub(super) enum Cast {
