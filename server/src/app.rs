@@ -192,7 +192,7 @@ impl Master {
                 journal.clone(),
                 attestor,
                 Arc::new(authorities.containers),
-                bundle.clone(),
+                &bundle,
                 policy,
             ),
             documents: DocumentStore::new(journal.clone(), blobs.clone(), delivery.clone()),
