@@ -20,6 +20,7 @@ mod docker;
 mod image;
 mod inventory;
 mod master;
+pub mod measure;
 mod names;
 mod network;
 mod process;
