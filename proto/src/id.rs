@@ -66,7 +66,7 @@ macro_rules! hex_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                write_hex(&self.0, f)
             }
         }
 
@@ -120,6 +120,14 @@ impl Digest {
         use sha2::Digest as _;
         Self(sha2::Sha256::digest(bytes).into())
     }
+}
+
+/// Writes all digits at once: identifiers are most of what a ledger entry is made of.
+fn write_hex<const N: usize>(bytes: &[u8; N], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let pairs = bytes.map(|byte| [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
+    // Digits are ASCII, so this never fails.
+    f.write_str(str::from_utf8(pairs.as_flattened()).map_err(|_| fmt::Error)?)
 }
 
 fn decode_hex(text: &str, into: &mut [u8]) -> Option<()> {

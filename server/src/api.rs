@@ -84,7 +84,7 @@ struct Request {
     query: Vec<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
-    peer: Peer,
+    peer: Arc<Peer>,
     caller: Caller,
     cause: Cause,
 }

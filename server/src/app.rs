@@ -184,7 +184,7 @@ impl Master {
                 journal.clone(),
                 attestor,
                 Arc::new(authorities.containers),
-                bundle.clone(),
+                &bundle,
                 policy,
                 continuity,
             ),

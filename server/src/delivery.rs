@@ -74,8 +74,8 @@ pub struct Delivery {
     assignments: Mutex<HashMap<ContainerId, watch::Sender<Assignment>>>,
     /// The addresses of each node as of the last compilation.
     addresses: Mutex<HashMap<ContainerId, Vec<Address>>>,
-    /// The number of entries of the view as of the last compilation.
-    compiled: watch::Sender<u64>,
+    /// The generation of the view as of the last compilation; none before the first.
+    compiled: watch::Sender<Option<u64>>,
 }
 
 impl Delivery {
@@ -88,15 +88,16 @@ impl Delivery {
             in_force: RwLock::new(Arc::new(InForce::nothing())),
             assignments: Mutex::default(),
             addresses: Mutex::default(),
-            compiled: watch::Sender::new(0),
+            compiled: watch::Sender::new(None),
         }
     }
 
-    /// Compiles now and after every change of the view; ends when the ledger does.
+    /// Compiles now and after every change of the view that a catalog may depend on: most entries are
+    /// issuances, which none does. Ends when the ledger does.
     pub async fn run(self: Arc<Self>) {
-        let mut changes = self.journal.changes();
+        let mut generations = self.journal.generations();
         loop {
-            changes.mark_unchanged();
+            generations.mark_unchanged();
             let delivery = self.clone();
             if tokio::task::spawn_blocking(move || delivery.refresh())
                 .await
@@ -104,7 +105,7 @@ impl Delivery {
             {
                 tracing::error!("a compilation panicked; agents keep the catalogs that they have");
             }
-            if changes.changed().await.is_err() {
+            if generations.changed().await.is_err() {
                 return;
             }
         }
@@ -112,10 +113,11 @@ impl Delivery {
 
     /// Waits until everything committed before the call is compiled.
     pub async fn settle(&self) {
-        let size = self.journal.state().size();
+        let generation = self.journal.state().generation();
         let mut compiled = self.compiled.subscribe();
+        let caught_up = compiled.wait_for(|compiled| *compiled >= Some(generation));
         // A listing with an older catalog is better than none.
-        let _ = tokio::time::timeout(SETTLE, compiled.wait_for(|compiled| *compiled >= size)).await;
+        let _ = tokio::time::timeout(SETTLE, caught_up).await;
     }
 
     /// A node's assignment, now and whenever it changes.
@@ -201,10 +203,10 @@ impl Delivery {
     /// Compiles every live node's catalog as far as something it read has changed, and tells those
     /// whose catalog is another one now.
     fn refresh(&self) {
-        let (size, documents, fleet) = {
+        let (generation, documents, fleet) = {
             let state = self.journal.state();
             let fleet = views(&state);
-            (state.size(), state.documents().clone(), fleet)
+            (state.generation(), state.documents().clone(), fleet)
         };
         let current = match self.up_to(&documents) {
             Ok(current) => current,
@@ -219,6 +221,8 @@ impl Delivery {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = current.clone();
         let results = current.compile_all(&fleet);
+        // What no node has any more: each document that was ever in force would stay in memory.
+        current.cache.sweep();
         let mut assignments = self
             .assignments
             .lock()
@@ -251,7 +255,7 @@ impl Delivery {
         // A dropped sender ends the requests that ended nodes hold.
         assignments.retain(|id, _| fleet.binary_search_by(|node| node.id.cmp(id)).is_ok());
         drop((assignments, addresses));
-        self.compiled.send_replace(size);
+        self.compiled.send_replace(Some(generation));
     }
 }
 

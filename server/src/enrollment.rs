@@ -62,7 +62,10 @@ pub struct Enrollment {
     journal: Journal,
     attestor: Attestor,
     authority: Arc<Authority>,
-    bundle: Arc<TrustBundle>,
+    /// The authority's certificate in PEM: what follows the leaf in a chain.
+    above_the_leaf: String,
+    /// The trust bundle in PEM.
+    bundle: String,
     policy: Policy,
     continuity: Arc<Continuity>,
     refusals: Mutex<Refusals>,
@@ -76,15 +79,16 @@ impl Enrollment {
         journal: Journal,
         attestor: Attestor,
         authority: Arc<Authority>,
-        bundle: Arc<TrustBundle>,
+        bundle: &TrustBundle,
         policy: Policy,
         continuity: Arc<Continuity>,
     ) -> Self {
         Self {
             journal,
             attestor,
+            above_the_leaf: authority.certificate_pem(),
             authority,
-            bundle,
+            bundle: bundle.to_pem(),
             policy,
             continuity,
             refusals: Mutex::default(),
@@ -239,8 +243,8 @@ impl Enrollment {
         };
         let entry = String::from_utf8_lossy(&committed.entry).into_owned();
         Ok(IssuedCertificate {
-            chain: format!("{}{}", issued.pem, self.authority.certificate_pem()),
-            bundle: self.bundle.to_pem(),
+            chain: issued.pem + &self.above_the_leaf,
+            bundle: self.bundle.clone(),
             container_id: container,
             addresses: grant
                 .addresses

@@ -1,6 +1,9 @@
 //! The one place of the master that reads a clock or draws randomness.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    fmt::Write as _,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use dockmaster_proto::time::UnixMs;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -46,7 +49,13 @@ pub fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
 pub fn request_id() -> String {
     // An ID only has to be distinct; without randomness the time serves.
     match random::<12>() {
-        Ok(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Ok(bytes) => bytes
+            .iter()
+            .fold(String::with_capacity(24), |mut text, byte| {
+                // Writing to a String cannot fail.
+                let _ = write!(text, "{byte:02x}");
+                text
+            }),
         Err(NoRandomness) => format!("t{:x}", now().0),
     }
 }

@@ -75,12 +75,12 @@ pub struct MasterIdentity {
     bundle: Arc<TrustBundle>,
     /// Addresses that the operator configured.
     configured: Vec<IpAddr>,
-    current: RwLock<Option<Current>>,
+    current: RwLock<Option<Arc<Current>>>,
     /// Held while one is issued.
     issuing: Mutex<Quota<()>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Current {
     tls: Arc<ServerConfig>,
     ips: BTreeSet<IpAddr>,
@@ -120,7 +120,7 @@ impl MasterIdentity {
             .current()
             .filter(|current| current.ips.contains(&local))
         {
-            return Ok(current.tls);
+            return Ok(current.tls.clone());
         }
         self.issue(Some(local)).await
     }
@@ -143,7 +143,7 @@ impl MasterIdentity {
         Ok(())
     }
 
-    fn current(&self) -> Option<Current> {
+    fn current(&self) -> Option<Arc<Current>> {
         self.current
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -163,7 +163,8 @@ impl MasterIdentity {
             let taken = learning.take((), env::now());
             taken.map_err(|wait_ms| IdentityError::TooManyAddresses { wait_ms })?;
         }
-        let mut ips: BTreeSet<IpAddr> = known.map(|current| current.ips).unwrap_or_default();
+        let mut ips: BTreeSet<IpAddr> =
+            known.map_or_else(BTreeSet::new, |current| current.ips.clone());
         if ips.len() >= MAX_LEARNED {
             ips.clear();
         }
@@ -193,11 +194,11 @@ impl MasterIdentity {
         )?);
         self.record(&issued, &ips_sorted).await?;
         let renew_at = UnixMs(issued.not_before.0 + issued.not_after.since(issued.not_before) / 2);
-        let current = Current {
+        let current = Arc::new(Current {
             tls: tls.clone(),
             ips,
             renew_at,
-        };
+        });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
         Ok(tls)
     }

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
@@ -52,12 +52,14 @@ pub struct Journal {
     progress: Progress,
 }
 
-/// How far the projections are, as numbers of entries taken up.
+/// How far the projections are.
 #[derive(Debug, Clone)]
 pub struct Progress {
-    /// Of the view.
+    /// The entries that the view has taken up.
     pub applied: watch::Receiver<u64>,
-    /// Of the index.
+    /// The view's [`State::generation`].
+    pub generation: watch::Receiver<u64>,
+    /// The entries that the index has taken up.
     pub indexed: watch::Receiver<u64>,
 }
 
@@ -97,6 +99,12 @@ impl Journal {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.progress.applied.clone()
+    }
+
+    /// Tells of each change of the view that a catalog may depend on: [`State::generation`].
+    #[must_use]
+    pub fn generations(&self) -> watch::Receiver<u64> {
+        self.progress.generation.clone()
     }
 
     /// Waits until the index has everything that was committed before the call, so that whoever
@@ -163,6 +171,7 @@ pub struct Projector {
     state: SharedState,
     index: Index,
     applied: watch::Sender<u64>,
+    generation: watch::Sender<u64>,
     indexed: watch::Sender<u64>,
     /// Entries that the view has and the index does not have yet: parsed once for both.
     unindexed: Mutex<Vec<(u64, Entry)>>,
@@ -172,13 +181,18 @@ impl Projector {
     /// A projector, and the end that tells how far it is.
     #[must_use]
     pub fn new(state: SharedState, index: Index) -> (Self, Progress) {
-        let size = state.read().size();
+        let (size, generation) = {
+            let state = state.read();
+            (state.size(), state.generation())
+        };
         let (applied, applied_receiver) = watch::channel(size);
+        let (generation, generation_receiver) = watch::channel(generation);
         let (indexed, indexed_receiver) = watch::channel(size);
         let projector = Self {
             state,
             index,
             applied,
+            generation,
             indexed,
             unindexed: Mutex::default(),
         };
@@ -186,9 +200,18 @@ impl Projector {
             projector,
             Progress {
                 applied: applied_receiver,
+                generation: generation_receiver,
                 indexed: indexed_receiver,
             },
         )
+    }
+}
+
+impl Projector {
+    fn unindexed(&self) -> MutexGuard<'_, Vec<(u64, Entry)>> {
+        self.unindexed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -204,43 +227,112 @@ impl Sink for Projector {
                 }
             }
         }
-        let size = {
+        let (size, generation) = {
             let mut state = self.state.0.write().unwrap_or_else(PoisonError::into_inner);
             for (index, entry) in &entries {
                 state.apply(*index, entry);
             }
-            state.size()
+            (state.size(), state.generation())
         };
-        self.unindexed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .append(&mut entries);
+        self.unindexed().append(&mut entries);
+        self.generation.send_if_modified(|known| {
+            let is_new = *known != generation;
+            *known = generation;
+            is_new
+        });
         self.applied.send_replace(size);
     }
 
-    fn persist(&self, batch: &[Committed]) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let Some(last) = batch.last() else {
+    fn persist(&self, committed: &[Committed]) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let Some(last) = committed.last() else {
             return Ok(());
         };
         let entries: Vec<(u64, Entry)> = {
-            let unindexed = self
-                .unindexed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            unindexed
-                .iter()
-                .take_while(|(index, _)| *index <= last.index)
-                .cloned()
-                .collect()
+            let mut unindexed = self.unindexed();
+            let count = unindexed.partition_point(|(index, _)| *index <= last.index);
+            unindexed.drain(..count).collect()
         };
-        self.index
-            .apply(entries.iter().map(|(index, entry)| (*index, entry)))?;
-        // Only now: when the index failed, the same batch comes again.
-        self.unindexed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .drain(..entries.len());
+        let applied = self
+            .index
+            .apply(entries.iter().map(|(index, entry)| (*index, entry)));
+        if let Err(error) = applied {
+            // The same entries come again.
+            self.unindexed().splice(..0, entries);
+            return Err(error.into());
+        }
         self.indexed.send_replace(last.index + 1);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dockmaster_proto::{
+        event::{CertDenied, LeaseCause, NodeGone},
+        id::ContainerId,
+    };
+
+    use super::*;
+    use crate::testing::{entry, host};
+
+    fn committed(index: u64, event: Event) -> Committed {
+        let entry = serde_json::to_vec(&entry(index, event)).unwrap();
+        Committed {
+            index,
+            entry: entry.into(),
+        }
+    }
+
+    #[test]
+    fn only_what_a_catalog_may_depend_on_wakes_the_compiler() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::open(&dir.path().join("index"), 0).unwrap();
+        let (projector, progress) = Projector::new(SharedState::new(State::default()), index);
+        let denied = Event::CertDenied(CertDenied {
+            source: [10, 0, 0, 1].into(),
+            container: None,
+            reason: String::new(),
+            detail: String::new(),
+            count: 1,
+        });
+        projector.apply(&[committed(0, denied)]);
+        assert!(progress.applied.has_changed().unwrap());
+        assert!(!progress.generation.has_changed().unwrap());
+        let gone = Event::NodeGone(NodeGone {
+            container: ContainerId::from_bytes([1; 32]),
+            cause: LeaseCause::Died,
+        });
+        projector.apply(&[committed(1, gone)]);
+        assert!(progress.generation.has_changed().unwrap());
+    }
+
+    #[test]
+    fn the_index_is_given_what_the_view_took_up_also_several_batches_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::open(&dir.path().join("index"), 0).unwrap();
+        let (projector, progress) =
+            Projector::new(SharedState::new(State::default()), index.clone());
+        let batch = |indices: std::ops::Range<u64>| -> Vec<Committed> {
+            let watched = |_| {
+                Event::HostLost(dockmaster_proto::event::HostLost {
+                    host: host(),
+                    reason: String::new(),
+                })
+            };
+            indices
+                .map(|index| committed(index, watched(index)))
+                .collect()
+        };
+        projector.apply(&batch(0..2));
+        projector.apply(&batch(2..3));
+        projector.apply(&batch(3..5));
+        projector.persist(&batch(0..3)).unwrap();
+        assert_eq!(
+            (index.applied().unwrap(), *progress.indexed.borrow()),
+            (3, 3)
+        );
+        projector.persist(&batch(3..5)).unwrap();
+        assert_eq!(index.applied().unwrap(), 5);
+        assert!(projector.unindexed().is_empty());
     }
 }

@@ -23,6 +23,7 @@ mod engine;
 mod image;
 mod inventory;
 mod master;
+pub mod measure;
 mod names;
 mod network;
 mod peer;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -129,10 +130,17 @@ impl Blobs {
     pub(crate) fn settle(&self, digest: &Digest, bytes: &[u8]) -> Result<(), FileError> {
         let path = self.path(digest);
         if read_if_there(&path)?.as_deref() != Some(bytes) {
-            if let Some(folder) = path.parent() {
+            // There are 256 folders, so that nearly always it is there.
+            let mut written = fs::write(&path, bytes);
+            if written
+                .as_ref()
+                .is_err_and(|error| error.kind() == ErrorKind::NotFound)
+                && let Some(folder) = path.parent()
+            {
                 fs::create_dir_all(folder).map_err(FileError::at("make the folder", folder))?;
+                written = fs::write(&path, bytes);
             }
-            fs::write(&path, bytes).map_err(FileError::at("write", &path))?;
+            written.map_err(FileError::at("write", &path))?;
         }
         self.lock().remove(digest);
         Ok(())

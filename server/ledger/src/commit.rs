@@ -66,18 +66,18 @@ impl Proposal {
 
 /// Follows the log.
 ///
-/// Both methods get every batch once and in order; `persist` lags behind `apply` and may run at the
-/// same time, on another thread.
+/// Both methods get every entry once and in order: `apply` batch by batch, `persist` several batches
+/// at a time. `persist` lags behind and may run at the same time, on another thread.
 pub trait Sink: Send + Sync + 'static {
     /// Brings memory up to date. Runs after the sync and before any answer leaves: touch no disk.
     fn apply(&self, batch: &[Committed]);
 
-    /// Brings the index on disk up to date. Runs once tiles and checkpoint are published; a batch
+    /// Brings the index on disk up to date. Runs once tiles and checkpoint are published; entries
     /// may be given again after an error or a crash, so it must be harmless to repeat.
     ///
     /// # Errors
     /// Whatever keeps the index from being written; it is tried again after a while.
-    fn persist(&self, batch: &[Committed]) -> Result<(), Box<dyn Error + Send + Sync>>;
+    fn persist(&self, entries: &[Committed]) -> Result<(), Box<dyn Error + Send + Sync>>;
 }
 
 /// Proof that a proposal is durable.

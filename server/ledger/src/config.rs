@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dockmaster_tlog::note::SigningKey;
 
@@ -83,6 +84,9 @@ pub struct Limits {
     pub backlog_bytes: usize,
     /// Proposals that may wait at once; further callers wait before they queue.
     pub queue: usize,
+    /// How far apart publications begin at least: what is committed meanwhile goes together, so that
+    /// under load the files are not written for each commit. After a quiet time one begins at once.
+    pub publish_every: Duration,
 }
 
 impl Default for Limits {
@@ -93,6 +97,7 @@ impl Default for Limits {
             segment_bytes: 64 << 20,
             backlog_bytes: 64 << 20,
             queue: 4096,
+            publish_every: Duration::from_millis(50),
         }
     }
 }

@@ -305,6 +305,8 @@ impl Opened {
             sink: sink.clone(),
             wal_dir,
             oldest,
+            publish_every: config.limits.publish_every,
+            published_at: None,
         };
         let places = Arc::new(Semaphore::new(config.limits.queue));
         let writer = Writer {
@@ -353,6 +355,8 @@ fn spawn(
         .spawn(move || {
             let done = catch_unwind(AssertUnwindSafe(|| writer.run()));
             view.close();
+            // It may be waiting for the time of its next publication.
+            publisher.thread().unpark();
             // A publisher that panicked has said so.
             let _ = publisher.join();
             drop(lock);

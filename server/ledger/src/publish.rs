@@ -1,7 +1,8 @@
 //! From committed to published: files that anybody may serve, then the index.
 //!
-//! The publisher follows the writer and takes all that was committed since its last round at once.
-//! Its steps, and what a crash before the next one means:
+//! The publisher follows the writer and takes all that was committed since its last publication at
+//! once. Publications keep a distance, [`crate::Limits::publish_every`]: nobody who waits for an
+//! answer waits for them. Its steps, and what a crash before the next one means:
 //!
 //! 1. Entry bundles and hash tiles go to `public/tile/`: each written aside, synced, renamed, then
 //!    their folders synced. *Crash: files beyond the checkpoint, which nobody asks for; recovery
@@ -23,20 +24,22 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
 
 use crate::commit::Sink;
 use crate::config::{Config, Step};
 use crate::disk::{Disk, FileError, Folders, read_if_there};
 use crate::tiles::{TileFile, Tiles};
-use crate::view::{Batch, View};
+use crate::view::{Batch, Committed, View};
 use crate::wal;
 
 /// How long the publisher waits after a failure.
 const RETRY: Duration = Duration::from_millis(500);
 /// How often it tries on when the ledger is being shut down.
 const LAST_TRIES: u32 = 4;
+/// How many entries the sink is given at once, about: together they cost it far less than one by one.
+const PERSIST_ENTRIES: usize = 4096;
 
 /// Writes the files of the log below `public/`.
 pub(crate) struct Public {
@@ -144,6 +147,9 @@ pub(crate) struct Publisher {
     pub(crate) wal_dir: PathBuf,
     /// First index of the oldest segment that is still there.
     pub(crate) oldest: u64,
+    pub(crate) publish_every: Duration,
+    /// When the last publication began.
+    pub(crate) published_at: Option<Instant>,
 }
 
 /// Batches on their way.
@@ -160,6 +166,12 @@ impl Work {
         let queues = [&self.to_publish, &self.to_persist, &self.to_settle];
         queues.iter().all(|queue| queue.is_empty()) && self.newest_done.is_none()
     }
+
+    /// Whether there is nothing to do before the next publication.
+    fn waits_for_publication(&self) -> bool {
+        let later = [&self.to_persist, &self.to_settle];
+        later.iter().all(|queue| queue.is_empty()) && self.newest_done.is_none()
+    }
 }
 
 impl Publisher {
@@ -170,6 +182,10 @@ impl Publisher {
         let mut failures: u32 = 0;
         while open || (!work.is_empty() && failures < LAST_TRIES) {
             open = self.receive(&mut work, failures > 0);
+            if !open {
+                // The last publication waits for nothing more.
+                self.published_at = None;
+            }
             match self.round(&mut work) {
                 Ok(()) => {
                     if failures > 0 {
@@ -194,17 +210,24 @@ impl Publisher {
     /// Waits for work and takes all there is; says whether more may come.
     fn receive(&self, work: &mut Work, failed: bool) -> bool {
         let first = if failed {
-            self.queue.recv_timeout(RETRY)
+            self.queue.recv_timeout(RETRY).ok()
         } else if work.is_empty() {
-            self.queue
-                .recv()
-                .map_err(|_| RecvTimeoutError::Disconnected)
+            self.queue.recv().ok()
         } else {
-            Err(RecvTimeoutError::Timeout)
+            if work.waits_for_publication() {
+                // Not at the queue, or each commit would wake it. Its end does: see `ledger::spawn`.
+                std::thread::park_timeout(self.publishes_in());
+            }
+            None
         };
-        let open = !matches!(first, Err(RecvTimeoutError::Disconnected));
         work.to_publish.extend(first);
-        work.to_publish.extend(self.queue.try_iter());
+        let open = loop {
+            match self.queue.try_recv() {
+                Ok(batch) => work.to_publish.push_back(batch),
+                Err(TryRecvError::Empty) => break true,
+                Err(TryRecvError::Disconnected) => break false,
+            }
+        };
         if !open && failed {
             // A closed queue no longer waits, and a failure deserves a pause.
             std::thread::park_timeout(RETRY);
@@ -212,17 +235,26 @@ impl Publisher {
         open
     }
 
-    /// Publishes and persists all there is; settles one batch, as the next may be waiting.
+    /// How long until the next publication may begin.
+    fn publishes_in(&self) -> Duration {
+        self.published_at.map_or(Duration::ZERO, |at| {
+            self.publish_every.saturating_sub(at.elapsed())
+        })
+    }
+
+    /// Publishes all there is if it is time to, and persists it; settles one batch, as the next
+    /// publication may be waiting.
     fn round(&mut self, work: &mut Work) -> Result<(), Box<dyn Error + Send + Sync>> {
-        if let Some(newest) = work.to_publish.back().cloned() {
+        if let Some(newest) = work.to_publish.back().cloned()
+            && self.publishes_in().is_zero()
+        {
+            let begin = Instant::now();
             self.publish(&work.to_publish, &newest)?;
+            // Only now: after a failure the next try waits for nothing else.
+            self.published_at = Some(begin);
             work.to_persist.append(&mut work.to_publish);
         }
-        while let Some(batch) = work.to_persist.front() {
-            self.public.disk.step(Step::Persist)?;
-            self.sink.persist(&batch.entries)?;
-            work.to_settle.extend(work.to_persist.pop_front());
-        }
+        self.persist(work)?;
         if let Some(batch) = work.to_settle.front() {
             for (digest, bytes) in &batch.blobs {
                 self.view.blobs.settle(digest, bytes)?;
@@ -234,6 +266,25 @@ impl Publisher {
         if let Some(segment) = work.newest_done {
             self.drop_segments(segment)?;
             work.newest_done = None;
+        }
+        Ok(())
+    }
+
+    /// Step 4.
+    fn persist(&self, work: &mut Work) -> Result<(), Box<dyn Error + Send + Sync>> {
+        while !work.to_persist.is_empty() {
+            let mut entries: Vec<Committed> = Vec::new();
+            let mut batches = 0;
+            for batch in &work.to_persist {
+                entries.extend_from_slice(&batch.entries);
+                batches += 1;
+                if entries.len() >= PERSIST_ENTRIES {
+                    break;
+                }
+            }
+            self.public.disk.step(Step::Persist)?;
+            self.sink.persist(&entries)?;
+            work.to_settle.extend(work.to_persist.drain(..batches));
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use dockmaster_proto::{
     api::identity::{CertificateRequest, Trust},
     id::{ContainerId, Digest},
@@ -66,10 +67,13 @@ impl Api {
         } else {
             Duration::ZERO
         });
-        let mut stopping = self.stopping.clone();
-        tokio::select! {
-            _ = tokio::time::timeout(deadline, self.hold(request, &mut assignments, known)) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
+        // A timer rounds up to the next millisecond, also none at all.
+        if !deadline.is_zero() {
+            let mut stopping = self.stopping.clone();
+            tokio::select! {
+                _ = tokio::time::timeout(deadline, self.hold(request, &mut assignments, known)) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => {}
+            }
         }
         // The lease may have closed while the request was held.
         auth::authorise(
@@ -99,7 +103,11 @@ impl Api {
                 };
                 let reply = match status {
                     StatusCode::NOT_MODIFIED => reply::empty(status),
-                    _ => reply::bytes(status, "application/json", compiled.bytes.to_vec().into()),
+                    _ => reply::bytes(
+                        status,
+                        "application/json",
+                        Bytes::from_owner(compiled.bytes.clone()),
+                    ),
                 };
                 let reply = reply::with_header(reply, header::ETAG, &etag);
                 Ok(reply::with_header(
@@ -150,7 +158,7 @@ impl Api {
         let reply = reply::bytes(
             StatusCode::OK,
             "application/octet-stream",
-            bytes.to_vec().into(),
+            Bytes::from_owner(bytes),
         );
         Ok(reply::with_header(
             reply,

@@ -1,6 +1,6 @@
 //! One request from head to answer: admission, the bounded body, dispatch, the log line.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use dockmaster_proto::{
@@ -23,7 +23,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl Api {
     /// Answers a request. Every answer carries the request's ID.
-    pub async fn handle(&self, peer: &Peer, request: http::Request<Incoming>) -> Reply {
+    pub async fn handle(&self, peer: &Arc<Peer>, request: http::Request<Incoming>) -> Reply {
         let request_id = env::request_id();
         let (head, mut body) = request.into_parts();
         let result = self.answer(peer, &head, &mut body, &request_id).await;
@@ -48,7 +48,7 @@ impl Api {
 
     async fn answer(
         &self,
-        peer: &Peer,
+        peer: &Arc<Peer>,
         head: &http::request::Parts,
         body: &mut Incoming,
         request_id: &str,

@@ -1,13 +1,11 @@
 //! From an operator's change to an application that took it up.
 
-use dockmaster_tests::{Container, Master};
-
-use crate::{
-    bounds::Bounds,
-    log::{self, Log},
-    memory::{mib, resident},
-    samples::{self, Samples},
+use dockmaster_tests::{
+    Container, Master,
+    measure::{Bounds, Samples, head, mib, resident},
 };
+
+use crate::log::{self, Log};
 
 /// The application's line after a reload.
 const TAKEN_UP: &str = "reloaded ";
@@ -27,7 +25,7 @@ pub(crate) fn measure(bounds: Bounds, master: &Master, container: &Container) {
         answered.between(began, ended);
         taken_up.between(began, log.time(TAKEN_UP));
     }
-    samples::head("From \"dockmaster node label\" to the application's reload");
+    head("From \"dockmaster node label\" to the application's reload");
     answered.line("the command has ended");
     taken_up.line("the application says that it reloaded");
 

@@ -2,14 +2,15 @@
 
 use std::time::SystemTime;
 
-use dockmaster_tests::{Container, Image, Master, Network, Setup};
+use dockmaster_tests::{
+    Container, Image, Master, Network, Setup,
+    measure::{Bounds, Samples, head},
+};
 
 use crate::{
-    bounds::Bounds,
     changes,
     log::{self, Log},
-    samples::{self, Samples},
-    site::{self, CONFIG},
+    site::CONFIG,
 };
 
 /// What the application without the agent reads: the same size as what the agent writes.
@@ -21,7 +22,7 @@ const FIRST_SIGN: &str = "started on ";
 pub(crate) fn measure(bounds: Bounds) {
     let network = Network::create("bench");
     let master = Setup::docker(&[&network]).start();
-    site::deploy(&master);
+    master.deploy("hello");
     let image = Image::with(&[(BAKED, &[b'x'; 128])]);
     let bench = Bench {
         network: &network,
@@ -116,7 +117,7 @@ impl Taken {
     }
 
     fn print(&self) {
-        samples::head("From \"docker run\" to the application's first line");
+        head("From \"docker run\" to the application's first line");
         self.alone.line("the application alone");
         self.with_agent.line("enrolled and configured by the agent");
         let difference = self.with_agent.above(&self.alone);
@@ -136,7 +137,7 @@ impl Taken {
                 with_agent - alone
             );
         }
-        samples::head("The agent's own marks (whole milliseconds since its process began)");
+        head("The agent's own marks (whole milliseconds since its process began)");
         self.enrolled.line("enrolled: certificate proven and kept");
         self.catalog.line("catalog received");
         self.started.line("application started");

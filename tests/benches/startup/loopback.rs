@@ -10,13 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dockmaster_tests::{Inventory, Master, Ran, Setup, StandIn, binary, eventually};
-
-use crate::{
-    bounds::Bounds,
-    memory::{mib, resident},
-    samples::{self, Samples},
-    site,
+use dockmaster_tests::{
+    Inventory, Master, Ran, Setup, StandIn, binary, eventually,
+    measure::{Bounds, Samples, head, mib, resident},
 };
 
 /// How many enroll at a time in the second part.
@@ -30,7 +26,7 @@ pub(crate) fn measure(bounds: Bounds) {
         .collect();
     let inventory = Inventory::new(&stand_ins);
     let master = Setup::inventory(&inventory).start();
-    site::deploy(&master);
+    master.deploy("hello");
     let begin = resident(master.pid().into());
     let dir = tempfile::tempdir().unwrap();
     let agents = Agents {
@@ -40,7 +36,7 @@ pub(crate) fn measure(bounds: Bounds) {
     let (one, rest) = stand_ins.split_at(count);
     let (many, held) = rest.split_at(count);
 
-    samples::head("On loopback: \"dockmaster-agent once\", from its start to its end");
+    head("On loopback: \"dockmaster-agent once\", from its start to its end");
     agents.one_after_the_other(one).line("one after the other");
     let (samples, whole) = agents.side_by_side(many);
     samples.line(&format!("{AT_A_TIME} at a time"));

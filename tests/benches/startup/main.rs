@@ -13,37 +13,30 @@
     reason = "a benchmark is a test with a clock: it fails by panic and speaks to the one who runs it"
 )]
 
-mod bounds;
 mod changes;
 mod containers;
 mod log;
 mod loopback;
-mod memory;
-mod samples;
 mod site;
 mod sizes;
 
-use dockmaster_tests::require;
-
-use self::bounds::Bounds;
+use dockmaster_tests::{
+    measure::{Bounds, sections},
+    require,
+};
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // `cargo test --benches` runs this file too, in another profile and without this word.
-    if !arguments.iter().any(|argument| argument == "--bench") {
-        println!("skipped: run by \"cargo bench\" only");
+    let Some(wanted) = sections() else {
         return;
-    }
-    let sections: Vec<&String> = arguments.iter().filter(|it| !it.starts_with('-')).collect();
-    let wanted = |section: &str| sections.is_empty() || sections.iter().any(|it| *it == section);
-    let bounds = Bounds::from_environment();
-    if wanted("sizes") {
+    };
+    let bounds = Bounds::from_environment(100, 1000);
+    if wanted.has("sizes") {
         sizes::measure();
     }
-    if wanted("containers") && require("docker") {
+    if wanted.has("containers") && require("docker") {
         containers::measure(bounds);
     }
-    if wanted("loopback") {
+    if wanted.has("loopback") {
         loopback::measure(bounds);
     }
 }

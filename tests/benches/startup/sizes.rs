@@ -1,8 +1,6 @@
 //! The programs on disk.
 
-use dockmaster_tests::binary;
-
-use crate::memory::mib;
+use dockmaster_tests::{binary, measure::mib};
 
 /// Prints the size of each program.
 pub(crate) fn measure() {

@@ -1,4 +1,5 @@
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use dockmaster_ledger::{CommitError, Digest, Limits, OpenError, Proposal, Status, Step};
 
@@ -61,6 +62,20 @@ async fn concurrent_commits_share_syncs() {
     assert!(syncs < 1_000, "{syncs} syncs for 2000 commits");
     ledger.shutdown().await;
     assert_eq!(fixture.published_entries(), texts(2_000));
+}
+
+#[tokio::test]
+async fn what_is_committed_soon_after_a_publication_is_published_together() {
+    let mut fixture = Fixture::new();
+    fixture.limits.publish_every = Duration::from_secs(3600);
+    let ledger = fixture.start();
+    commit_each(&ledger, 50).await;
+    // The end waits for no distance.
+    ledger.shutdown().await;
+    let publications = fixture.faults.count(Step::Tiles);
+    assert!(publications <= 2, "{publications} publications");
+    assert_eq!(fixture.published_entries(), texts(50));
+    assert_eq!(fixture.sink.persisted.lock().unwrap().len(), 50);
 }
 
 #[tokio::test]

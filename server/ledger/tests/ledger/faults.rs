@@ -164,13 +164,13 @@ impl Drop for SmallDisk {
 #[tokio::test]
 async fn a_disk_that_is_really_full_keeps_what_was_acknowledged_and_takes_more_once_there_is_room()
 {
-    let Some(disk) = SmallDisk::mount("8m") else {
+    let Some(disk) = SmallDisk::mount("16m") else {
         return;
     };
     let ballast = disk.0.path().join("ballast");
     let config = || config(disk.0.path());
     Ledger::create(&config()).unwrap();
-    std::fs::write(&ballast, vec![1; 5_000_000]).unwrap();
+    std::fs::write(&ballast, vec![1; 13_000_000]).unwrap();
     let ledger = Ledger::open(config())
         .unwrap()
         .start(Recorder::default())

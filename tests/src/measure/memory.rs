@@ -3,7 +3,11 @@
 use std::fs;
 
 /// `VmRSS` of a process, in bytes.
-pub(crate) fn resident(pid: u64) -> u64 {
+///
+/// # Panics
+/// When there is no such process.
+#[must_use]
+pub fn resident(pid: u64) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib: u64 = line
@@ -18,6 +22,7 @@ pub(crate) fn resident(pid: u64) -> u64 {
     clippy::cast_precision_loss,
     reason = "two decimals are shown, and no program has 2^53 bytes"
 )]
-pub(crate) fn mib(bytes: u64) -> String {
+#[must_use]
+pub fn mib(bytes: u64) -> String {
     format!("{:.2} MiB", bytes as f64 / f64::from(1 << 20))
 }
