@@ -81,7 +81,7 @@ impl LeaseKeeper {
         let observation = leases::bounded(observation);
         let mut events = leases::decide(&observation, &self.host, &self.journal.state());
         match &observation {
-            Observation::Snapshot(containers) => {
+            Observation::Snapshot { containers, .. } => {
                 tracing::info!(host = %self.host, containers = containers.len(), "watching the host");
                 let containers = containers.len() as u64;
                 // Last, so that the watch begins when all that was found is in the log.

@@ -1,6 +1,6 @@
 //! Leases: which container holds which address, decided from what the host reports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use dockmaster_host::Observation;
 use dockmaster_proto::{
@@ -23,7 +23,10 @@ pub fn decide(observation: &Observation, host: &Name, state: &State) -> Vec<Even
         moved: BTreeMap::new(),
     };
     match observation {
-        Observation::Snapshot(containers) => decision.reconcile(containers),
+        Observation::Snapshot {
+            containers,
+            unclear,
+        } => decision.reconcile(containers, unclear),
         Observation::Up(facts) => decision.up(facts, LeaseCause::Started),
         Observation::Down { id, cause } => {
             if let Some(node) = state.node(id).filter(|node| node.host == *host) {
@@ -50,9 +53,13 @@ const MAX_IPS: usize = 8;
 #[must_use]
 pub fn bounded(observation: Observation) -> Observation {
     match observation {
-        Observation::Snapshot(containers) => {
-            Observation::Snapshot(containers.into_iter().map(bounded_facts).collect())
-        }
+        Observation::Snapshot {
+            containers,
+            unclear,
+        } => Observation::Snapshot {
+            containers: containers.into_iter().map(bounded_facts).collect(),
+            unclear,
+        },
         Observation::Up(facts) => Observation::Up(bounded_facts(facts)),
         other @ (Observation::Down { .. } | Observation::Lost(_)) => other,
     }
@@ -96,10 +103,17 @@ struct Decision<'a> {
 }
 
 impl Decision<'_> {
-    fn reconcile(&mut self, containers: &[ContainerFacts]) {
-        let gone = self.state.nodes().filter(|node| {
-            node.host == *self.host && containers.iter().all(|facts| facts.id != *node.id())
-        });
+    /// Not seeing a container is no evidence against it while it is said to run.
+    fn reconcile(&mut self, containers: &[ContainerFacts], unclear: &[ContainerId]) {
+        let running: HashSet<&ContainerId> = containers
+            .iter()
+            .map(|facts| &facts.id)
+            .chain(unclear)
+            .collect();
+        let gone = self
+            .state
+            .nodes()
+            .filter(|node| node.host == *self.host && !running.contains(node.id()));
         for node in gone.collect::<Vec<_>>() {
             self.end(node, LeaseCause::Missing);
         }

@@ -3,11 +3,12 @@
 use std::{
     fs::{self, File},
     net::IpAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU8, Ordering},
 };
 
-use crate::{eventually, image::Image, process::Ran};
+use crate::{eventually, image::Image, network::Network, process::Ran};
 
 /// What becomes of the containers when the engine is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,22 @@ pub struct Engine {
     gateway: IpAddr,
     subnet: String,
     dir: tempfile::TempDir,
+    /// Takes the place of the default bridge, and has no other use. Goes last.
+    spare: Network,
+}
+
+/// Whether the machine's own engine has its default bridge.
+fn default_bridge() -> bool {
+    Path::new("/sys/class/net/docker0").exists()
+}
+
+/// The third part of a range that the machine's engine does not choose from, another one for each
+/// engine.
+fn own_range() -> u8 {
+    static NUMBER: AtomicU8 = AtomicU8::new(0);
+    let [_, _, _, process] = std::process::id().to_be_bytes();
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    process.wrapping_mul(8).wrapping_add(number)
 }
 
 /// The engine's one network.
@@ -47,16 +64,16 @@ impl Engine {
             gateway: [0, 0, 0, 0].into(),
             subnet: String::new(),
             dir,
+            spare: Network::create("spare"),
         };
         engine.start_again();
-        let _ = engine.docker(&["network", "create", NETWORK]).ok();
-        let inspected = engine.docker(&["network", "inspect", NETWORK]).json();
-        let config = &inspected[0]["IPAM"]["Config"][0];
-        engine.gateway = config["Gateway"].as_str().unwrap().parse().unwrap();
-        config["Subnet"]
-            .as_str()
-            .unwrap()
-            .clone_into(&mut engine.subnet);
+        let third = own_range();
+        engine.gateway = [10, 213, third, 1].into();
+        engine.subnet = format!("10.213.{third}.0/24");
+        let subnet = format!("--subnet={}", engine.subnet);
+        let gateway = format!("--gateway={}", engine.gateway);
+        let create = ["network", "create", &subnet, &gateway, NETWORK];
+        let _ = engine.docker(&create).ok();
         engine
     }
 
@@ -81,15 +98,17 @@ impl Engine {
             dockerd.arg(option).arg(self.path(path));
         }
         dockerd.arg(format!("--host=unix://{}", self.socket().display()));
-        // Nothing of the machine's is touched: no rules, no bridge but that of its own network, in a
-        // range that the machine's engine does not choose from, and no driver that may be missing.
-        dockerd.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
+        // Nothing of the machine's is touched: no rules, no bridge but that of its own network, and no
+        // driver that may be missing. With `--bridge=none`, and with address pools of its own at its
+        // second start, an engine deletes docker0, which is the other engine's.
+        dockerd.arg(format!("--bridge={}", self.spare.bridge()));
+        dockerd.args(["--iptables=false", "--ip6tables=false"]);
         dockerd.args(["--ip-forward=false", "--ip-masq=false"]);
-        dockerd.arg("--default-address-pool=base=10.213.0.0/16,size=24");
         dockerd.arg("--storage-driver=vfs");
         if self.on_stop == OnStop::Live {
             dockerd.arg("--live-restore");
         }
+        let was_there = default_bridge();
         let child = dockerd
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -99,6 +118,7 @@ impl Engine {
         eventually("an answer of the engine", || {
             (self.docker(&["version"]).code == 0).then_some(())
         });
+        assert_eq!(default_bridge(), was_there, "docker0 is the other engine's");
     }
 
     /// Asks it to end (SIGTERM), and waits for it.

@@ -11,6 +11,7 @@ use crate::docker::{docker, try_docker};
 #[derive(Debug)]
 pub struct Network {
     name: String,
+    bridge: String,
     gateway: IpAddr,
     subnet: String,
 }
@@ -27,11 +28,14 @@ impl Network {
         // Held from here on, so that it is removed whatever the inspection brings.
         let mut network = Self {
             name,
+            bridge: String::new(),
             gateway: [0, 0, 0, 0].into(),
             subnet: String::new(),
         };
         let inspected = docker(&["network", "inspect", &network.name]);
         let inspected: Value = serde_json::from_str(&inspected).unwrap();
+        let id = inspected[0]["Id"].as_str().unwrap();
+        network.bridge = format!("br-{}", &id[..12]);
         let config = &inspected[0]["IPAM"]["Config"][0];
         network.gateway = config["Gateway"].as_str().unwrap().parse().unwrap();
         config["Subnet"]
@@ -45,6 +49,12 @@ impl Network {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The interface that it is on this machine.
+    #[must_use]
+    pub fn bridge(&self) -> &str {
+        &self.bridge
     }
 
     /// The host's own address in it: where its containers reach a master.

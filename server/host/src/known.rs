@@ -11,10 +11,26 @@ use crate::{Observation, holds};
 pub(crate) struct Known(BTreeMap<ContainerId, ContainerFacts>);
 
 impl Known {
-    /// Begins anew with everything that runs.
-    pub(crate) fn snapshot(&mut self, all: Vec<ContainerFacts>) -> Observation {
+    /// Begins anew with everything that runs. What was known of a container of which nothing can be
+    /// told still holds.
+    pub(crate) fn snapshot(
+        &mut self,
+        all: Vec<ContainerFacts>,
+        mut unclear: Vec<ContainerId>,
+    ) -> Observation {
+        let before = std::mem::take(&mut self.0);
         self.0 = all.into_iter().map(|facts| (facts.id, facts)).collect();
-        Observation::Snapshot(self.0.values().cloned().collect())
+        unclear.retain(|id| match before.get(id) {
+            Some(facts) => {
+                self.0.insert(*id, facts.clone());
+                false
+            }
+            None => true,
+        });
+        Observation::Snapshot {
+            containers: self.0.values().cloned().collect(),
+            unclear,
+        }
     }
 
     /// A container runs. Nothing to tell when nothing changed; a new start time means that it
@@ -129,7 +145,7 @@ mod tests {
     #[test]
     fn a_new_start_time_tells_of_the_end_that_nobody_saw() {
         let mut known = Known::default();
-        known.snapshot(vec![container(1, 5, "172.17.0.2")]);
+        known.snapshot(vec![container(1, 5, "172.17.0.2")], vec![]);
         let again = container(1, 9, "172.17.0.2");
         assert_eq!(known.up(again.clone()), [down(1), Observation::Up(again)]);
     }
@@ -138,7 +154,7 @@ mod tests {
     fn an_end_before_the_start_concerns_an_earlier_run() {
         let mut known = Known::default();
         let facts = container(1, 5, "172.17.0.2");
-        known.snapshot(vec![facts.clone()]);
+        known.snapshot(vec![facts.clone()], vec![]);
         assert_eq!(known.died(&facts.id, UnixMs(4)), None);
         assert_eq!(known.died(&facts.id, UnixMs(5)), Some(down(1)));
         assert_eq!(known.died(&facts.id, UnixMs(6)), None);
@@ -147,11 +163,14 @@ mod tests {
     #[test]
     fn an_address_that_moves_is_free_before_it_is_taken() {
         let mut known = Known::default();
-        known.snapshot(vec![
-            container(1, 5, "172.17.0.2"),
-            container(2, 5, "172.17.0.3"),
-            container(3, 5, "172.17.0.4"),
-        ]);
+        known.snapshot(
+            vec![
+                container(1, 5, "172.17.0.2"),
+                container(2, 5, "172.17.0.3"),
+                container(3, 5, "172.17.0.4"),
+            ],
+            vec![],
+        );
         // 3 ends, 2 takes its address, 1 takes that of 2, and 4 that of 1.
         let one = container(1, 5, "172.17.0.3");
         let two = container(2, 5, "172.17.0.4");
@@ -165,6 +184,21 @@ mod tests {
                 Observation::Up(two),
                 Observation::Up(four)
             ]
+        );
+    }
+
+    #[test]
+    fn what_was_known_of_an_unclear_container_is_in_the_next_snapshot() {
+        let mut known = Known::default();
+        let web = container(1, 5, "172.17.0.2");
+        known.snapshot(vec![web.clone()], vec![]);
+        let stranger = ContainerId::from_bytes([9; 32]);
+        assert_eq!(
+            known.snapshot(vec![], vec![web.id, stranger]),
+            Observation::Snapshot {
+                containers: vec![web],
+                unclear: vec![stranger],
+            }
         );
     }
 }

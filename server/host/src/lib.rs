@@ -27,9 +27,14 @@ pub use crate::{docker::DockerInventory, file::FileInventory};
 /// One piece of news about a host's containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
-    /// Everything that runs now, sorted by ID: the first news after every (re)connect. What is
-    /// not in it does not run; what is in it with a new start time was restarted unseen.
-    Snapshot(Vec<ContainerFacts>),
+    /// Everything that runs now: the first news after every (re)connect. What is not in it does not
+    /// run; what is in it with a new start time was restarted unseen.
+    Snapshot {
+        /// What is known of each, sorted by ID.
+        containers: Vec<ContainerFacts>,
+        /// Those that run, and of which nothing can be told: what was known of them stands.
+        unclear: Vec<ContainerId>,
+    },
     /// A container started, or what is known of it changed.
     Up(ContainerFacts),
     /// A container ended.

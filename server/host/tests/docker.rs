@@ -180,7 +180,9 @@ impl Watch {
 
     async fn snapshot(&mut self) -> Vec<ContainerFacts> {
         match self.any().await {
-            Observation::Snapshot(all) => self.of_this_test(all),
+            Observation::Snapshot {
+                containers: all, ..
+            } => self.of_this_test(all),
             other => panic!("a snapshot comes first, not {other:?}"),
         }
     }
@@ -491,7 +493,9 @@ async fn what_happens_while_the_engine_is_away_is_in_the_next_snapshot() {
     let ids: Vec<_> = loop {
         match watch.any().await {
             Observation::Lost(_) => {}
-            Observation::Snapshot(all) => {
+            Observation::Snapshot {
+                containers: all, ..
+            } => {
                 break watch
                     .of_this_test(all)
                     .iter()

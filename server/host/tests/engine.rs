@@ -195,7 +195,9 @@ impl News {
 
     async fn snapshot(&mut self) -> Vec<ContainerFacts> {
         match self.next().await {
-            Observation::Snapshot(all) => all,
+            Observation::Snapshot {
+                containers: all, ..
+            } => all,
             other => panic!("no snapshot: {other:?}"),
         }
     }

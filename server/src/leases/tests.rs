@@ -16,6 +16,36 @@ fn holder(state: &State, ip: &str) -> Option<(u8, u64)> {
     Some((lease.container.as_bytes()[0], lease.epoch))
 }
 
+fn snapshot(containers: Vec<ContainerFacts>) -> Observation {
+    Observation::Snapshot {
+        containers,
+        unclear: vec![],
+    }
+}
+
+#[test]
+fn a_container_that_runs_and_cannot_be_inspected_keeps_what_it_has() {
+    let mut state = State::default();
+    for container in [facts(1, &["172.17.0.2"]), facts(2, &["172.17.0.3"])] {
+        observe(&mut state, &Observation::Up(container));
+    }
+    let unclear = |containers| Observation::Snapshot {
+        containers,
+        unclear: vec![id(1)],
+    };
+    assert_eq!(
+        observe(&mut state, &unclear(vec![])),
+        ["lease_closed", "node_gone"]
+    );
+    assert!(state.node(&id(1)).is_some());
+    assert!(state.node(&id(2)).is_none());
+    // Unless another is seen with its address.
+    let heir = facts(3, &["172.17.0.2"]);
+    observe(&mut state, &unclear(vec![heir]));
+    assert!(state.node(&id(1)).unwrap().addresses.is_empty());
+    assert_eq!(state.node(&id(3)).unwrap().addresses.len(), 1);
+}
+
 #[test]
 fn a_start_opens_a_lease_and_a_death_closes_it() {
     let mut state = State::default();
@@ -53,8 +83,7 @@ fn a_snapshot_ends_what_is_gone_and_finds_what_is_new() {
     observe(&mut state, &Observation::Up(facts(1, &["172.17.0.2"])));
     observe(&mut state, &Observation::Up(facts(2, &["172.17.0.3"])));
     // While nobody watched, 1 died and 3 took its address.
-    let snapshot =
-        Observation::Snapshot(vec![facts(2, &["172.17.0.3"]), facts(3, &["172.17.0.2"])]);
+    let snapshot = snapshot(vec![facts(2, &["172.17.0.3"]), facts(3, &["172.17.0.2"])]);
     assert_eq!(
         observe(&mut state, &snapshot),
         ["lease_closed", "node_gone", "node_observed", "lease_opened"]
@@ -166,7 +195,7 @@ fn observations() -> impl Strategy<Value = Vec<Observation>> {
     let one = prop_oneof![
         4 => up.clone().prop_map(Observation::Up),
         2 => (1u8..5).prop_map(died),
-        1 => prop::collection::vec(up, 0..3).prop_map(Observation::Snapshot),
+        1 => prop::collection::vec(up, 0..3).prop_map(snapshot),
         1 => Just(Observation::Lost("x".into())),
     ];
     prop::collection::vec(one, 0..40)

@@ -69,7 +69,8 @@ struct Session<'a> {
     observations: &'a mpsc::Sender<Observation>,
     known: Known,
     unsettled: BTreeMap<ContainerId, Unsettled>,
-    /// Containers that the engine cannot inspect; looked at again when something happens to them.
+    /// Containers that the engine could not inspect; looked at again when something happens to them,
+    /// and at each comparison.
     stuck: BTreeSet<ContainerId>,
     /// Whether the snapshot was sent.
     began: bool,
@@ -107,12 +108,9 @@ impl<'a> Session<'a> {
         reader.spawn(read(stream, queue, engine.events_ended(), engine.overrun()));
 
         engine.refresh_networks().await?;
-        let mut running = self.docker.running(&|_| true).await?;
-        // It runs, and that is all that can be told: what was known of it before still holds.
-        let before = running.unclear.iter().filter_map(|id| self.known.get(id));
-        running.facts.extend(before.cloned());
-        self.stuck.extend(running.unclear);
-        let snapshot = self.known.snapshot(running.facts);
+        let running = self.docker.running(&|_| true).await?;
+        self.stuck.extend(&running.unclear);
+        let snapshot = self.known.snapshot(running.facts, running.unclear);
         if self.tell([snapshot]).await.is_err() {
             return Ok(Closed);
         }
@@ -248,8 +246,8 @@ impl<'a> Session<'a> {
             }
         }
         for id in listed {
-            let awaited = self.unsettled.contains_key(&id) || self.stuck.contains(&id);
-            if self.known.get(&id).is_none() && !awaited {
+            // One that could not be inspected is tried again: the engine may only have been busy.
+            if self.known.get(&id).is_none() && !self.unsettled.contains_key(&id) {
                 news.extend(self.look(id, 0).await?);
             }
         }

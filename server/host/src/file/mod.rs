@@ -178,7 +178,7 @@ impl FileInventory {
                     }
                     let anew = seen.replace(Arc::clone(&good)).is_none();
                     if anew {
-                        vec![known.snapshot(good.all())]
+                        vec![known.snapshot(good.all(), Vec::new())]
                     } else {
                         known.difference(good.all())
                     }
@@ -310,7 +310,9 @@ mod tests {
 
     fn name(observation: &Observation) -> String {
         match observation {
-            Observation::Snapshot(all) => {
+            Observation::Snapshot {
+                containers: all, ..
+            } => {
                 let names: Vec<_> = all.iter().map(|facts| facts.name.as_str()).collect();
                 format!("snapshot {}", names.join(" "))
             }
