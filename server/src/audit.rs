@@ -145,11 +145,29 @@ fn fits(query: &EntryQuery, nodes: Option<&[ContainerId]>, entry: &Entry) -> boo
             .is_none_or(|event| entry.event.name() == event)
 }
 
-/// Who held an IP at a time.
+/// From here on the clock is said to lag.
+const LAG_MS: u64 = 5_000;
+
+/// How far the clock lags behind the newest entry, in milliseconds, when that is worth a word: times
+/// of entries only grow, so one of the two was wrong.
+#[must_use]
+pub fn lag(newest: UnixMs, now: UnixMs) -> Option<u64> {
+    Some(newest.since(now)).filter(|lag| *lag > LAG_MS)
+}
+
+/// Who held an IP at a time. `newest` is the time of the newest entry.
 ///
 /// # Errors
 /// When the index cannot be read.
-pub fn who(index: &Index, query: &HolderQuery, now: UnixMs) -> Result<Holders, AuditError> {
+pub fn who(
+    index: &Index,
+    query: &HolderQuery,
+    newest: UnixMs,
+    now: UnixMs,
+) -> Result<Holders, AuditError> {
+    // Where the clock lags behind the log, it is by the log that things are so now.
+    let lag = lag(newest, now);
+    let now = now.max(newest);
     let at = query.at.unwrap_or(now);
     let mut holders = Vec::new();
     for lease in index.leases_of_ip(query.ip) {
@@ -166,9 +184,16 @@ pub fn who(index: &Index, query: &HolderQuery, now: UnixMs) -> Result<Holders, A
         }
     }
     let watches = index.watches().collect::<Result<Vec<_>, _>>()?;
-    let (certainty, note) = match holders.first() {
-        Some(first) => (first.certainty, String::new()),
-        None => absence(&watches, at, now),
+    let (certainty, note) = match (holders.first(), lag) {
+        (Some(first), _) => (first.certainty, String::new()),
+        (None, Some(lag_ms)) => (
+            Certainty::Unknown,
+            format!(
+                "the master's clock lags {} s behind the log, so what was so at that time cannot be told by it",
+                lag_ms / 1000
+            ),
+        ),
+        (None, None) => absence(&watches, at, now),
     };
     Ok(Holders {
         ip: query.ip,
@@ -268,6 +293,14 @@ mod tests {
         assert_eq!(find(u64::MAX), 1_000_000);
         assert_eq!(first_not_before(UnixMs(5), 0, time_of), Ok(0));
         assert!(looked.get() <= 4 * 21, "{}", looked.get());
+    }
+
+    #[test]
+    fn a_clock_that_lags_behind_the_log_is_noticed() {
+        assert_eq!(lag(UnixMs(10_000), UnixMs(10_000)), None);
+        assert_eq!(lag(UnixMs(10_000), UnixMs(5_000)), None);
+        assert_eq!(lag(UnixMs(10_000), UnixMs(4_000)), Some(6_000));
+        assert_eq!(lag(UnixMs(10_000), UnixMs(90_000)), None);
     }
 
     #[test]

@@ -330,6 +330,16 @@ impl From<Unclaimed> for Failure {
     fn from(unclaimed: Unclaimed) -> Self {
         match unclaimed {
             Unclaimed::Refused(refusal) => Self::Refused(refusal),
+            Unclaimed::NoAnswer => Self::Ours(Problem::new(
+                ProblemCode::Unavailable,
+                "the container host gave no answer about this address in time",
+                "ask again; /readyz and the master's log say how the host does",
+            )),
+            Unclaimed::Crowded => Self::Ours(Problem::new(
+                ProblemCode::TooManyRequests,
+                "several requests of this address are being looked into already",
+                "one agent in a container is enough; ask again when they are answered",
+            )),
             Unclaimed::Stopping => Self::Ours(Problem::new(
                 ProblemCode::Unavailable,
                 "the master stops, and does not wait for the host's report on this address any more",

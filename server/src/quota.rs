@@ -43,13 +43,16 @@ impl<K: Hash + Eq> Quota<K> {
     pub fn take(&mut self, key: K, now: UnixMs) -> Result<(), u64> {
         let Allowance { burst, refill_ms } = self.allowance;
         self.prune(now);
+        let most = burst * refill_ms;
+        // Never later than an empty bucket takes: a clock that leapt ahead and came back must not keep
+        // anyone waiting for the day that it showed.
         let full_at = self
             .full_at
             .get(&key)
-            .map_or(now, |full_at| (*full_at).max(now));
+            .map_or(now, |full_at| (*full_at).max(now).min(now.plus_ms(most)));
         let after = full_at.plus_ms(refill_ms);
-        let most = burst * refill_ms;
         if after.since(now) > most {
+            self.full_at.insert(key, full_at);
             return Err(after.since(now) - most);
         }
         self.full_at.insert(key, after);
@@ -86,6 +89,16 @@ mod tests {
         let later = now.plus_ms(ALLOWANCE.refill_ms);
         assert_eq!(quota.take(1, later), Ok(()));
         assert!(quota.take(1, later).is_err());
+    }
+
+    #[test]
+    fn a_clock_that_leaps_and_comes_back_locks_nobody_out() {
+        let mut quota = Quota::new(ALLOWANCE);
+        let now = UnixMs(1_000_000);
+        quota.take(1, now.plus_ms(86_400_000)).unwrap();
+        assert_eq!(quota.take(1, now), Err(ALLOWANCE.refill_ms));
+        let soon = now.plus_ms(ALLOWANCE.refill_ms);
+        assert_eq!(quota.take(1, soon), Ok(()));
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct State {
     suspended: HashSet<ContainerId>,
     documents: Documents,
     size: u64,
+    /// The time of the newest entry.
+    newest: UnixMs,
     generation: u64,
 }
 
@@ -116,6 +118,12 @@ impl State {
     #[must_use]
     pub fn operator(&self, serial: &Serial) -> Option<&Operator> {
         self.operators.get(serial)
+    }
+
+    /// The time of the newest entry.
+    #[must_use]
+    pub const fn newest(&self) -> UnixMs {
+        self.newest
     }
 
     /// Why the watch of a host broke off, when it has not begun again.

@@ -253,6 +253,43 @@ mod tests {
         (cache.compiles() - before, digests.len())
     }
 
+    /// The catalog with what the template gives, or the error.
+    fn rendered(template: &str) -> Result<String, String> {
+        let class = "resources:\n  - file: /etc/conf\n    template: t\n";
+        let files = [
+            ("site.yaml", ""),
+            ("modules/m/classes/m.yaml", class),
+            ("modules/m/templates/t", template),
+        ];
+        let each = files.iter();
+        let files = each.map(|(path, text)| ((*path).to_owned(), text.as_bytes().into()));
+        let site = Site::parse(&files.collect()).map_err(|errors| errors.to_string())?;
+        let cache = Cache::new(Arc::new(site));
+        let node = node("n1", &[("depth", "100000")]);
+        let fleet = fleet(std::slice::from_ref(&node));
+        let resolved = parse(ALL).resolve(&node).unwrap();
+        let compiled = cache.compile(&resolved, &node, &fleet);
+        let compiled = compiled.map_err(|errors| errors.to_string())?;
+        Ok(String::from_utf8_lossy(&compiled.bytes).into_owned())
+    }
+
+    #[test]
+    fn a_value_that_nests_without_end_neither_ends_the_program_nor_is_steered_by_a_label() {
+        // A label says how many turns a loop takes; what is made in one turn ends with it.
+        let carried = "{% set ns = namespace(x=[]) %}{% for i in range(labels.depth|int) %}\
+                       {% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}";
+        let error = rendered(carried).unwrap_err();
+        assert!(error.contains("namespace"), "{error}");
+        let deep = format!(
+            "{{% set x = [1] %}}{}{{{{ x|length }}}}",
+            "{% set x = [x] %}".repeat(100_000)
+        );
+        assert!(rendered(&deep).is_ok());
+        let shown = deep.replace("x|length", "x|tojson");
+        let shown = rendered(&shown);
+        assert!(shown.is_ok() || shown.unwrap_err().contains("more work"));
+    }
+
     #[test]
     fn a_thousand_equal_replicas_cost_one_compile() {
         let cache = class("{{ labels.role }} {{ environment }} {{ data(\"k\") }}");

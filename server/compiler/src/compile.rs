@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::{
     classification::Resolved,
+    deep,
     fleet::Fleet,
     inputs::{Reads, Recorder},
     node_name,
@@ -64,7 +65,7 @@ pub(crate) fn compile_recorded(
     fleet: &Fleet,
 ) -> (Result<Compiled, Diagnostics>, Reads) {
     let recorder = Recorder::new(node);
-    let result = compile_with(site, resolved, &recorder, fleet);
+    let result = deep::run(|| compile_with(site, resolved, &recorder, fleet));
     let reads = recorder.reads();
     let result = result
         .map(|compiled| Compiled {

@@ -18,6 +18,7 @@ pub mod inputs;
 pub mod site;
 
 mod data;
+mod deep;
 mod labels;
 mod names;
 mod template;

@@ -20,7 +20,7 @@ pub(crate) use context::Context;
 /// The largest output of one template, in bytes.
 pub(crate) const MAX_OUTPUT: usize = 4 << 20;
 /// What one template may cost: about one unit for each instruction and each 64 bytes made.
-const FUEL: u64 = 10_000_000;
+const FUEL: u64 = 2_000_000;
 
 /// How deep includes and macros may nest.
 const MAX_INCLUDES: usize = 64;
@@ -101,6 +101,9 @@ impl Templates {
         env.set_recursion_limit(MAX_INCLUDES);
         // It would print what nobody notes as read.
         env.remove_global("debug");
+        // It carries values from one turn of a loop to the next, so that a label that says how many
+        // turns there are would say how deep a value nests, and how often it doubles.
+        env.remove_global("namespace");
         filters::add(&mut env);
         Self {
             env,

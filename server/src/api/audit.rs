@@ -72,7 +72,8 @@ impl Api {
             network: request.query_as("network")?,
             at: request.query_as("at")?,
         };
-        let holders = audit::who(&self.index, &query, env::now())
+        let newest = self.journal.state().newest();
+        let holders = audit::who(&self.index, &query, newest, env::now())
             .map_err(|error| problem::from_audit(&error))?;
         Ok(reply::json(StatusCode::OK, &holders))
     }

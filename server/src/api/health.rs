@@ -1,11 +1,11 @@
 //! Whether the master lives, and whether it can do all of its work.
 
 use dockmaster_ledger::Status;
-use dockmaster_proto::id::Name;
+use dockmaster_proto::{id::Name, time::UnixMs};
 use http::StatusCode;
 
 use super::{Api, Reply, reply};
-use crate::{enrollment::WAY_OUT, state::State};
+use crate::{audit, enrollment::WAY_OUT, env, state::State};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -16,7 +16,12 @@ impl Api {
 
     pub(super) fn readyz(&self) -> Reply {
         let status = self.journal.ledger().status();
-        let mut troubles = troubles(&status, self.host.as_ref(), &self.journal.state());
+        let mut troubles = troubles(
+            &status,
+            self.host.as_ref(),
+            &self.journal.state(),
+            env::now(),
+        );
         let forked = self.continuity.trouble();
         troubles.extend(forked.map(|why| format!("nothing is issued: {why}; {WAY_OUT}")));
         if troubles.is_empty() {
@@ -28,7 +33,7 @@ impl Api {
 }
 
 /// What keeps the master from its work, one line each.
-fn troubles(status: &Status, host: Option<&Name>, state: &State) -> Vec<String> {
+fn troubles(status: &Status, host: Option<&Name>, state: &State, now: UnixMs) -> Vec<String> {
     let ledger = match status {
         Status::Healthy => None,
         Status::Full { why } => Some(format!(
@@ -48,7 +53,13 @@ fn troubles(status: &Status, host: Option<&Name>, state: &State) -> Vec<String> 
         )),
         None => None,
     });
-    ledger.into_iter().chain(host).collect()
+    let clock = audit::lag(state.newest(), now).map(|lag_ms| {
+        format!(
+            "the clock of this machine is {} s behind the newest entry of the log, so one of them is wrong; until it has caught up the log's times are later than they were",
+            lag_ms / 1000
+        )
+    });
+    ledger.into_iter().chain(host).chain(clock).collect()
 }
 
 #[cfg(test)]
@@ -59,13 +70,13 @@ mod tests {
     use crate::testing::{apply, host};
 
     fn with(state: &State) -> Vec<String> {
-        troubles(&Status::Healthy, Some(&host()), state)
+        troubles(&Status::Healthy, Some(&host()), state, UnixMs(2000))
     }
 
     #[test]
     fn a_master_is_ready_when_its_host_reports_and_its_ledger_takes_changes() {
         let mut state = State::default();
-        assert!(troubles(&Status::Healthy, None, &state).is_empty());
+        assert!(troubles(&Status::Healthy, None, &state, UnixMs(2000)).is_empty());
         assert!(with(&state)[0].contains("h1 has not reported since"));
 
         let watched = || {
@@ -78,7 +89,7 @@ mod tests {
         assert!(with(&state).is_empty());
         let why = || "no room on vda1".to_owned();
         for status in [Status::Full { why: why() }, Status::Stalled { why: why() }] {
-            let troubles = troubles(&status, Some(&host()), &state);
+            let troubles = troubles(&status, Some(&host()), &state, UnixMs(2000));
             assert!(matches!(&troubles[..], [one] if one.contains("vda1")));
         }
 

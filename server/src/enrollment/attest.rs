@@ -1,6 +1,11 @@
 //! Whose address is it? The view's answer, confirmed by a fresh look at the host.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use dockmaster_host::Inventory;
 use dockmaster_proto::{facts::ContainerFacts, id::ContainerId};
@@ -17,6 +22,9 @@ const PARK: Duration = Duration::from_secs(10);
 /// How often a parked request has the host looked at again: an address may be given without an event.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// Requests of one address that may be looked into at a time: an honest container makes one.
+const MAX_PARKED: usize = 4;
+
 /// The container that an applicant's address belongs to, confirmed by its host a moment ago.
 #[derive(Debug, Clone)]
 pub struct Claimed {
@@ -31,6 +39,10 @@ pub struct Claimed {
 pub(super) enum Unclaimed {
     /// It is nobody's, or not one container's.
     Refused(Refusal),
+    /// The host gave no answer, so nothing can be said of the address.
+    NoAnswer,
+    /// There are as many requests of this address already as may be.
+    Crowded,
     /// The master stops: nothing is known about the address yet, and nobody waits for it any more.
     Stopping,
 }
@@ -50,12 +62,32 @@ pub struct Attestor {
     /// Becomes true when the master is about to stop.
     stopping: watch::Receiver<bool>,
     park: Duration,
+    /// How many requests of each address are being looked into.
+    parked: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+/// A request that is being looked into; it ends with the value.
+struct Parked {
+    all: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    source: IpAddr,
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.source);
+            }
+        }
+    }
 }
 
 impl Attestor {
     /// An attestor; without an inventory nothing can be attested and every request is refused.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         inventory: Option<Arc<Inventory>>,
         look: mpsc::Sender<ContainerId>,
         stopping: watch::Receiver<bool>,
@@ -65,7 +97,22 @@ impl Attestor {
             look,
             stopping,
             park: PARK,
+            parked: Arc::default(),
         }
+    }
+
+    /// The engine is asked for every request, so one address must not ask for all of its time.
+    fn park(&self, source: IpAddr) -> Option<Parked> {
+        let mut all = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(source).or_default();
+        if *count >= MAX_PARKED {
+            return None;
+        }
+        *count += 1;
+        Some(Parked {
+            all: Arc::clone(&self.parked),
+            source,
+        })
     }
 
     /// Whose address it is. Waits while the host has not reported yet.
@@ -81,11 +128,13 @@ impl Attestor {
         let Some(inventory) = &self.inventory else {
             return Err(Refusal::no_inventory(source).into());
         };
+        let _parked = self.park(source).ok_or(Unclaimed::Crowded)?;
         let mut stopping = self.stopping.clone();
         let deadline = Instant::now() + self.park;
         let mut changes = journal.changes();
         loop {
             changes.mark_unchanged();
+            let mut is_answered = true;
             let holders: Vec<ContainerId> = journal
                 .state()
                 .leases_of_ip(source)
@@ -99,6 +148,7 @@ impl Attestor {
                     // The host contradicts the view: the event is still on its way.
                     Ok(_) => self.look_at(container),
                     Err(error) => {
+                        is_answered = false;
                         tracing::warn!(%source, %error, "the host could not confirm a lease; trying again");
                     }
                 },
@@ -109,12 +159,16 @@ impl Attestor {
                         }
                     }
                     Err(error) => {
+                        is_answered = false;
                         tracing::warn!(%source, %error, "the host could not be asked for an address; trying again");
                     }
                 },
                 _ => return Err(Refusal::ambiguous(source, &holders).into()),
             }
             let now = Instant::now();
+            if now >= deadline && !is_answered {
+                return Err(Unclaimed::NoAnswer);
+            }
             if now >= deadline {
                 return Err(Refusal::no_lease(source, &journal.state()).into());
             }

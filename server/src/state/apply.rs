@@ -63,6 +63,7 @@ impl State {
             }
         }
         self.size = index + 1;
+        self.newest = entry.ts_ms;
         self.generation += u64::from(concerns_catalogs(&entry.event));
     }
 
