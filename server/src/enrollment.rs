@@ -14,6 +14,7 @@ use std::{
 use dockmaster_certs::{
     authority::Authority, bundle::TrustBundle, csr::VerifiedCsr, issue::Issued, key::random_serial,
 };
+use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
     api::identity::{CertificateRequest, IssuedCertificate},
     error::chain,
@@ -100,19 +101,20 @@ impl Enrollment {
     /// durable in the ledger; a refusal is recorded too.
     ///
     /// # Errors
-    /// The problem that the applicant is told.
+    /// Why there is none.
     pub async fn issue(
         &self,
         applicant: &Applicant,
         request: &CertificateRequest,
         cause: &Cause,
-    ) -> Result<IssuedCertificate, Problem> {
+    ) -> Result<IssuedCertificate, IssueError> {
         match self.try_issue(applicant, request, cause).await {
             Err(Failure::Refused(refusal)) => {
                 self.record(applicant.source, &refusal, cause).await;
-                Err(refusal.into_problem())
+                Err(IssueError::Problem(refusal.into_problem()))
             }
-            Err(Failure::Ours(problem)) => Err(problem),
+            Err(Failure::Ours(problem)) => Err(IssueError::Problem(problem)),
+            Err(Failure::Commit(error)) => Err(IssueError::Commit(error)),
             Ok(issued) => Ok(issued),
         }
     }
@@ -196,7 +198,7 @@ impl Enrollment {
             .journal
             .commit(cause, vec![event], vec![issued.der.to_vec()])
             .await
-            .map_err(|error| Failure::commit(&error))?;
+            .map_err(Failure::Commit)?;
         let (honoured, holds) = {
             let state = self.journal.state();
             let node = state.node(&container);
@@ -225,7 +227,7 @@ impl Enrollment {
             self.journal
                 .commit(cause, vec![Event::CertRevoked(revoked)], vec![])
                 .await
-                .map_err(|error| Failure::commit(&error))?;
+                .map_err(Failure::Commit)?;
             return Err(Refusal::lease_closed(applicant.source, container).into());
         }
         let Some((proof, committed)) = receipt.proof(0).zip(receipt.entries().first()) else {
@@ -301,11 +303,22 @@ impl Enrollment {
 }
 
 /// Why there is no certificate.
+#[derive(Debug)]
+pub enum IssueError {
+    /// What the applicant is told.
+    Problem(Problem),
+    /// The issuance could not be recorded.
+    Commit(CommitError),
+}
+
+/// The same, before refusals are recorded.
 enum Failure {
     /// The applicant's fault, or the policy's verdict: recorded.
     Refused(Refusal),
     /// The master's fault: not evidence about anyone.
     Ours(Problem),
+    /// The ledger's.
+    Commit(CommitError),
 }
 
 impl From<Refusal> for Failure {
@@ -318,7 +331,7 @@ impl From<ContinuityError> for Failure {
     fn from(error: ContinuityError) -> Self {
         match error {
             ContinuityError::NotOurs(_) => {
-                Self::Ours(crate::api::problem::bad_request(error.to_string()))
+                Self::Ours(Problem::new(ProblemCode::BadRequest, error.to_string(), ""))
             }
             ContinuityError::Broken(why) => Self::broken(&why),
             ContinuityError::Read(error) => Self::internal(&error),
@@ -361,10 +374,6 @@ impl Failure {
             "the master could not issue the certificate",
             "its log says why, under this request ID",
         ))
-    }
-
-    fn commit(error: &dockmaster_ledger::CommitError) -> Self {
-        Self::Ours(crate::api::problem::from_commit(error))
     }
 }
 

@@ -14,7 +14,11 @@ use http::{HeaderName, StatusCode, header};
 use tokio::sync::watch;
 
 use super::{Api, Caller, Reply, Request, auth, problem, reply, service};
-use crate::{delivery::Assignment, enrollment::Applicant, env};
+use crate::{
+    delivery::Assignment,
+    enrollment::{Applicant, IssueError},
+    env,
+};
 
 /// How long a request for a catalog may be held.
 const MAX_WAIT: Duration = Duration::from_secs(300);
@@ -46,7 +50,11 @@ impl Api {
         let issued = self
             .enrollment
             .issue(&applicant, &body, &request.cause)
-            .await?;
+            .await
+            .map_err(|error| match error {
+                IssueError::Problem(problem) => problem,
+                IssueError::Commit(error) => problem::from_commit(&error),
+            })?;
         Ok(reply::json(StatusCode::CREATED, &issued))
     }
 

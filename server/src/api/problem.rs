@@ -67,8 +67,7 @@ pub(super) fn not_found(what: impl std::fmt::Display) -> Problem {
     Problem::new(ProblemCode::NotFound, format!("there is no {what}"), "")
 }
 
-/// A request that is none.
-pub fn bad_request(detail: impl Into<String>) -> Problem {
+pub(super) fn bad_request(detail: impl Into<String>) -> Problem {
     Problem::new(
         ProblemCode::BadRequest,
         detail,
