@@ -1,6 +1,6 @@
 //! `dockmaster serve`: the master.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use dockmaster::app::{HostSource, Master, Options};
@@ -9,6 +9,9 @@ use dockmaster_proto::id::Name;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::error::CliError;
+
+/// How long work that nobody waits for any more may go on at the end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Run the master
 #[derive(Debug, Args)]
@@ -77,7 +80,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
         .build();
     let runtime =
         runtime.map_err(|error| CliError::because("the master cannot start", &error, ""))?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let mut stop = StopSignals::new()?;
         let failed = |error| CliError::because("the master cannot start", &error, "");
         let master = tokio::select! {
@@ -89,7 +92,10 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
         tracing::info!("stopping");
         master.stop().await;
         Ok(())
-    })
+    });
+    // All that has to be durable is. A template that still computes must not hold up the end.
+    runtime.shutdown_timeout(LAST_WORDS);
+    ended
 }
 
 fn start_log(format: LogFormat) {
