@@ -3,6 +3,7 @@
 mod audit;
 mod auth;
 mod backup;
+mod budget;
 mod certs;
 mod documents;
 mod health;
@@ -28,6 +29,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 pub use auth::{Caller, Peer};
+pub use budget::Budget;
 pub use reply::Reply;
 
 use crate::{
@@ -60,6 +62,8 @@ pub struct Api {
     pub documents: DocumentStore,
     /// Last reports.
     pub reports: Reports,
+    /// How much requests and answers may hold.
+    pub budget: Budget,
     /// Whether the log goes on from what containers have seen.
     pub continuity: Arc<Continuity>,
     /// The host whose containers this master watches; none when it watches nobody.

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    api::Api,
+    api::{Api, Budget},
     authorities::Authorities,
     blobs::Blobs,
     config::{Config, ConfigError},
@@ -179,6 +179,7 @@ impl Master {
         tokio::spawn(witnesses.clone().run(ledger.clone(), stopping.clone()));
         let continuity = Arc::new(Continuity::new(log_key, dir.forked()));
         let api = Arc::new(Api {
+            budget: Budget::default(),
             continuity: continuity.clone(),
             enrollment: Enrollment::new(
                 journal.clone(),

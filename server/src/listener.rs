@@ -235,7 +235,7 @@ async fn converse(stream: TlsStream<TcpStream>, peer: Peer, api: Arc<Api>, watch
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(16 << 10)
-        .max_concurrent_streams(64)
+        .max_concurrent_streams(16)
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20));
     let connection = builder

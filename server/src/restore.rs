@@ -118,8 +118,9 @@ pub async fn restore(from: impl Read, data: &Path, log: Log) -> Result<Restorati
         }
     })?;
     let work = work.ok_or_else(|| BackupError::Io(io::ErrorKind::UnexpectedEof.into()))?;
-    let restoration = work.finish(new.dir()).await?;
-    new.keep();
+    let mut restoration = work.finish(new.dir()).await?;
+    restoration.data = data.to_owned();
+    new.keep()?;
     Ok(restoration)
 }
 

@@ -116,7 +116,7 @@ struct Authorities {
 pub async fn init(setup: &Setup) -> Result<Installation, SetupError> {
     let new = NewDir::claim(&setup.data)?;
     let installation = fill(&new, setup).await?;
-    new.keep();
+    new.keep()?;
     Ok(installation)
 }
 
@@ -174,12 +174,12 @@ async fn fill(new: &NewDir, setup: &Setup) -> Result<Installation, SetupError> {
     )
     .await?;
     Ok(Installation {
-        data: dir.path().to_owned(),
+        data: setup.data.clone(),
         listen: setup.listen,
         trust_pin: bundle.pin(),
         log_verifier_key: verifier,
         permit: setup.permit.clone(),
-        context: dir.operator(),
+        context: new.target().operator(),
     })
 }
 

@@ -179,7 +179,8 @@ impl Api {
         let node = caller(request)?;
         let report: Report = request.json()?;
         if !report.alarm.is_empty() {
-            tracing::error!(node = %node.short(), alarm = %report.alarm, "a container raises an alarm");
+            let alarm: String = report.alarm.chars().take(500).collect();
+            tracing::error!(node = %node.short(), %alarm, "a container raises an alarm");
         }
         self.reports
             .keep(&node, report, env::now())

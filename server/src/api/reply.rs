@@ -1,11 +1,16 @@
 //! Answers.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use dockmaster_proto::problem::Problem;
+use futures_util::FutureExt as _;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Body;
 use serde::Serialize;
+
+use super::budget::Budget;
 
 /// A whole answer.
 pub type Reply = Response<Full<Bytes>>;
@@ -56,6 +61,19 @@ pub(super) fn without_body(mut reply: Reply) -> Reply {
     }
     *reply.body_mut() = Full::default();
     reply
+}
+
+/// The answer, counted for as long as it is not sent.
+///
+/// # Errors
+/// When the address has too much on its way already.
+pub(super) fn counted(reply: Reply, budget: &Budget, source: IpAddr) -> Result<Reply, Problem> {
+    let (head, body) = reply.into_parts();
+    // A `Full` is one piece, and gives it without waiting.
+    let whole = body.collect().now_or_never().and_then(Result::ok);
+    let bytes = whole.map(Collected::to_bytes).unwrap_or_default();
+    let bytes = budget.answer(source, bytes)?;
+    Ok(Response::from_parts(head, Full::new(bytes)))
 }
 
 /// Adds a header whose value is made of visible ASCII; another value is left out.

@@ -2,16 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use dockmaster_proto::{
     problem::{Problem, ProblemCode},
     route::Route,
 };
 use http::{HeaderName, Method, header};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use super::{Admitted, Api, Peer, Reply, Request, admit, reply, too_large};
+use super::{Admitted, Api, Peer, Reply, Request, admit, budget::Held, reply, too_large};
 use crate::env;
 
 /// How long the body of a request may take to arrive.
@@ -32,10 +32,18 @@ impl Api {
         }
         let reply = result.unwrap_or_else(|mut problem| {
             problem.request_id.clone_from(&request_id);
-            tracing::info!(
-                %request_id, peer = %peer.actor(), method = %head.method, path = head.uri.path(),
-                status = problem.status, code = %problem.code, detail = %problem.detail, "refused"
-            );
+            // What anyone may cause is not for anyone to fill the log with.
+            if peer.identity.is_some() {
+                tracing::info!(
+                    %request_id, peer = %peer.actor(), method = %head.method, path = head.uri.path(),
+                    status = problem.status, code = %problem.code, detail = %problem.detail, "refused"
+                );
+            } else {
+                tracing::debug!(
+                    %request_id, peer = %peer.actor(), method = %head.method, path = head.uri.path(),
+                    status = problem.status, code = %problem.code, detail = %problem.detail, "refused"
+                );
+            }
             reply::problem(&problem)
         });
         let reply = reply::with_header(reply, REQUEST_ID, &request_id);
@@ -61,7 +69,10 @@ impl Api {
             caller,
             cause,
         } = admit(self, peer, head, request_id)?;
-        let body = read(route, body).await?;
+        let source = peer.address.ip().to_canonical();
+        // Held until the request is dealt with.
+        let mut held = self.budget.hold(source);
+        let body = read(route, body, &mut held).await?;
         let request = Request {
             route,
             parameter,
@@ -73,6 +84,7 @@ impl Api {
             cause,
         };
         let reply = self.dispatch(&request).await?;
+        let reply = reply::counted(reply, &self.budget, source)?;
         tracing::debug!(request_id, peer = %peer.actor(), method = %head.method, path = head.uri.path(), status = reply.status().as_u16(), "answered");
         Ok(reply)
     }
@@ -95,14 +107,27 @@ async fn discard(body: &mut Incoming) {
     let _ = tokio::time::timeout(DISCARD_TIMEOUT, rest).await;
 }
 
-async fn read(route: Route, body: &mut Incoming) -> Result<Bytes, Problem> {
-    let limited = Limited::new(body, route.max_body());
-    match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large(route)),
-        Ok(Err(error)) => Err(super::problem::bad_request(format!(
-            "the body broke off: {error}"
-        ))),
+async fn read(route: Route, body: &mut Incoming, held: &mut Held) -> Result<Bytes, Problem> {
+    let arrived = async {
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                super::problem::bad_request(format!("the body broke off: {error}"))
+            })?;
+            // Trailers say nothing to us.
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            if whole.len() + data.len() > route.max_body() {
+                return Err(too_large(route));
+            }
+            held.grow(data.len())?;
+            whole.extend_from_slice(&data);
+        }
+        Ok(whole.freeze())
+    };
+    match tokio::time::timeout(BODY_TIMEOUT, arrived).await {
+        Ok(arrived) => arrived,
         Err(_) => Err(Problem::new(
             ProblemCode::BadRequest,
             format!(

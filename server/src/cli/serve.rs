@@ -1,6 +1,10 @@
 //! `dockmaster serve`: the master.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use dockmaster::app::{HostSource, Master, Options};
@@ -103,13 +107,50 @@ fn start_log(format: LogFormat) {
         .unwrap_or_else(|_| "info".into());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| OneLine(io::stderr()))
         .with_ansi(false)
         .with_target(false);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
     }
+}
+
+/// Writes each event as the one line that it is: a path, a name or a report may hold line ends and
+/// commands for a terminal, and whoever chose them must not write other people's lines.
+struct OneLine<W>(W);
+
+impl<W: Write> Write for OneLine<W> {
+    /// Gets one event at a time, with its line end.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        self.0.write_all((one_line(line) + "\n").as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for char in text.chars() {
+        if is_odd(char) {
+            line.extend(char.escape_unicode());
+        } else {
+            line.push(char);
+        }
+    }
+    line
+}
+
+/// Controls, and what turns the direction of text or hides in it.
+fn is_odd(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 /// SIGTERM, as an init system or a container engine sends it, and Ctrl-C.
@@ -135,5 +176,21 @@ impl StopSignals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_writes_a_line_of_the_log_but_the_master() {
+        let mut out = Vec::new();
+        let event = "INFO refused path=/x\nINFO certificate revoked\u{1b}[31m\r\u{202e}ü\n";
+        OneLine(&mut out).write_all(event.as_bytes()).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "INFO refused path=/x\\u{a}INFO certificate revoked\\u{1b}[31m\\u{d}\\u{202e}ü\n"
+        );
     }
 }
