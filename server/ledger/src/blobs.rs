@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::disk::{Disk, FileError, Folders, fresh_folder, read_if_there};
+use crate::operation::Act;
 
 /// The longest document that is taken, in bytes.
 pub const MAX_BLOB_BYTES: usize = 64 << 20;
@@ -56,6 +57,9 @@ impl Blobs {
     pub(crate) fn open(root: &Path, disk: Arc<Disk>) -> Result<Self, FileError> {
         let tmp = root.join("tmp");
         fresh_folder(&tmp)?;
+        // It may have been made just now, or by a life that died before this.
+        let parent = root.parent().filter(|it| !it.as_os_str().is_empty());
+        parent.map_or(Ok(()), |parent| disk.sync_folder(parent))?;
         let root = root.to_owned();
         Ok(Self(Arc::new(Inner {
             root,
@@ -129,10 +133,13 @@ impl Blobs {
     pub(crate) fn settle(&self, digest: &Digest, bytes: &[u8]) -> Result<(), FileError> {
         let path = self.path(digest);
         if read_if_there(&path)?.as_deref() != Some(bytes) {
+            let disk = &self.0.disk;
             if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).map_err(FileError::at("make the folder", folder))?;
+                disk.run(Act::MakeFolder, folder, || fs::create_dir_all(folder))
+                    .map_err(FileError::at("make the folder", folder))?;
             }
-            fs::write(&path, bytes).map_err(FileError::at("write", &path))?;
+            disk.run(Act::Write, &path, || fs::write(&path, bytes))
+                .map_err(FileError::at("write", &path))?;
         }
         self.lock().remove(digest);
         Ok(())

@@ -29,6 +29,7 @@ use std::time::Duration;
 use crate::commit::Sink;
 use crate::config::{Config, Step};
 use crate::disk::{Disk, FileError, Folders, read_if_there};
+use crate::operation::Act;
 use crate::tiles::{TileFile, Tiles};
 use crate::view::{Batch, View};
 use crate::wal;
@@ -126,10 +127,11 @@ impl Round<'_> {
 pub(crate) struct Superseded(Vec<PathBuf>);
 
 impl Superseded {
-    pub(crate) fn remove(self) {
+    pub(crate) fn remove(self, disk: &Disk) {
         for folder in self.0 {
             // What stays is only clutter.
-            let _ = fs::remove_dir_all(folder);
+            let remove = || fs::remove_dir_all(&folder);
+            let _ = disk.run(Act::Remove, &folder, remove);
         }
     }
 }
@@ -252,7 +254,7 @@ impl Publisher {
         let superseded = round.finish(&tiles, &newest.checkpoint)?;
         self.tiles = tiles;
         self.view.publish(newest.head());
-        superseded.remove();
+        superseded.remove(&self.public.disk);
         Ok(())
     }
 

@@ -12,6 +12,8 @@ mod crash;
 mod damage;
 mod faults;
 mod fixture;
+mod power;
 mod read;
 mod recovery;
 mod repair;
+mod shadow;
