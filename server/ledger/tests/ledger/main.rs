@@ -12,6 +12,7 @@ mod crash;
 mod damage;
 mod faults;
 mod fixture;
+mod operations;
 mod power;
 mod read;
 mod recovery;

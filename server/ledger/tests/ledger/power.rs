@@ -4,14 +4,11 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
-use dockmaster_ledger::{
-    Config, Digest, Ledger, Limits, Moment, OpenError, Operation, Proposal, Step, Watch,
-};
+use dockmaster_ledger::{Config, Digest, Ledger, Limits, Moment, Operation, Proposal, Step, Watch};
 use tempfile::TempDir;
 
-use crate::fixture::{Recorder, config, one, published_entries, several, texts};
+use crate::fixture::{Recorder, config, one, published_entries, reopen, several, texts};
 use crate::shadow::{Image, LOSSES, Loss, Shadow, restore};
 
 /// What somebody was promised before the power went.
@@ -75,18 +72,8 @@ async fn work(ledger: &Ledger, promised: &Mutex<Promised>, round: u8) {
     promised.lock().unwrap().size = receipt.head().size;
 }
 
-/// Starts a ledger, as soon as its last life is over.
-fn start(config: Config) -> Ledger {
-    let begin = Instant::now();
-    loop {
-        match Ledger::open(config.clone()) {
-            Ok(opened) => return opened.start(Recorder::default()).unwrap(),
-            Err(OpenError::InUse { .. }) if begin.elapsed() < Duration::from_secs(30) => {
-                std::thread::yield_now();
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
+fn start(config: &Config) -> Ledger {
+    reopen(config).start(Recorder::default()).unwrap()
 }
 
 /// All moments of a ledger's work over several lives.
@@ -102,14 +89,14 @@ fn moments(loss: Loss) -> Moments {
     moments.lock().unwrap().clear();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for round in 0..3 {
-        let ledger = start(config());
+        let ledger = start(&config());
         runtime.block_on(async {
             work(&ledger, &promised, round).await;
             ledger.shutdown().await;
         });
         // A life that ends between a frame and its sync: the next one finds the frame, and has to
         // make it durable before anybody hears of it.
-        let ledger = start(Config {
+        let ledger = start(&Config {
             probe: Some(Arc::new(|step| match step {
                 Step::Sync => Err(ErrorKind::Other.into()),
                 _ => Ok(()),
@@ -120,7 +107,7 @@ fn moments(loss: Loss) -> Moments {
         assert!(refusal.is_err());
     }
     // The last of these lives leaves a frame as well.
-    drop(start(config()));
+    drop(start(&config()));
     std::mem::take(&mut *moments.lock().unwrap())
 }
 
