@@ -51,8 +51,11 @@ impl Copy {
     }
 }
 
+/// A change of a file, and what it is.
+type Damage = (&'static str, fn(&mut Vec<u8>));
+
 /// What can become of a file.
-const DAMAGES: [(&str, fn(&mut Vec<u8>)); 5] = [
+const DAMAGES: [Damage; 5] = [
     ("its first byte changed", |file| file[0] ^= 1),
     ("a byte in the middle changed", |file| {
         let middle = file.len() / 2;
