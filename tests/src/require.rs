@@ -4,6 +4,9 @@ use std::path::Path;
 
 use crate::{clock, docker::try_docker, small_disk::SmallDisk};
 
+/// Where Debian and those after it put the Go library with the checksum database's own log.
+const GO_LIBRARY: &str = "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog";
+
 /// Whether a program is there. If it is not, the test prints one line and has to return; where
 /// `DOCKMASTER_TEST_REQUIRE` (a list with commas) names the program, it fails instead.
 ///
@@ -20,6 +23,8 @@ pub fn require(program: &str) -> bool {
     let there = match program {
         // The program is not enough: an engine has to answer it.
         "docker" => try_docker(&["version"]).is_ok(),
+        // So is a compiler without the library that the verifier in `log/` is made of.
+        "go" => in_path("go") && Path::new(GO_LIBRARY).is_dir(),
         "dockerd" => in_path("dockerd"),
         // What this machine lets a test do to a process and to its file systems.
         "vdso" => clock::can_be_shifted(),

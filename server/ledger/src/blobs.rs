@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::disk::{Disk, FileError, Folders, fresh_folder, read_if_there};
+use crate::operation::Act;
 
 /// The longest document that is taken, in bytes.
 pub const MAX_BLOB_BYTES: usize = 64 << 20;
@@ -57,6 +58,9 @@ impl Blobs {
     pub(crate) fn open(root: &Path, disk: Arc<Disk>) -> Result<Self, FileError> {
         let tmp = root.join("tmp");
         fresh_folder(&tmp)?;
+        // It may have been made just now, or by a life that died before this.
+        let parent = root.parent().filter(|it| !it.as_os_str().is_empty());
+        parent.map_or(Ok(()), |parent| disk.sync_folder(parent))?;
         let root = root.to_owned();
         Ok(Self(Arc::new(Inner {
             root,
@@ -130,15 +134,18 @@ impl Blobs {
     pub(crate) fn settle(&self, digest: &Digest, bytes: &[u8]) -> Result<(), FileError> {
         let path = self.path(digest);
         if read_if_there(&path)?.as_deref() != Some(bytes) {
+            let disk = &self.0.disk;
+            let write = || disk.run(Act::Write, &path, || fs::write(&path, bytes));
             // There are 256 folders, so that nearly always it is there.
-            let mut written = fs::write(&path, bytes);
+            let mut written = write();
             if written
                 .as_ref()
                 .is_err_and(|error| error.kind() == ErrorKind::NotFound)
                 && let Some(folder) = path.parent()
             {
-                fs::create_dir_all(folder).map_err(FileError::at("make the folder", folder))?;
-                written = fs::write(&path, bytes);
+                disk.run(Act::MakeFolder, folder, || fs::create_dir_all(folder))
+                    .map_err(FileError::at("make the folder", folder))?;
+                written = write();
             }
             written.map_err(FileError::at("write", &path))?;
         }

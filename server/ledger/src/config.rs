@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use dockmaster_tlog::note::SigningKey;
 
+use crate::operation::Watch;
+
 /// The time in Unix milliseconds. The ledger makes it strictly increasing.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
@@ -30,6 +32,8 @@ pub struct Config {
     pub limits: Limits,
     /// Nothing, outside tests.
     pub probe: Option<Probe>,
+    /// Nothing, outside tests.
+    pub watch: Option<Watch>,
     /// Ends the process after a failed sync; the default logs and aborts.
     pub fatal: fn(&str) -> !,
 }
@@ -46,6 +50,7 @@ impl Config {
             clock,
             limits: Limits::default(),
             probe: None,
+            watch: None,
             fatal: abort,
         }
     }
@@ -60,6 +65,7 @@ impl fmt::Debug for Config {
             clock: _,
             limits,
             probe: _,
+            watch: _,
             fatal: _,
         } = self;
         f.debug_struct("Config")

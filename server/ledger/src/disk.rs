@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::config::{Config, Probe, Step};
+use crate::operation::{Act, Moment, Operation, Watch};
 
 /// A file operation that failed: what, on which file, and why.
 #[derive(Debug, thiserror::Error)]
@@ -46,16 +47,17 @@ impl FileError {
 /// Writes files, and is the one place where a failed sync is handled.
 pub(crate) struct Disk {
     probe: Option<Probe>,
+    watch: Option<Watch>,
     fatal: fn(&str) -> !,
     serial: AtomicU64,
 }
 
 impl Disk {
     pub(crate) fn new(config: &Config) -> Self {
-        let (probe, fatal) = (config.probe.clone(), config.fatal);
         Self {
-            probe,
-            fatal,
+            probe: config.probe.clone(),
+            watch: config.watch.clone(),
+            fatal: config.fatal,
             serial: AtomicU64::new(0),
         }
     }
@@ -63,6 +65,24 @@ impl Disk {
     /// Tells a test where we are; the test may fail the step or end the process.
     pub(crate) fn step(&self, step: Step) -> io::Result<()> {
         self.probe.as_ref().map_or(Ok(()), |probe| probe(step))
+    }
+
+    /// Asks the system for one operation, and tells a test before and after.
+    pub(crate) fn run<T>(
+        &self,
+        act: Act,
+        path: &Path,
+        operation: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let Some(watch) = &self.watch else {
+            return operation();
+        };
+        let told = |moment| watch(Operation { act, path, moment });
+        told(Moment::Before)?;
+        let done = operation()?;
+        // It is done, whatever is said now.
+        let _ = told(Moment::After);
+        Ok(done)
     }
 
     /// Stops the process: what is on disk is no longer what memory believes.
@@ -75,25 +95,28 @@ impl Disk {
     /// A failed sync is never retried: the kernel may have dropped the pages it could not write
     /// and would report the second sync as a success.
     pub(crate) fn commit_sync(&self, file: &File, path: &Path) {
-        let synced = self.step(Step::Sync).and_then(|()| file.sync_data());
+        let sync = || self.run(Act::SyncFile, path, || file.sync_data());
+        let synced = self.step(Step::Sync).and_then(|()| sync());
         self.must(synced, path);
     }
 
     pub(crate) fn sync_file(&self, file: &File, path: &Path) {
-        self.must(file.sync_all(), path);
+        self.must(self.run(Act::SyncFile, path, || file.sync_all()), path);
     }
 
     /// Makes the names in a folder durable.
     pub(crate) fn sync_folder(&self, path: &Path) -> Result<(), FileError> {
         let folder = File::open(path).map_err(FileError::at("open", path))?;
-        self.must(folder.sync_all(), path);
+        let synced = self.run(Act::SyncFolder, path, || folder.sync_all());
+        self.must(synced, path);
         Ok(())
     }
 
     /// Makes everything on the file system of `folder` durable.
     pub(crate) fn sync_file_system(&self, folder: &Path) -> Result<(), FileError> {
         let file = File::open(folder).map_err(FileError::at("open", folder))?;
-        self.must(rustix::fs::syncfs(&file).map_err(io::Error::from), folder);
+        let sync = || rustix::fs::syncfs(&file).map_err(io::Error::from);
+        self.must(self.run(Act::SyncFileSystem, folder, sync), folder);
         Ok(())
     }
 
@@ -115,13 +138,14 @@ impl Disk {
         bytes: &[u8],
         folders: &mut Folders,
     ) -> Result<(), FileError> {
-        folders.make_parents(target)?;
+        self.make_parents(target, folders)?;
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let temporary = tmp.join(format!("{serial}.tmp"));
         let written = self.write_then_rename(&temporary, target, bytes);
         if written.is_err() {
             // A full disk should not also fill with halves; a leftover goes at the next start.
-            let _ = fs::remove_file(&temporary);
+            let remove = || fs::remove_file(&temporary);
+            let _ = self.run(Act::Remove, &temporary, remove);
         }
         written
     }
@@ -132,11 +156,22 @@ impl Disk {
         target: &Path,
         bytes: &[u8],
     ) -> Result<(), FileError> {
-        let mut file = File::create(temporary).map_err(FileError::at("create", temporary))?;
-        file.write_all(bytes)
+        let file = self.run(Act::Create, temporary, || File::create(temporary));
+        let mut file = file.map_err(FileError::at("create", temporary))?;
+        self.run(Act::Write, temporary, || file.write_all(bytes))
             .map_err(FileError::at("write", temporary))?;
         self.sync_file(&file, temporary);
-        fs::rename(temporary, target).map_err(FileError::at("rename a new file to", target))
+        self.run(Act::Rename, target, || fs::rename(temporary, target))
+            .map_err(FileError::at("rename a new file to", target))
+    }
+
+    fn make_parents(&self, target: &Path, folders: &mut Folders) -> Result<(), FileError> {
+        let Some(parent) = target.parent().filter(|parent| !parent.is_dir()) else {
+            return folders.make_parents(target);
+        };
+        let made = self.run(Act::MakeFolder, parent, || fs::create_dir_all(parent));
+        made.map_err(FileError::at("make the folder", parent))?;
+        folders.make_parents(target)
     }
 }
 

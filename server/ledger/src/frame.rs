@@ -291,6 +291,79 @@ mod tests {
         }
     }
 
+    /// What can become of a body that somebody seals again.
+    #[derive(Debug, Clone)]
+    enum Change {
+        Flip(prop::sample::Index, u32),
+        /// A count or a length of four bytes, such as no body has room for.
+        Number(prop::sample::Index, u32),
+        Cut(prop::sample::Index),
+        Insert(prop::sample::Index, Vec<u8>),
+        Repeat(prop::sample::Index, prop::sample::Index),
+    }
+
+    fn changes() -> impl Strategy<Value = Vec<Change>> {
+        let at = any::<prop::sample::Index>;
+        let number = prop_oneof![
+            0..300_u32,
+            any::<u32>(),
+            Just(u32::MAX),
+            Just(MAX_BODY as u32)
+        ];
+        let change = prop_oneof![
+            (at(), 0..8_u32).prop_map(|(at, bit)| Change::Flip(at, bit)),
+            (at(), number).prop_map(|(at, number)| Change::Number(at, number)),
+            at().prop_map(Change::Cut),
+            (at(), prop::collection::vec(any::<u8>(), 1..9))
+                .prop_map(|(at, bytes)| Change::Insert(at, bytes)),
+            (at(), at()).prop_map(|(from, to)| Change::Repeat(from, to)),
+        ];
+        prop::collection::vec(change, 1..4)
+    }
+
+    fn change(body: &mut Vec<u8>, change: &Change) {
+        let places = body.len() + 1;
+        match change {
+            Change::Cut(at) => body.truncate(at.index(places)),
+            Change::Insert(at, bytes) => {
+                let at = at.index(places);
+                body.splice(at..at, bytes.iter().copied());
+            }
+            Change::Repeat(from, to) => {
+                let (from, to) = (from.index(places), to.index(places));
+                body.extend_from_within(from.min(to)..from.max(to));
+            }
+            _ if body.is_empty() => {}
+            Change::Flip(at, bit) => *at.get_mut(body) ^= 1_u8 << *bit,
+            Change::Number(at, number) => {
+                let at = at.index(body.len());
+                let bytes = number.to_be_bytes();
+                let room = bytes.len().min(body.len() - at);
+                body[at..at + room].copy_from_slice(&bytes[..room]);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn a_body_that_was_changed_and_sealed_again_is_read_back_or_refused(
+            frame in frames(), changes in changes(), rest: Vec<u8>,
+        ) {
+            let bytes = frame.encode();
+            let mut body = bytes[HEADER_BYTES..bytes.len() - CRC_BYTES].to_vec();
+            for each in &changes {
+                change(&mut body, each);
+                let sealed = sealed(&body);
+                if let Ok((read, length)) = Frame::parse(&[&sealed[..], &rest].concat()) {
+                    prop_assert_eq!(length, sealed.len());
+                    prop_assert_eq!(read.encode(), sealed);
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_length_beyond_the_limit_is_refused_before_anything_is_read() {
         let mut bytes = MAGIC.to_vec();

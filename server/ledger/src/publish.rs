@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 use crate::commit::Sink;
 use crate::config::{Config, Step};
 use crate::disk::{Disk, FileError, Folders, read_if_there};
+use crate::operation::Act;
 use crate::tiles::{TileFile, Tiles};
 use crate::view::{Batch, Committed, View};
 use crate::wal;
@@ -129,10 +130,11 @@ impl Round<'_> {
 pub(crate) struct Superseded(Vec<PathBuf>);
 
 impl Superseded {
-    pub(crate) fn remove(self) {
+    pub(crate) fn remove(self, disk: &Disk) {
         for folder in self.0 {
             // What stays is only clutter.
-            let _ = fs::remove_dir_all(folder);
+            let remove = || fs::remove_dir_all(&folder);
+            let _ = disk.run(Act::Remove, &folder, remove);
         }
     }
 }
@@ -303,7 +305,7 @@ impl Publisher {
         let superseded = round.finish(&tiles, &newest.checkpoint)?;
         self.tiles = tiles;
         self.view.publish(newest.head());
-        superseded.remove();
+        superseded.remove(&self.public.disk);
         Ok(())
     }
 

@@ -93,7 +93,9 @@ pub(crate) fn recover(
     // Only now is the torn end cut off and the last frame made durable; a checkpoint must not be
     // published before.
     let wal = Wal::resume(wal_dir, &tail, segment_bytes, public.disk.clone())?;
-    round.finish(&log.tiles, &log.checkpoint)?.remove();
+    round
+        .finish(&log.tiles, &log.checkpoint)?
+        .remove(&public.disk);
     Ok(Recovered {
         report: Recovery {
             frames,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::config::Step;
 use crate::disk::{Disk, FileError};
+use crate::operation::Act;
 
 const SUFFIX: &str = ".wal";
 const DIGITS: usize = 20;
@@ -59,12 +60,13 @@ impl Wal {
         let file = file.map_err(FileError::at("open", &path))?;
         let end = tail.start + tail.last_frame.len() as u64;
         if tail.discarded > 0 {
-            file.set_len(end)
+            disk.run(Act::Cut, &path, || file.set_len(end))
                 .map_err(FileError::at("cut the torn end off", &path))?;
         }
         // The sync of the last frame may have failed or never returned. From here on it counts, so
         // it is written again: after a failed sync the kernel takes pages for clean that are not.
-        let rewritten = file.write_all_at(&tail.last_frame, tail.start);
+        let rewrite = || file.write_all_at(&tail.last_frame, tail.start);
+        let rewritten = disk.run(Act::Write, &path, rewrite);
         rewritten.map_err(FileError::at("write the last frame again to", &path))?;
         disk.sync_file(&file, &path);
         disk.sync_folder(dir)?;
@@ -92,10 +94,12 @@ impl Wal {
         if self.end >= self.segment_bytes && index > self.first {
             self.rotate(index)?;
         }
-        let appending = self.disk.step(Step::Append);
-        if let Err(error) = appending.and_then(|()| self.file.write_all_at(frame, self.end)) {
+        let write = || self.file.write_all_at(frame, self.end);
+        let write = || self.disk.run(Act::Write, &self.path, write);
+        if let Err(error) = self.disk.step(Step::Append).and_then(|()| write()) {
             // A half frame would be taken for a torn tail now and for damage once more follow.
-            if let Err(cut) = self.file.set_len(self.end) {
+            let cut = || self.file.set_len(self.end);
+            if let Err(cut) = self.disk.run(Act::Cut, &self.path, cut) {
                 let path = self.path.display();
                 self.disk
                     .fatal(&format!("cannot take back half a frame from {path}: {cut}"));
@@ -116,8 +120,10 @@ impl Wal {
         let path = self.dir.join(ROOM_PROBE);
         let attempt = || -> io::Result<()> {
             self.disk.step(Step::Append)?;
-            let mut file = File::create(&path)?;
-            file.write_all(&vec![0xA5; ROOM_BYTES])
+            self.disk.run(Act::Write, &path, || {
+                let mut file = File::create(&path)?;
+                file.write_all(&vec![0xA5; ROOM_BYTES])
+            })
         };
         let room = attempt().is_ok();
         // If it cannot be removed it is overwritten by the next attempt.
@@ -129,11 +135,9 @@ impl Wal {
     /// leaves an empty last segment, which recovery takes up.
     fn rotate(&mut self, first: u64) -> Result<(), FileError> {
         let path = self.dir.join(name(first));
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        let file = self.disk.run(Act::Create, &path, || options.open(&path));
         let file = file.map_err(FileError::at("create", &path))?;
         self.disk.sync_file(&file, &path);
         self.disk.sync_folder(&self.dir)?;
@@ -176,7 +180,9 @@ pub(crate) fn drop_before(dir: &Path, first: u64, disk: &Disk) -> Result<(), Fil
         .iter()
         .take_while(|segment| segment.first < first)
     {
-        fs::remove_file(&segment.path).map_err(FileError::at("remove", &segment.path))?;
+        let remove = || fs::remove_file(&segment.path);
+        let removed = disk.run(Act::Remove, &segment.path, remove);
+        removed.map_err(FileError::at("remove", &segment.path))?;
     }
     disk.sync_folder(dir)
 }

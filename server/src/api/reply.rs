@@ -46,7 +46,9 @@ pub(super) fn empty(status: StatusCode) -> Reply {
 pub(super) fn problem(problem: &Problem) -> Reply {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::to_vec(problem).expect("a problem serialises");
-    bytes(status, "application/problem+json", body.into())
+    let reply = bytes(status, "application/problem+json", body.into());
+    // What is not there yet may be a moment later: a cache before a log must not go on saying no.
+    with_header(reply, header::CACHE_CONTROL, "no-store")
 }
 
 /// The answer to a `HEAD`: all of the same but the body. HTTP/2 has no way to leave out a body that

@@ -13,7 +13,12 @@ pub(super) const APPLIED: &[u8] = b"m/applied";
 pub(super) const CLASSIFICATION: &[u8] = b"d/classification";
 pub(super) const SITE: &[u8] = b"d/site";
 
+/// Nodes whose container runs. All of them are read at every start.
 pub(super) const NODES: &[u8] = b"n/";
+/// Nodes whose container ended. There is no end to their number.
+pub(super) const ENDED_NODES: &[u8] = b"g/";
+/// Those of them that operators labelled: the labels are the node's again when it runs again.
+pub(super) const LABELLED: &[u8] = b"h/";
 pub(super) const EPOCHS: &[u8] = b"e/";
 pub(super) const CERTIFICATES_BY_INDEX: &[u8] = b"i/";
 pub(super) const OPERATORS: &[u8] = b"p/";
@@ -33,6 +38,14 @@ fn key(prefix: &[u8], parts: &[&[u8]]) -> Vec<u8> {
 
 pub(super) fn node(id: &ContainerId) -> Vec<u8> {
     key(NODES, &[id.as_bytes()])
+}
+
+pub(super) fn ended_node(id: &ContainerId) -> Vec<u8> {
+    key(ENDED_NODES, &[id.as_bytes()])
+}
+
+pub(super) fn labelled(id: &ContainerId) -> Vec<u8> {
+    key(LABELLED, &[id.as_bytes()])
 }
 
 /// Leases sort by IP, network and beginning, so that the lease of an address at a time is the last

@@ -1,8 +1,8 @@
 //! Entries into records.
 
 use dockmaster_proto::{
-    event::{CertIssued, Entry, Event, HeldAddress, LeaseClosed, LeaseOpened},
-    id::{Name, Serial},
+    event::{CertIssued, Entry, Event, HeldAddress, LeaseClosed, LeaseOpened, NodeObserved},
+    id::{ContainerId, Name, Serial},
     spiffe::Principal,
     time::UnixMs,
 };
@@ -43,18 +43,14 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         Event::NodeObserved(event) => {
             let key = keys::node(&event.facts.id);
             let mut node = match to.get::<NodeRecord>(&key)? {
-                Some(live) if live.gone_at_ms.is_none() => live,
-                // A new run of the container; what operators said of it stands.
-                ended => NodeRecord {
-                    operator_labels: ended.map(|ended| ended.operator_labels).unwrap_or_default(),
-                    ..NodeRecord::new(event.host.clone(), event.facts.clone())
-                },
+                Some(live) => live,
+                None => begin(event, to)?,
             };
             node.facts = event.facts.clone();
             to.put(&key, &node);
         }
         Event::NodeGone(event) => {
-            to.update::<NodeRecord>(&keys::node(&event.container), |node| node.end(entry.ts_ms))?;
+            end(&event.container, entry.ts_ms, to)?;
         }
         Event::CertIssued(event) | Event::CertRenewed(event) => {
             certify(index, event, entry.ts_ms, to)?;
@@ -63,18 +59,16 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
             revoke(&event.serial, entry.ts_ms, &event.reason, to)?;
             to.delete(&keys::operator(&event.serial));
             if let Some(container) = &event.container {
-                to.update::<NodeRecord>(&keys::node(container), |node| {
+                update_node(container, to, |node| {
                     node.certificates
                         .retain(|certificate| certificate.serial != event.serial);
                 })?;
             }
         }
         Event::LabelsChanged(event) => {
+            // As in the view: a node that ended meanwhile is not labelled any more.
             to.update::<NodeRecord>(&keys::node(&event.container), |node| {
-                // As in the view: a node that ended meanwhile is not labelled any more.
-                if node.gone_at_ms.is_none() {
-                    node.relabel(&event.change);
-                }
+                node.relabel(&event.change);
             })?;
         }
         Event::ClassificationChanged(event) => {
@@ -92,6 +86,47 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
     }
     to.put(LAST_TIME, &entry.ts_ms);
     Ok(())
+}
+
+/// A new run of a container; what operators said of it stands.
+fn begin(event: &NodeObserved, to: &mut Overlay<'_>) -> Result<NodeRecord, IndexError> {
+    let id = &event.facts.id;
+    let ended: Option<NodeRecord> = to.get(&keys::ended_node(id))?;
+    to.delete(&keys::ended_node(id));
+    to.delete(&keys::labelled(id));
+    Ok(NodeRecord {
+        operator_labels: ended.map(|ended| ended.operator_labels).unwrap_or_default(),
+        ..NodeRecord::new(event.host.clone(), event.facts.clone())
+    })
+}
+
+/// A run of a container is over; its record goes where a start does not read it.
+fn end(id: &ContainerId, at: UnixMs, to: &mut Overlay<'_>) -> Result<(), IndexError> {
+    let Some(mut node) = to.get::<NodeRecord>(&keys::node(id))? else {
+        return Ok(());
+    };
+    node.end(at);
+    to.delete(&keys::node(id));
+    to.put(&keys::ended_node(id), &node);
+    if !node.operator_labels.is_empty() {
+        to.put(&keys::labelled(id), &());
+    }
+    Ok(())
+}
+
+/// Changes the record of a node, whether it runs or has ended.
+fn update_node(
+    id: &ContainerId,
+    to: &mut Overlay<'_>,
+    change: impl FnOnce(&mut NodeRecord),
+) -> Result<(), IndexError> {
+    let runs = to.get::<NodeRecord>(&keys::node(id))?.is_some();
+    let key = if runs {
+        keys::node(id)
+    } else {
+        keys::ended_node(id)
+    };
+    to.update(&key, change)
 }
 
 fn open(
@@ -112,7 +147,7 @@ fn open(
     let key = keys::lease(&address, entry.ts_ms);
     to.put(&keys::open_lease(&address), &entry.ts_ms);
     to.put(&keys::epoch(&address), &epoch);
-    to.update::<NodeRecord>(&keys::node(&container), |node| {
+    update_node(&container, to, |node| {
         node.gain(HeldAddress {
             address: address.clone(),
             epoch,
@@ -143,7 +178,7 @@ fn close(
     to: &mut Overlay<'_>,
 ) -> Result<(), IndexError> {
     let mut ended = Vec::new();
-    to.update::<NodeRecord>(&keys::node(&event.container), |node| {
+    update_node(&event.container, to, |node| {
         ended = node.lose(&event.address);
     })?;
     // The end of a lease ends its certificates, whether or not an entry of its own says so.
@@ -187,7 +222,7 @@ fn certify(
 ) -> Result<(), IndexError> {
     let (mut name, mut superseded) = (String::new(), Vec::new());
     if let Principal::Container { id, .. } = &event.subject.principal {
-        to.update::<NodeRecord>(&keys::node(id), |node| {
+        update_node(id, to, |node| {
             name.clone_from(&node.facts.name);
             superseded = node.certify(CurrentCertificate {
                 serial: event.serial,

@@ -22,10 +22,6 @@ impl Index {
         let mut state = State::default();
         for node in self.scan::<NodeRecord>(keys::NODES) {
             let (_, node) = node?;
-            if node.gone_at_ms.is_some() {
-                state.keep_labels(node);
-                continue;
-            }
             let mut leases = Vec::new();
             for held in &node.addresses {
                 if let Some(lease) = self.open_lease(held)? {
@@ -33,6 +29,13 @@ impl Index {
                 }
             }
             state.restore_node(node, leases);
+        }
+        for labelled in self.scan::<()>(keys::LABELLED) {
+            let (key, ()) = labelled?;
+            let key = [keys::ENDED_NODES, &key[keys::LABELLED.len()..]].concat();
+            if let Some(node) = read.get(&key)? {
+                state.keep_labels(node);
+            }
         }
         let epochs = self.scan::<u64>(keys::EPOCHS).map(|epoch| {
             let (key, epoch) = epoch?;
@@ -86,11 +89,8 @@ impl Index {
     /// # Errors
     /// When sled fails.
     pub fn gone_nodes(&self) -> impl Iterator<Item = Result<NodeRecord, IndexError>> {
-        self.scan::<NodeRecord>(keys::NODES)
-            .filter_map(|node| match node {
-                Ok((_, node)) => node.gone_at_ms.is_some().then_some(Ok(node)),
-                Err(error) => Some(Err(error)),
-            })
+        self.scan(keys::ENDED_NODES)
+            .map(|node| node.map(|(_, node)| node))
     }
 
     /// All leases that an IP ever had, in whichever network, by network and beginning.

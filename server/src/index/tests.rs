@@ -145,6 +145,39 @@ proptest! {
 }
 
 #[test]
+fn what_operators_said_of_a_container_stands_when_it_runs_again_after_a_start() {
+    let steps = [
+        Step::Up(1, vec!["10.0.0.1"]),
+        Step::Label(1, "tier=front"),
+        Step::Up(2, vec!["10.0.0.2"]),
+        Step::Down(1),
+        Step::Down(2),
+    ];
+    let (log, view) = run(&steps);
+    let dir = tempfile::tempdir().unwrap();
+    let index = Index::open(&dir.path().join("index.sled"), log.len() as u64).unwrap();
+    index.apply((0..).zip(&log)).unwrap();
+    let ended: Vec<_> = index.gone_nodes().map(|node| *node.unwrap().id()).collect();
+    assert_eq!(ended, [id(1), id(2)]);
+    let mut loaded = index.load_state().unwrap();
+    assert_same(&loaded, &view);
+
+    let again = Step::Up(1, vec!["10.0.0.3"]);
+    let mut log = log;
+    for event in events(&again, &view) {
+        let entry = entry(log.len() as u64, event);
+        loaded.apply(log.len() as u64, &entry);
+        log.push(entry);
+    }
+    let labels = |state: &State| state.node(&id(1)).unwrap().operator_labels.clone();
+    assert_eq!(labels(&loaded)["tier"], "front");
+    index.apply((0..).zip(&log)).unwrap();
+    assert_eq!(labels(&index.load_state().unwrap()), labels(&loaded));
+    let ended: Vec<_> = index.gone_nodes().map(|node| *node.unwrap().id()).collect();
+    assert_eq!(ended, [id(2)]);
+}
+
+#[test]
 fn an_index_that_knows_more_than_the_ledger_is_made_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("index");

@@ -2,8 +2,9 @@ use std::fs;
 
 use dockmaster_ledger::{Ledger, Limits, OpenError};
 use dockmaster_tlog::note::{KeyName, SigningKey};
+use proptest::prelude::*;
 
-use crate::fixture::{Fixture, commit_each, several};
+use crate::fixture::{Fixture, commit_each, several, texts};
 
 async fn with_frames(count: usize) -> Fixture {
     let fixture = Fixture::new();
@@ -146,4 +147,113 @@ async fn a_lost_bundle_that_the_log_goes_on_from_refuses_and_is_named() {
         matches!(&refusal, OpenError::Base { path } if *path == first),
         "{refusal}"
     );
+}
+
+/// What becomes of a segment that several frames lie in.
+#[derive(Debug, Clone)]
+enum Harm {
+    Flip(prop::sample::Index, u32),
+    Cut(prop::sample::Index),
+    Remove(prop::sample::Index, prop::sample::Index),
+    Insert(prop::sample::Index, Vec<u8>),
+    /// A frame once more, or somewhere else.
+    Repeat(prop::sample::Index, prop::sample::Index),
+    Swap(prop::sample::Index, prop::sample::Index),
+    Zero(prop::sample::Index, prop::sample::Index),
+}
+
+fn harms() -> impl Strategy<Value = Vec<Harm>> {
+    let at = any::<prop::sample::Index>;
+    let harm = prop_oneof![
+        (at(), 0..8_u32).prop_map(|(at, bit)| Harm::Flip(at, bit)),
+        at().prop_map(Harm::Cut),
+        (at(), at()).prop_map(|(from, to)| Harm::Remove(from, to)),
+        (at(), prop::collection::vec(any::<u8>(), 1..20))
+            .prop_map(|(at, bytes)| Harm::Insert(at, bytes)),
+        (at(), at()).prop_map(|(which, to)| Harm::Repeat(which, to)),
+        (at(), at()).prop_map(|(a, b)| Harm::Swap(a, b)),
+        (at(), at()).prop_map(|(from, to)| Harm::Zero(from, to)),
+    ];
+    prop::collection::vec(harm, 1..3)
+}
+
+impl Harm {
+    fn of(&self, segment: &[u8]) -> Vec<u8> {
+        let mut frames: Vec<Vec<u8>> = Vec::new();
+        for at in 0..segment.len() {
+            if segment[at..].starts_with(b"DMF1") {
+                frames.push(Vec::new());
+            }
+            if let Some(frame) = frames.last_mut() {
+                frame.push(segment[at]);
+            }
+        }
+        let mut bytes = segment.to_vec();
+        let places = bytes.len() + 1;
+        let range = |a: &prop::sample::Index, b: &prop::sample::Index| {
+            let (a, b) = (a.index(places), b.index(places));
+            a.min(b)..a.max(b)
+        };
+        match self {
+            Self::Cut(at) => bytes.truncate(at.index(places)),
+            Self::Insert(at, more) => {
+                let at = at.index(places);
+                bytes.splice(at..at, more.iter().copied());
+            }
+            Self::Remove(from, to) => drop(bytes.drain(range(from, to))),
+            Self::Zero(from, to) => bytes[range(from, to)].fill(0),
+            Self::Flip(at, bit) if !bytes.is_empty() => *at.get_mut(&mut bytes) ^= 1_u8 << *bit,
+            Self::Repeat(which, to) if !frames.is_empty() => {
+                let frame = which.get(&frames).clone();
+                frames.insert(to.index(frames.len() + 1), frame);
+                bytes = frames.concat();
+            }
+            Self::Swap(a, b) if !frames.is_empty() => {
+                let (a, b) = (a.index(frames.len()), b.index(frames.len()));
+                frames.swap(a, b);
+                bytes = frames.concat();
+            }
+            Self::Flip(..) | Self::Repeat(..) | Self::Swap(..) => {}
+        }
+        bytes
+    }
+}
+
+/// Six entries in six frames behind the first, published, and what became of them.
+fn harmed(harms: &[Harm]) -> (Fixture, Vec<u8>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let fixture = runtime.block_on(with_frames(6));
+    let segment = fixture.segments()[0].clone();
+    let good = fs::read(&segment).unwrap();
+    let bytes = harms.iter().fold(good, |bytes, harm| harm.of(&bytes));
+    fs::write(segment, &bytes).unwrap();
+    (fixture, bytes)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn a_harmed_segment_opens_on_a_beginning_of_the_log_or_is_left_as_it_is(
+        harms in harms(), published: bool,
+    ) {
+        let (fixture, bytes) = harmed(&harms);
+        if !published {
+            fs::remove_dir_all(fixture.public()).unwrap();
+            fs::create_dir(fixture.public()).unwrap();
+        }
+        match fixture.open() {
+            Ok(opened) => {
+                let size = opened.size();
+                drop(opened);
+                prop_assert!(size <= 6 && (size == 6 || !published), "{size} entries");
+                prop_assert_eq!(fixture.published_entries(), texts(size));
+            }
+            Err(_) => {
+                prop_assert_eq!(fs::read(&fixture.segments()[0]).unwrap(), bytes, "evidence");
+            }
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use dockmaster_ledger::{
     Committed, Config, Ledger, Limits, OpenError, Opened, Proposal, Receipt, Sink, Step, verify,
@@ -148,6 +149,20 @@ pub(crate) fn config(dir: &Path) -> Config {
     let mut config = Config::new(ledger, dir.join("blobs"), key(), Arc::new(|| 1_000));
     config.fatal = |why| panic!("{why}");
     config
+}
+
+/// Opens a ledger as soon as its last life has let go of it.
+pub(crate) fn reopen(config: &Config) -> Opened {
+    let begin = Instant::now();
+    loop {
+        match Ledger::open(config.clone()) {
+            Ok(opened) => return opened,
+            Err(OpenError::InUse { .. }) if begin.elapsed() < Duration::from_secs(30) => {
+                std::thread::yield_now();
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 pub(crate) fn published_entries(public: &Path) -> (Checkpoint, Vec<Vec<u8>>) {
