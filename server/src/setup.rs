@@ -109,14 +109,14 @@ struct Authorities {
     infrastructure: Authority,
 }
 
-/// Makes a data directory. Where it fails half-way, what it made is taken away again.
+/// Makes a data directory: whole, or not at all.
 ///
 /// # Errors
 /// When the directory is in use, or a file or key cannot be made.
 pub async fn init(setup: &Setup) -> Result<Installation, SetupError> {
     let new = NewDir::claim(&setup.data)?;
     let installation = fill(&new, setup).await?;
-    new.keep();
+    new.keep()?;
     Ok(installation)
 }
 
@@ -174,12 +174,12 @@ async fn fill(new: &NewDir, setup: &Setup) -> Result<Installation, SetupError> {
     )
     .await?;
     Ok(Installation {
-        data: dir.path().to_owned(),
+        data: new.target().path().to_owned(),
         listen: setup.listen,
         trust_pin: bundle.pin(),
         log_verifier_key: verifier,
         permit: setup.permit.clone(),
-        context: dir.operator(),
+        context: new.target().operator(),
     })
 }
 
