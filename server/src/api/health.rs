@@ -17,6 +17,7 @@ impl Api {
     pub(super) fn readyz(&self) -> Reply {
         let status = self.journal.ledger().status();
         let mut troubles = troubles(&status, self.host.as_ref(), &self.journal.state());
+        troubles.extend(self.delivery.trouble().as_deref().map(unreadable));
         let forked = self.continuity.trouble();
         troubles.extend(forked.map(|why| format!("nothing is issued: {why}; {WAY_OUT}")));
         if troubles.is_empty() {
@@ -25,6 +26,13 @@ impl Api {
         let text = troubles.join("\n") + "\n";
         reply::bytes(StatusCode::SERVICE_UNAVAILABLE, TEXT, text.into())
     }
+}
+
+/// What an operator has to do where the documents in force cannot be read.
+fn unreadable(why: &str) -> String {
+    format!(
+        "the documents in force cannot be read, so no catalog is made and agents keep those that they have: {why}; put the blobs back from a backup"
+    )
 }
 
 /// What keeps the master from its work, one line each.
@@ -60,6 +68,12 @@ mod tests {
 
     fn with(state: &State) -> Vec<String> {
         troubles(&Status::Healthy, Some(&host()), state)
+    }
+
+    #[test]
+    fn lost_documents_are_named_with_what_to_do() {
+        let line = unreadable("blob 3f9c is not here");
+        assert!(line.contains("blob 3f9c is not here; put the blobs back"));
     }
 
     #[test]
