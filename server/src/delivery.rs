@@ -8,7 +8,7 @@ pub mod plan;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -33,6 +33,8 @@ use crate::{
 
 /// How long a question waits for catalogs that are being compiled.
 const SETTLE: Duration = Duration::from_secs(10);
+/// How long until documents that could not be read are tried again: someone may put them back.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// What a node is to apply.
 #[derive(Debug, Clone)]
@@ -71,6 +73,8 @@ pub struct Delivery {
     journal: Journal,
     blobs: Blobs,
     in_force: RwLock<Arc<InForce>>,
+    /// Why the documents in force could not be read at the last attempt.
+    unreadable: Mutex<Option<String>>,
     assignments: Mutex<HashMap<ContainerId, watch::Sender<Assignment>>>,
     /// The addresses of each node as of the last compilation.
     addresses: Mutex<HashMap<ContainerId, Vec<Address>>>,
@@ -86,6 +90,7 @@ impl Delivery {
             journal,
             blobs,
             in_force: RwLock::new(Arc::new(InForce::nothing())),
+            unreadable: Mutex::default(),
             assignments: Mutex::default(),
             addresses: Mutex::default(),
             compiled: watch::Sender::new(None),
@@ -105,10 +110,28 @@ impl Delivery {
             {
                 tracing::error!("a compilation panicked; agents keep the catalogs that they have");
             }
-            if generations.changed().await.is_err() {
+            let changed = match self.trouble() {
+                None => generations.changed().await,
+                Some(_) => tokio::time::timeout(RETRY, generations.changed())
+                    .await
+                    .unwrap_or(Ok(())),
+            };
+            if changed.is_err() {
                 return;
             }
         }
+    }
+
+    /// Why no catalog is made of the documents in force: they cannot be read.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.unreadable().clone()
+    }
+
+    fn unreadable(&self) -> MutexGuard<'_, Option<String>> {
+        self.unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until everything committed before the call is compiled.
@@ -212,10 +235,13 @@ impl Delivery {
             Ok(current) => current,
             Err(error) => {
                 // They were parsed before they were committed, so the blobs are damaged.
-                tracing::error!(error = %chain(&error), "the documents in force cannot be read; agents keep the catalogs that they have");
+                let why = chain(&error);
+                tracing::error!(error = %why, "the documents in force cannot be read; agents keep the catalogs that they have");
+                *self.unreadable() = Some(why);
                 return;
             }
         };
+        *self.unreadable() = None;
         *self
             .in_force
             .write()
@@ -262,4 +288,67 @@ impl Delivery {
 /// The live nodes, sorted by ID.
 fn views(state: &State) -> Vec<Arc<NodeView>> {
     state.nodes().map(|node| Arc::new(node.view())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use dockmaster_ledger::{Config, Ledger};
+    use dockmaster_proto::{
+        event::{DocumentChanged, Event},
+        id::Revision,
+    };
+
+    use super::*;
+    use crate::{
+        index::Index,
+        journal::{Cause, Projector, SharedState},
+        logkey::LogSeed,
+        testing::host,
+    };
+
+    #[tokio::test]
+    async fn documents_that_are_lost_are_a_trouble_until_they_are_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let key = LogSeed::random()
+            .unwrap()
+            .key(&"td".parse().unwrap())
+            .unwrap();
+        let config = Config::new(path("ledger"), path("blobs"), key, Arc::new(|| 1000));
+        Ledger::create(&config).unwrap();
+        let opened = Ledger::open(config).unwrap();
+        let index = Index::open(&path("index"), 0).unwrap();
+        let state = SharedState::new(index.load_state().unwrap());
+        let (projector, progress) = Projector::new(state.clone(), index);
+        let ledger = opened.start(projector).unwrap();
+        let journal = Journal::new(ledger.clone(), host(), state, progress);
+        let blobs = Blobs::new(ledger.blobs().clone());
+        let delivery = Delivery::new(journal.clone(), blobs.clone());
+        delivery.refresh();
+        assert_eq!(delivery.trouble(), None);
+
+        let text = b"groups: []";
+        let sha256 = blobs.put(text).unwrap();
+        std::fs::rename(path("blobs"), path("lost")).unwrap();
+        let changed = DocumentChanged {
+            revision: Revision(1),
+            sha256,
+            message: String::new(),
+        };
+        let cause = Cause {
+            actor: "a".into(),
+            request_id: "r".into(),
+        };
+        let events = vec![Event::ClassificationChanged(changed)];
+        journal.commit(&cause, events, vec![]).await.unwrap();
+        delivery.refresh();
+        let why = delivery.trouble().unwrap();
+        assert!(why.contains(&sha256.to_string()), "{why}");
+
+        std::fs::rename(path("lost"), path("blobs")).unwrap();
+        delivery.refresh();
+        assert_eq!(delivery.trouble(), None);
+        assert_eq!(delivery.revisions().classification, Revision(1));
+        ledger.shutdown().await;
+    }
 }

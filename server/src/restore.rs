@@ -118,8 +118,7 @@ pub async fn restore(from: impl Read, data: &Path, log: Log) -> Result<Restorati
         }
     })?;
     let work = work.ok_or_else(|| BackupError::Io(io::ErrorKind::UnexpectedEof.into()))?;
-    let mut restoration = work.finish(new.dir()).await?;
-    restoration.data = data.to_owned();
+    let restoration = work.finish(&new).await?;
     new.keep()?;
     Ok(restoration)
 }
@@ -241,7 +240,7 @@ impl Work {
         Ok(())
     }
 
-    async fn finish(self, dir: &DataDir) -> Result<Restoration, RestoreError> {
+    async fn finish(self, new: &NewDir) -> Result<Restoration, RestoreError> {
         let Self {
             manifest,
             config,
@@ -284,11 +283,12 @@ impl Work {
             actor: format!("/master/{}", config.name),
             request_id: env::request_id(),
         };
+        let dir = new.dir();
         let opened = store::open_ledger(dir, &config)?;
         let events = vec![Event::Restored(restored)];
         store::commit_alone(dir, opened, &config.name, &cause, events).await?;
         Ok(Restoration {
-            data: dir.path().to_owned(),
+            data: new.target().path().to_owned(),
             log_size: head.size,
             backup_at_ms: manifest.created_at_ms,
             trust_pin: bundle.pin(),

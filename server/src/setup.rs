@@ -109,7 +109,7 @@ struct Authorities {
     infrastructure: Authority,
 }
 
-/// Makes a data directory. Where it fails half-way, what it made is taken away again.
+/// Makes a data directory: whole, or not at all.
 ///
 /// # Errors
 /// When the directory is in use, or a file or key cannot be made.
@@ -174,7 +174,7 @@ async fn fill(new: &NewDir, setup: &Setup) -> Result<Installation, SetupError> {
     )
     .await?;
     Ok(Installation {
-        data: setup.data.clone(),
+        data: new.target().path().to_owned(),
         listen: setup.listen,
         trust_pin: bundle.pin(),
         log_verifier_key: verifier,

@@ -22,6 +22,7 @@ impl Api {
             &self.journal.state(),
             env::now(),
         );
+        troubles.extend(self.delivery.trouble().as_deref().map(unreadable));
         let forked = self.continuity.trouble();
         troubles.extend(forked.map(|why| format!("nothing is issued: {why}; {WAY_OUT}")));
         if troubles.is_empty() {
@@ -30,6 +31,13 @@ impl Api {
         let text = troubles.join("\n") + "\n";
         reply::bytes(StatusCode::SERVICE_UNAVAILABLE, TEXT, text.into())
     }
+}
+
+/// What an operator has to do where the documents in force cannot be read.
+fn unreadable(why: &str) -> String {
+    format!(
+        "the documents in force cannot be read, so no catalog is made and agents keep those that they have: {why}; put the blobs back from a backup"
+    )
 }
 
 /// What keeps the master from its work, one line each.
@@ -71,6 +79,12 @@ mod tests {
 
     fn with(state: &State) -> Vec<String> {
         troubles(&Status::Healthy, Some(&host()), state, UnixMs(2000))
+    }
+
+    #[test]
+    fn lost_documents_are_named_with_what_to_do() {
+        let line = unreadable("blob 3f9c is not here");
+        assert!(line.contains("blob 3f9c is not here; put the blobs back"));
     }
 
     #[test]
