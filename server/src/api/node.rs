@@ -169,7 +169,8 @@ impl Api {
 
     pub(super) fn report(&self, request: &Request) -> Result<Reply, Problem> {
         let node = caller(request)?;
-        let report: Report = request.json()?;
+        let mut report: Report = request.json()?;
+        report.bound_alarm();
         if !report.alarm.is_empty() {
             tracing::error!(node = %node.short(), alarm = %report.alarm, "a container raises an alarm");
         }

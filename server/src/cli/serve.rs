@@ -1,14 +1,22 @@
 //! `dockmaster serve`: the master.
 
-use std::path::PathBuf;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use clap::{Args, ValueEnum};
-use dockmaster::app::{HostSource, Master, Options};
+use clap::Args;
+use dockmaster::{
+    app::{AppError, HostSource, Master, Options},
+    config::ConfigError,
+};
 use dockmaster_proto::id::Name;
-
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::error::CliError;
+use super::{
+    error::CliError,
+    log::{self, LogFormat},
+};
 
 /// Run the master
 #[derive(Debug, Args)]
@@ -43,15 +51,6 @@ pub(crate) struct ServeArgs {
     pub(crate) log_format: LogFormat,
 }
 
-/// How the log is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// A line for people
-    Text,
-    /// A JSON object a line
-    Json,
-}
-
 /// Runs the master until it is told to stop.
 pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
     let ServeArgs {
@@ -61,14 +60,14 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
         host_name,
         log_format,
     } = args;
-    start_log(log_format);
+    log::start(log_format);
     let source = match (docker, inventory) {
         (Some(socket), _) => HostSource::Docker(socket),
         (None, Some(file)) => HostSource::File(file),
         (None, None) => HostSource::Nowhere,
     };
     let options = Options {
-        data,
+        data: data.clone(),
         source,
         host: host_name,
     };
@@ -79,9 +78,8 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
         runtime.map_err(|error| CliError::because("the master cannot start", &error, ""))?;
     runtime.block_on(async {
         let mut stop = StopSignals::new()?;
-        let failed = |error| CliError::because("the master cannot start", &error, "");
         let master = tokio::select! {
-            started = Master::start(options) => started.map_err(failed)?,
+            started = Master::start(options) => started.map_err(|error| not_started(&error, &data))?,
             () = stop.wait() => return Ok(()),
         };
         super::output::note(&format!("ready https://{}", master.address()));
@@ -92,17 +90,24 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
     })
 }
 
-fn start_log(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("DOCKMASTER_LOG")
-        .unwrap_or_else(|_| "info".into());
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_target(false);
-    match format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
+fn not_started(error: &AppError, data: &Path) -> CliError {
+    match error {
+        AppError::Config(ConfigError::Read { path, source })
+            if matches!(
+                source.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            CliError::usage(
+                format!(
+                    "{} is not a data directory: there is no {}",
+                    data.display(),
+                    path.display()
+                ),
+                "\"dockmaster init --data DIR\" makes one",
+            )
+        }
+        error => CliError::because("the master cannot start", error, ""),
     }
 }
 
@@ -129,5 +134,41 @@ impl StopSignals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::error::Exit;
+
+    async fn refused(data: &Path) -> CliError {
+        let options = Options {
+            data: data.to_owned(),
+            ..Options::default()
+        };
+        not_started(&Master::start(options).await.unwrap_err(), data)
+    }
+
+    #[tokio::test]
+    async fn to_serve_what_init_did_not_make_is_wrong_usage_and_says_how_to_make_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for data in [dir.path(), &dir.path().join("absent"), &file] {
+            let error = refused(data).await;
+            assert_eq!(error.exit(), Exit::Usage, "{error}");
+            assert!(
+                error.to_string().contains("hint: \"dockmaster init "),
+                "{error}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_broken_configuration_is_a_failure_and_no_wrong_usage() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("dockmaster.yaml"), "nonsense: 1\n").unwrap();
+        assert_eq!(refused(dir.path()).await.exit(), Exit::Failed);
     }
 }
