@@ -7,6 +7,9 @@ use crate::{catalog::ResourceRef, facts::ObservedFacts, id::Digest, time::UnixMs
 /// The largest report in bytes that a master takes.
 pub const MAX_REPORT_BYTES: usize = 1 << 20;
 
+/// The longest alarm in characters that a master takes up; its text ends there.
+pub const MAX_ALARM_CHARS: usize = 500;
+
 /// The result of one apply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -29,6 +32,16 @@ pub struct Report {
     /// That the master's log contradicts what the agent has seen of it; empty when it does not.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub alarm: String,
+}
+
+impl Report {
+    /// Ends the alarm after [`MAX_ALARM_CHARS`]: whoever has a container's key may write anything there,
+    /// and it is for a person to read.
+    pub fn bound_alarm(&mut self) {
+        if let Some((end, _)) = self.alarm.char_indices().nth(MAX_ALARM_CHARS) {
+            self.alarm.truncate(end);
+        }
+    }
 }
 
 /// The result as a whole.
@@ -111,4 +124,46 @@ pub struct ProcessReport {
     pub restarts: u32,
     /// How often it took up new configuration.
     pub reloads: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Observed;
+
+    fn unseen<T>() -> Observed<T> {
+        Observed {
+            value: None,
+            source: String::new(),
+        }
+    }
+
+    #[test]
+    fn an_alarm_ends_where_a_person_would_stop_reading() {
+        let mut report = Report {
+            catalog: Digest::from_bytes([1; 32]),
+            agent_version: String::new(),
+            started_at_ms: UnixMs(0),
+            duration_us: 0,
+            status: ApplyStatus::Unchanged,
+            resources: vec![],
+            processes: vec![],
+            facts: ObservedFacts {
+                memory_bytes: unseen(),
+                cpu_millis: unseen(),
+                ips: unseen(),
+                hostname: unseen(),
+                kernel: unseen(),
+                cgroup_version: unseen(),
+                os: unseen(),
+            },
+            alarm: "ä".repeat(MAX_ALARM_CHARS),
+        };
+        let longest = report.clone();
+        report.bound_alarm();
+        assert_eq!(report, longest);
+        report.alarm.push_str("b and more");
+        report.bound_alarm();
+        assert_eq!(report, longest);
+    }
 }

@@ -242,7 +242,7 @@ fn grant_operator(
     let make = SetupError::make("the operator's certificate");
     let key = KeyPair::generate(&SystemRandom::new()).map_err(|error| make(&error))?;
     let serial = random_serial(&SystemRandom::new()).map_err(|error| make(&error))?;
-    // Bounded by the intermediate, which signs it.
+    // Bounded by the intermediate, which signs it. No command grants another one.
     let validity = Validity::backdated(now, OPERATOR_LIFETIME_MS).within(authority);
     let role: Name = ADMIN.parse().map_err(|error| make(&error))?;
     let issued = authority

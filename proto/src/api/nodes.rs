@@ -18,7 +18,7 @@ use crate::{
 pub enum NodeState {
     /// Its container runs and it has a certificate.
     Enrolled,
-    /// Its container runs; it never asked for a certificate.
+    /// Its container runs; no certificate of it is honoured.
     Running,
     /// Its container ended.
     Gone,

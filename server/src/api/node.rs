@@ -177,10 +177,10 @@ impl Api {
 
     pub(super) fn report(&self, request: &Request) -> Result<Reply, Problem> {
         let node = caller(request)?;
-        let report: Report = request.json()?;
+        let mut report: Report = request.json()?;
+        report.bound_alarm();
         if !report.alarm.is_empty() {
-            let alarm: String = report.alarm.chars().take(500).collect();
-            tracing::error!(node = %node.short(), %alarm, "a container raises an alarm");
+            tracing::error!(node = %node.short(), alarm = %report.alarm, "a container raises an alarm");
         }
         self.reports
             .keep(&node, report, env::now())

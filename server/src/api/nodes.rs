@@ -8,12 +8,14 @@ use dockmaster_proto::{
     label::{LabelChange, MAX_VALUE, Tier},
     problem::{Problem, ProblemCode},
     selector::Selector,
+    time::UnixMs,
 };
 use http::StatusCode;
 
 use super::{Api, Reply, Request, problem, reply};
 use crate::{
     delivery::Assignment,
+    env,
     state::{LookupError, NodeRecord, NodeReference, State},
 };
 
@@ -120,11 +122,6 @@ impl Api {
     }
 
     fn summary(&self, node: &NodeRecord) -> NodeSummary {
-        let state = match node.gone_at_ms {
-            Some(_) => NodeState::Gone,
-            None if node.last_certificate.is_some() => NodeState::Enrolled,
-            None => NodeState::Running,
-        };
         let catalog = match self.delivery.assignment(node.id()) {
             Some(Assignment::Compiled(compiled)) => Some(compiled.digest),
             _ => None,
@@ -132,7 +129,7 @@ impl Api {
         let last_apply = self.reports.last_status(node.id());
         NodeSummary {
             view: node.view(),
-            state,
+            state: state(node, env::now()),
             gone_at_ms: node.gone_at_ms,
             catalog,
             last_apply,
@@ -169,6 +166,19 @@ impl Api {
     }
 }
 
+/// Enrolled is who could show a certificate now: one that was revoked or ran out is of no use.
+fn state(node: &NodeRecord, now: UnixMs) -> NodeState {
+    if node.gone_at_ms.is_some() {
+        return NodeState::Gone;
+    }
+    let mut honoured = node.certificates.iter();
+    if honoured.any(|certificate| now < certificate.not_after_ms) {
+        NodeState::Enrolled
+    } else {
+        NodeState::Running
+    }
+}
+
 pub(super) fn selector(request: &Request) -> Result<Option<Selector>, Problem> {
     request.query_as("selector")
 }
@@ -180,4 +190,45 @@ pub(super) fn matching<'a>(
     state
         .nodes()
         .filter(|node| selector.matches(&node.view(), Tier::Agent))
+}
+
+#[cfg(test)]
+mod tests {
+    use dockmaster_proto::id::Serial;
+
+    use super::*;
+    use crate::{
+        state::CurrentCertificate,
+        testing::{facts, host},
+    };
+
+    const NOW: UnixMs = UnixMs(5000);
+
+    fn certified_until(not_after_ms: UnixMs) -> NodeRecord {
+        let mut node = NodeRecord::new(host(), facts(1, &[]));
+        node.certify(CurrentCertificate {
+            serial: Serial::from_bytes([1; 16]),
+            index: 7,
+            not_after_ms,
+            addresses: vec![],
+        });
+        node
+    }
+
+    #[test]
+    fn a_node_is_enrolled_while_a_certificate_of_it_is_honoured() {
+        let mut node = certified_until(UnixMs(NOW.0 + 1));
+        assert_eq!(state(&node, NOW), NodeState::Enrolled);
+        node.end(NOW);
+        assert_eq!(state(&node, NOW), NodeState::Gone);
+    }
+
+    #[test]
+    fn a_node_whose_only_certificate_was_revoked_or_ran_out_is_not_enrolled() {
+        assert_eq!(state(&certified_until(NOW), NOW), NodeState::Running);
+        let mut revoked = certified_until(UnixMs(NOW.0 + 1));
+        revoked.certificates.clear();
+        assert!(revoked.last_certificate.is_some());
+        assert_eq!(state(&revoked, NOW), NodeState::Running);
+    }
 }

@@ -239,7 +239,7 @@ fn render_detail(detail: &CertificateDetail) -> String {
     let mut text = table::fields([
         ("serial", certificate.serial.to_string()),
         ("subject", certificate.subject.to_string()),
-        ("name", certificate.name.clone()),
+        ("name", table::one_line(&certificate.name)),
         ("container", container.unwrap_or_default()),
         ("addresses", held.chain(bare).collect::<Vec<_>>().join("\n")),
         ("state", state(certificate)),

@@ -10,6 +10,7 @@ mod completions;
 mod error;
 mod files;
 mod init;
+mod log;
 mod man;
 mod node;
 mod output;
@@ -24,6 +25,7 @@ mod site;
 mod table;
 #[cfg(test)]
 mod testing;
+mod unprintable;
 
 use std::{path::PathBuf, process::ExitCode};
 

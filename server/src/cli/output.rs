@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::error::CliError;
+use super::{error::CliError, table};
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,7 +78,8 @@ pub(crate) fn note(text: &str) {
 /// Tells the person why it did not work.
 pub(crate) fn error(error: &CliError) {
     if !error.is_quiet() {
-        note(&error.to_string());
+        // It may repeat what a container chose, or a master that is none.
+        note(&table::printable(&error.to_string()));
     }
 }
 

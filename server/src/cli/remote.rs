@@ -32,8 +32,12 @@ impl Remote {
             ));
         };
         // The error's text has its cause in it.
-        let context =
-            Context::load(path).map_err(|error| CliError::failed(error.to_string(), ""))?;
+        let context = Context::load(path).map_err(|error| {
+            CliError::failed(
+                error.to_string(),
+                "give the file with --context or DOCKMASTER_CONTEXT; \"dockmaster init\" wrote DIR/operator.yaml",
+            )
+        })?;
         let bundle = context.trust_bundle()?;
         let log_key = VerifierKey::parse(bundle.log_key()).map_err(|error| {
             CliError::because("the log key in the context's trust bundle", &error, "")
@@ -208,14 +212,29 @@ mod tests {
         assert!(unless_absent::<()>(Err(problem(ProblemCode::Ambiguous))).is_err());
     }
 
-    #[test]
-    fn without_a_context_the_command_was_used_wrongly() {
+    fn refused(context: Option<std::path::PathBuf>) -> CliError {
         let mut error = None;
         let ended = block_on(async {
-            error = Remote::connect(&Global { context: None }).await.err();
+            error = Remote::connect(&Global { context }).await.err();
             Ok(())
         });
         assert_eq!(ended, Ok(()));
-        assert_eq!(error.unwrap().exit(), Exit::Usage);
+        error.unwrap()
+    }
+
+    #[test]
+    fn without_a_context_the_command_was_used_wrongly() {
+        assert_eq!(refused(None).exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn a_context_that_is_not_there_says_where_one_comes_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = refused(Some(dir.path().join("absent.yaml")));
+        assert_eq!(error.exit(), Exit::Failed);
+        assert!(
+            error.to_string().contains("\n  hint: give the file"),
+            "{error}"
+        );
     }
 }

@@ -1,18 +1,23 @@
 //! `dockmaster serve`: the master.
 
 use std::{
-    io::{self, Write},
-    path::PathBuf,
+    io,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
-use dockmaster::app::{HostSource, Master, Options};
+use clap::Args;
+use dockmaster::{
+    app::{AppError, HostSource, Master, Options},
+    config::ConfigError,
+};
 use dockmaster_proto::id::Name;
-
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::error::CliError;
+use super::{
+    error::CliError,
+    log::{self, LogFormat},
+};
 
 /// How long work that nobody waits for any more may go on at the end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -50,15 +55,6 @@ pub(crate) struct ServeArgs {
     pub(crate) log_format: LogFormat,
 }
 
-/// How the log is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// A line for people
-    Text,
-    /// A JSON object a line
-    Json,
-}
-
 /// Runs the master until it is told to stop.
 pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
     let ServeArgs {
@@ -68,14 +64,14 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
         host_name,
         log_format,
     } = args;
-    start_log(log_format);
+    log::start(log_format);
     let source = match (docker, inventory) {
         (Some(socket), _) => HostSource::Docker(socket),
         (None, Some(file)) => HostSource::File(file),
         (None, None) => HostSource::Nowhere,
     };
     let options = Options {
-        data,
+        data: data.clone(),
         source,
         host: host_name,
     };
@@ -86,9 +82,8 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
         runtime.map_err(|error| CliError::because("the master cannot start", &error, ""))?;
     let ended = runtime.block_on(async {
         let mut stop = StopSignals::new()?;
-        let failed = |error| CliError::because("the master cannot start", &error, "");
         let master = tokio::select! {
-            started = Master::start(options) => started.map_err(failed)?,
+            started = Master::start(options) => started.map_err(|error| not_started(&error, &data))?,
             () = stop.wait() => return Ok(()),
         };
         super::output::note(&format!("ready https://{}", master.address()));
@@ -102,55 +97,25 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
     ended
 }
 
-fn start_log(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("DOCKMASTER_LOG")
-        .unwrap_or_else(|_| "info".into());
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| OneLine(io::stderr()))
-        .with_ansi(false)
-        .with_target(false);
-    match format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
-    }
-}
-
-/// Writes each event as the one line that it is: a path, a name or a report may hold line ends and
-/// commands for a terminal, and whoever chose them must not write other people's lines.
-struct OneLine<W>(W);
-
-impl<W: Write> Write for OneLine<W> {
-    /// Gets one event at a time, with its line end.
-    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(event);
-        let line = text.strip_suffix('\n').unwrap_or(&text);
-        self.0.write_all((one_line(line) + "\n").as_bytes())?;
-        Ok(event.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for char in text.chars() {
-        if is_odd(char) {
-            line.extend(char.escape_unicode());
-        } else {
-            line.push(char);
+fn not_started(error: &AppError, data: &Path) -> CliError {
+    match error {
+        AppError::Config(ConfigError::Read { path, source })
+            if matches!(
+                source.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            CliError::usage(
+                format!(
+                    "{} is not a data directory: there is no {}",
+                    data.display(),
+                    path.display()
+                ),
+                "\"dockmaster init --data DIR\" makes one",
+            )
         }
+        error => CliError::because("the master cannot start", error, ""),
     }
-    line
-}
-
-/// Controls, and what turns the direction of text or hides in it.
-fn is_odd(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 /// SIGTERM, as an init system or a container engine sends it, and Ctrl-C.
@@ -182,15 +147,35 @@ impl StopSignals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::error::Exit;
 
-    #[test]
-    fn nobody_writes_a_line_of_the_log_but_the_master() {
-        let mut out = Vec::new();
-        let event = "INFO refused path=/x\nINFO certificate revoked\u{1b}[31m\r\u{202e}ü\n";
-        OneLine(&mut out).write_all(event.as_bytes()).unwrap();
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "INFO refused path=/x\\u{a}INFO certificate revoked\\u{1b}[31m\\u{d}\\u{202e}ü\n"
-        );
+    async fn refused(data: &Path) -> CliError {
+        let options = Options {
+            data: data.to_owned(),
+            ..Options::default()
+        };
+        not_started(&Master::start(options).await.unwrap_err(), data)
+    }
+
+    #[tokio::test]
+    async fn to_serve_what_init_did_not_make_is_wrong_usage_and_says_how_to_make_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for data in [dir.path(), &dir.path().join("absent"), &file] {
+            let error = refused(data).await;
+            assert_eq!(error.exit(), Exit::Usage, "{error}");
+            assert!(
+                error.to_string().contains("hint: \"dockmaster init "),
+                "{error}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_broken_configuration_is_a_failure_and_no_wrong_usage() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("dockmaster.yaml"), "nonsense: 1\n").unwrap();
+        assert_eq!(refused(dir.path()).await.exit(), Exit::Failed);
     }
 }

@@ -6,6 +6,8 @@ use dockmaster_proto::{
     time::UnixMs,
 };
 
+use super::unprintable::is_unprintable;
+
 /// What stands where there is nothing.
 const NOTHING: &str = "-";
 
@@ -72,6 +74,17 @@ pub(crate) fn indented(text: &str) -> String {
     lines.collect()
 }
 
+/// Values one a line. A line end within a value is none: it would look like one more value.
+pub(crate) fn list(values: impl IntoIterator<Item = String>) -> String {
+    let values: Vec<String> = values.into_iter().map(|value| one_line(&value)).collect();
+    values.join("\n")
+}
+
+/// What [`printable`] makes of a text, on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    printable(text).replace(['\n', '\t'], " ")
+}
+
 /// A number of things, with the plural where it needs one.
 pub(crate) fn count(number: usize, thing: &str) -> String {
     match number {
@@ -80,19 +93,15 @@ pub(crate) fn count(number: usize, thing: &str) -> String {
     }
 }
 
-/// Text without control characters other than line ends and tabs: labels and file contents come
-/// from anyone, and a terminal obeys what it is sent.
+/// Text without control and format characters other than line ends and tabs: labels and file contents
+/// come from anyone, a terminal obeys what it is sent, and text that turns about reads as other text.
 pub(crate) fn printable(text: &str) -> String {
     let harmless = |c: char| match c {
         '\n' | '\t' => c,
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c if is_unprintable(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     };
     text.chars().map(harmless).collect()
-}
-
-fn one_line(cell: &str) -> String {
-    printable(cell).replace(['\n', '\t'], " ")
 }
 
 fn or_nothing(text: String) -> String {
@@ -145,5 +154,19 @@ mod tests {
     fn a_terminal_is_sent_no_control_characters() {
         let rows = [["\u{1b}[31mred\r\n".to_owned()]];
         assert_eq!(columns(["NAME"], rows, ""), "NAME\n\u{fffd}[31mred\u{fffd}");
+    }
+
+    #[test]
+    fn text_that_turns_about_or_is_not_seen_is_shown_as_such() {
+        assert_eq!(
+            printable("a\u{202e}b\u{2066}c\u{200f}d\u{feff}e\n\tf"),
+            "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\n\tf"
+        );
+    }
+
+    #[test]
+    fn a_value_of_a_list_is_one_line() {
+        let values = ["a=1 (host)\nb=2".to_owned(), "c=3".to_owned()];
+        assert_eq!(list(values), "a=1 (host) b=2\nc=3");
     }
 }

@@ -137,8 +137,8 @@ fn fields(holder: &Holder) -> [(&'static str, String); 9] {
     let certificates = holder.certificates.iter().map(ToString::to_string);
     [
         ("container", holder.container.to_string()),
-        ("name", holder.name.clone()),
-        ("image", holder.image.clone()),
+        ("name", table::one_line(&holder.name)),
+        ("image", table::one_line(&holder.image)),
         ("host", holder.host.to_string()),
         ("network", holder.network.to_string()),
         ("from", from),

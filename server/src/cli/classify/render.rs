@@ -16,7 +16,7 @@ pub(super) fn render(plan: &Plan) -> String {
         table::count(usize::try_from(plan.nodes).unwrap_or(usize::MAX), "node")
     );
     for change in &plan.groups {
-        text.push_str(&format!("\ngroup {}\n", table::printable(&change.group)));
+        text.push_str(&format!("\ngroup {}\n", table::one_line(&change.group)));
         for (sign, nodes) in [('+', &change.gained), ('-', &change.lost)] {
             if !nodes.is_empty() {
                 text.push_str(&format!("  {sign} {}\n", names(nodes)));
@@ -50,7 +50,7 @@ fn names(nodes: &[NodeName]) -> String {
 fn name(node: &NodeName) -> String {
     format!(
         "{} ({})",
-        table::printable(&node.name),
+        table::one_line(&node.name),
         table::short_id(&node.id)
     )
 }

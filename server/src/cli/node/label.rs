@@ -44,7 +44,7 @@ fn render(node: &NodeSummary) -> String {
     let labels = table::columns(["KEY", "VALUE", "FROM"], rows, "no labels");
     format!(
         "labels of {} ({})\n{labels}",
-        node.view.name,
+        table::one_line(&node.view.name),
         table::short_id(&node.view.id)
     )
 }

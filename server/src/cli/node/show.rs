@@ -38,7 +38,7 @@ fn render(node: &NodeDetail) -> String {
     let mut text = table::fields(identity(node));
     if let Some(report) = &node.report {
         if !report.report.alarm.is_empty() {
-            let alarm = table::printable(&report.report.alarm);
+            let alarm = table::one_line(&report.report.alarm);
             text.push_str(&format!("\nALARM: {alarm}\n"));
         }
         text.push_str("\nlast report\n");
@@ -56,13 +56,16 @@ fn identity(node: &NodeDetail) -> Vec<(&'static str, String)> {
         .map(|(key, label)| format!("{key}={} ({})", label.value, label.tier));
     let mut fields = vec![
         ("id", view.id.to_string()),
-        ("name", view.name.clone()),
+        ("name", table::one_line(&view.name)),
         ("state", state(summary.state).to_owned()),
         ("host", view.host.to_string()),
-        ("image", view.image.clone()),
-        ("image digest", view.image_digest.clone()),
-        ("addresses", lines(&view.addresses)),
-        ("labels", labels.collect::<Vec<_>>().join("\n")),
+        ("image", table::one_line(&view.image)),
+        ("image digest", table::one_line(&view.image_digest)),
+        (
+            "addresses",
+            table::list(view.addresses.iter().map(ToString::to_string)),
+        ),
+        ("labels", table::list(labels)),
         ("limits", limits(view.limits)),
         ("started", view.started_at_ms.to_string()),
     ];
@@ -121,17 +124,15 @@ fn render_report(received: &ReceivedReport, view: &NodeView) -> String {
         ("received", received.received_at_ms.to_string()),
         ("took", duration(report.duration_us)),
         ("catalog", report.catalog.to_string()),
-        ("agent", report.agent_version.clone()),
+        ("agent", table::one_line(&report.agent_version)),
         ("observed limits", seen),
-        ("observed os", facts.os.value.clone().unwrap_or_default()),
+        (
+            "observed os",
+            table::one_line(facts.os.value.as_deref().unwrap_or_default()),
+        ),
         (
             "processes",
-            report
-                .processes
-                .iter()
-                .map(process)
-                .collect::<Vec<_>>()
-                .join("\n"),
+            table::list(report.processes.iter().map(process)),
         ),
     ]);
     if !report.resources.is_empty() {
@@ -194,20 +195,13 @@ fn duration(microseconds: u64) -> String {
     format!("{}.{:03} ms", microseconds / 1000, microseconds % 1000)
 }
 
-fn lines<T: ToString>(values: &[T]) -> String {
-    values
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use dockmaster_proto::{
         catalog::Revisions,
         facts::{Observed, ObservedFacts},
         id::{Digest, Revision, Serial},
+        label::Tier,
         report::Report,
         time::UnixMs,
     };
@@ -287,6 +281,45 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("last report"), "{text}");
+    }
+
+    #[test]
+    fn a_container_forges_no_line_about_itself() {
+        let mut node = detail();
+        let forged = "x (operator)\ntier=admin\u{202e}";
+        let view = &mut node.summary.view;
+        view.labels.set("a", forged, Tier::Host);
+        view.labels.set("b\nid  forged", "1", Tier::Host);
+        view.name = "web\nstate  gone".into();
+        view.image = "nginx\nstate  gone".into();
+        let mut received = report();
+        received.report.alarm = "none\nlast report\n  status  changed".into();
+        received.report.agent_version = "1\nstatus  changed".into();
+        received.report.facts.os = observed("debian\nprocesses  app".into());
+        received.report.processes[0].title = "app: pid 1\nproxy".into();
+        node.report = Some(received);
+        let text = render(&node);
+        assert_eq!(
+            text.lines().count(),
+            render(&harmless()).lines().count(),
+            "{text}"
+        );
+        assert!(
+            text.contains("a=x (operator) tier=admin\u{fffd} (host)\n"),
+            "{text}"
+        );
+    }
+
+    /// The node that [`a_container_forges_no_line_about_itself`] starts from, with as many labels.
+    fn harmless() -> NodeDetail {
+        let mut node = detail();
+        let view = &mut node.summary.view;
+        view.labels.set("a", "1", Tier::Host);
+        view.labels.set("b", "1", Tier::Host);
+        let mut received = report();
+        received.report.alarm = "none".into();
+        node.report = Some(received);
+        node
     }
 
     #[test]
