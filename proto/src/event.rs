@@ -3,16 +3,25 @@
 //! The raw bytes of an entry are what is hashed; nothing ever serialises an entry a second time.
 //! Fields may be added at the end of an event; readers ignore fields that they do not know.
 
-use std::{collections::BTreeMap, net::IpAddr};
+mod certificate;
+mod host;
+mod installation;
+
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use certificate::{CertDenied, CertIssued, CertRevoked, Evidence, HeldAddress};
+pub use host::{
+    HostLost, HostWatched, LabelsChanged, LeaseCause, LeaseClosed, LeaseOpened, NodeGone,
+    NodeObserved,
+};
+pub use installation::{
+    BackupTaken, CaCreated, DocumentChanged, MasterStarted, OperatorGranted, Restored,
+};
+
 use crate::{
-    address::Address,
-    facts::ContainerFacts,
-    id::{ContainerId, Digest, Name, Revision, Serial, TrustDomain},
-    label::LabelChange,
-    spiffe::SpiffeId,
+    id::{ContainerId, Digest, Name, Serial},
     time::UnixMs,
 };
 
@@ -190,258 +199,6 @@ impl Event {
             _ => false,
         }
     }
-}
-
-/// A new certificate authority.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CaCreated {
-    /// The trust domain of the installation.
-    pub trust_domain: TrustDomain,
-    /// SHA-256 of the trust bundle: what agents pin.
-    pub bundle_sha256: Digest,
-    /// SHA-256 of each authority's DER certificate by its role: `root`, `intermediate`, `infra`.
-    pub certificates: BTreeMap<String, Digest>,
-}
-
-/// A master began to serve.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MasterStarted {
-    /// The program's version.
-    pub version: String,
-    /// The log's size that it found.
-    pub log_size: u64,
-}
-
-/// A host is being watched from now on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostWatched {
-    /// The host.
-    pub host: Name,
-    /// How many containers ran when the watch began.
-    pub containers: u64,
-}
-
-/// A host cannot be watched for the moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostLost {
-    /// The host.
-    pub host: Name,
-    /// Why, in words.
-    pub reason: String,
-}
-
-/// How a lease came to be or to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LeaseCause {
-    /// The host reported the start of the container or its connection to the network.
-    Started,
-    /// Found running when the watcher (re)connected: the true beginning may be earlier.
-    Found,
-    /// The host reported the container's end.
-    Died,
-    /// The host reported that the container left the network.
-    Disconnected,
-    /// Found gone when the watcher (re)connected: the true end may be earlier.
-    Missing,
-    /// Another container took the address.
-    Superseded,
-}
-
-/// A container holds an address from now on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeaseOpened {
-    /// The address.
-    pub address: Address,
-    /// Grows by one each time the address changes hands.
-    pub epoch: u64,
-    /// The holder.
-    pub container: ContainerId,
-    /// The holder's name.
-    pub name: String,
-    /// The image that it runs.
-    pub image: String,
-    /// The host that vouches for it.
-    pub host: Name,
-    /// Why.
-    pub cause: LeaseCause,
-}
-
-/// A container holds an address no more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeaseClosed {
-    /// The address.
-    pub address: Address,
-    /// The epoch that ends.
-    pub epoch: u64,
-    /// Who held it.
-    pub container: ContainerId,
-    /// Why.
-    pub cause: LeaseCause,
-}
-
-/// What a host attests of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeObserved {
-    /// The host.
-    pub host: Name,
-    /// All of it.
-    pub facts: ContainerFacts,
-}
-
-/// A container's process ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeGone {
-    /// The container.
-    pub container: ContainerId,
-    /// Why it is known.
-    pub cause: LeaseCause,
-}
-
-/// An address with the epoch of its lease.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldAddress {
-    /// The address.
-    pub address: Address,
-    /// The lease's epoch.
-    pub epoch: u64,
-}
-
-/// What supports a claim.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Evidence {
-    /// A host's inventory said that the peer's address is this container's.
-    Host {
-        /// The host.
-        host: Name,
-        /// SHA-256 of the facts (JSON) on which it rests.
-        facts_sha256: Digest,
-    },
-    /// The master itself needs no other evidence than holding the key of the authority.
-    Master,
-}
-
-/// A certificate was signed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CertIssued {
-    /// Who it speaks for.
-    pub subject: SpiffeId,
-    /// The container; none for a master's or an operator's certificate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container: Option<ContainerId>,
-    /// The host that vouched.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host: Option<Name>,
-    /// The addresses in it, each with its lease's epoch.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub addresses: Vec<HeldAddress>,
-    /// The IPs in it that are no container's: a master's own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ips: Vec<IpAddr>,
-    /// Its serial number.
-    pub serial: Serial,
-    /// The key identifier of the authority that signed it, in hex.
-    pub issuer_key_id: String,
-    /// Valid from.
-    pub not_before_ms: UnixMs,
-    /// Valid until.
-    pub not_after_ms: UnixMs,
-    /// SHA-256 of the subject's public key (DER SubjectPublicKeyInfo).
-    pub spki_sha256: Digest,
-    /// SHA-256 of the certificate (DER); a blob of this name holds it.
-    pub der_sha256: Digest,
-    /// What the issuance rests on.
-    pub evidence: Vec<Evidence>,
-    /// The policy rule that allowed it.
-    pub rule: String,
-    /// The index of the entry of the node's previous certificate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prev: Option<u64>,
-}
-
-/// A request for a certificate was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CertDenied {
-    /// Where it came from.
-    pub source: IpAddr,
-    /// The container that holds the address, where one does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container: Option<ContainerId>,
-    /// The problem code that the requester was told.
-    pub reason: String,
-    /// The failing fact, in words.
-    pub detail: String,
-    /// How many like it came from the same source in the minute that this entry speaks for.
-    pub count: u64,
-}
-
-/// A certificate ended before its time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CertRevoked {
-    /// The certificate.
-    pub serial: Serial,
-    /// The container that held it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container: Option<ContainerId>,
-    /// Why, in words: `lease closed`, `container ended`, or an operator's.
-    pub reason: String,
-}
-
-/// An operator's labels of a node changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LabelsChanged {
-    /// The node.
-    pub container: ContainerId,
-    /// What changed.
-    pub change: LabelChange,
-}
-
-/// A document is in force from now on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DocumentChanged {
-    /// Its revision.
-    pub revision: Revision,
-    /// SHA-256 of it; a blob of this name holds it.
-    pub sha256: Digest,
-    /// What its author said about it.
-    pub message: String,
-}
-
-/// An operator got a certificate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OperatorGranted {
-    /// The operator.
-    pub operator: Name,
-    /// What the operator may do: `admin`.
-    pub role: String,
-    /// The certificate's serial number.
-    pub serial: Serial,
-    /// Valid until.
-    pub not_after_ms: UnixMs,
-    /// SHA-256 of the certificate (DER).
-    pub der_sha256: Digest,
-}
-
-/// An operator fetched the keys for a backup.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BackupTaken {
-    /// The size of the log at that time.
-    pub log_size: u64,
-}
-
-/// A data directory was made from a backup.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Restored {
-    /// The size of the log in the backup.
-    pub log_size: u64,
-    /// Its root.
-    pub root: Digest,
-    /// When the backup was made.
-    pub backup_at_ms: UnixMs,
-    /// The verifier key of the log that this one took the entries from, where it is a new log.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub previous_log: String,
 }
 
 #[cfg(test)]

@@ -391,7 +391,7 @@ impl Grant {
             not_after_ms: issued.not_after,
             spki_sha256: issued.spki_sha256,
             der_sha256: issued.der_sha256,
-            evidence: vec![self.evidence.clone()],
+            evidence: self.evidence.clone(),
             rule: self.rule.clone(),
             prev: self.prev,
         }

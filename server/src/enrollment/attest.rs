@@ -8,7 +8,7 @@ use std::{
 };
 
 use dockmaster_host::Inventory;
-use dockmaster_proto::{facts::ContainerFacts, id::ContainerId};
+use dockmaster_proto::{event::Evidence, facts::ContainerFacts, id::ContainerId};
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -32,6 +32,8 @@ pub struct Claimed {
     pub container: ContainerId,
     /// What the host said of it just now.
     pub facts: ContainerFacts,
+    /// What supports the claim besides the host's word.
+    pub further: Vec<Evidence>,
 }
 
 /// Why an address is not attested.
@@ -143,7 +145,12 @@ impl Attestor {
             match holders[..] {
                 [container] => match inventory.inspect(&container).await {
                     Ok(Some(facts)) if has_ip(&facts, source) => {
-                        return Ok(Claimed { container, facts });
+                        let further = Vec::new();
+                        return Ok(Claimed {
+                            container,
+                            facts,
+                            further,
+                        });
                     }
                     // The host contradicts the view: the event is still on its way.
                     Ok(_) => self.look_at(container),

@@ -38,8 +38,8 @@ pub struct Grant {
     pub image_digest: String,
     /// From when until when.
     pub validity: Validity,
-    /// What it rests on.
-    pub evidence: Evidence,
+    /// What it rests on: the host's word first.
+    pub evidence: Vec<Evidence>,
     /// The rule that allows it.
     pub rule: String,
     /// The entry of the node's previous certificate.
@@ -126,10 +126,7 @@ pub(super) fn decide(
         started_at_ms: node.facts.started_at_ms,
         image_digest: node.facts.image_digest.clone(),
         validity: Validity::of_container(now, node.facts.started_at_ms, policy.lifetime_ms),
-        evidence: Evidence::Host {
-            host: node.host.clone(),
-            facts_sha256: facts_digest(claimed),
-        },
+        evidence: evidence(node.host.clone(), claimed),
         rule: "default: host evidence".into(),
         prev: node.last_certificate,
     })
@@ -142,6 +139,17 @@ pub(super) fn renew_at(issued_at: UnixMs, not_after: UnixMs, serial: &Serial) ->
     let life = not_after.since(issued_at);
     let jitter = life / 5 * u64::from(serial.as_bytes()[15]) / 255;
     UnixMs(issued_at.0 + life * 2 / 5 + jitter)
+}
+
+/// The host's word, and whatever else supports the claim.
+fn evidence(host: Name, claimed: &Claimed) -> Vec<Evidence> {
+    let host = Evidence::Host {
+        host,
+        facts_sha256: facts_digest(claimed),
+    };
+    std::iter::once(host)
+        .chain(claimed.further.iter().cloned())
+        .collect()
 }
 
 #[expect(

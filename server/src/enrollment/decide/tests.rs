@@ -36,6 +36,7 @@ fn claimed(facts: &ContainerFacts) -> Claimed {
     Claimed {
         container: facts.id,
         facts: facts.clone(),
+        further: Vec::new(),
     }
 }
 
@@ -70,7 +71,7 @@ fn a_holder_gets_its_addresses_with_their_epochs_and_nothing_from_before_its_sta
     assert_eq!(held, ["h1/bridge/172.17.0.2 1", "h1/bridge/172.18.0.2 1"]);
     assert_eq!(grant.validity.not_before, web.started_at_ms);
     assert_eq!(grant.validity.not_after, NOW.plus_ms(3_600_000));
-    assert!(matches!(grant.evidence, Evidence::Host { .. }));
+    assert!(matches!(grant.evidence[..], [Evidence::Host { .. }]));
 }
 
 #[test]
