@@ -22,12 +22,13 @@ use dockmaster_proto::{
     id::ContainerId,
     problem::{Problem, ProblemCode},
 };
-use dockmaster_tlog::{checkpoint::Checkpoint, hash::Hash};
+use dockmaster_tlog::hash::Hash;
 use ring::rand::SystemRandom;
 
 use attest::Unclaimed;
 pub use attest::{Attestor, Claimed};
 pub use binding::{Binding, BindingError};
+use continuity::Seen;
 pub use continuity::{Continuity, ContinuityError, WAY_OUT};
 pub use decide::{Grant, Policy, Refusal};
 
@@ -169,14 +170,12 @@ impl Enrollment {
         &self,
         container: ContainerId,
         request: &'r CertificateRequest,
-    ) -> Result<Option<(&'r str, Checkpoint)>, Failure> {
+    ) -> Result<Option<Seen<'r>>, Failure> {
         let Some(note) = request.seen.as_deref() else {
             return Ok(None);
         };
-        let seen = self
-            .continuity
-            .read(self.journal.ledger(), container, note)?;
-        Ok(Some((note, seen)))
+        let ledger = self.journal.ledger();
+        Ok(Some(self.continuity.read(ledger, container, note)?))
     }
 
     async fn commit(
@@ -184,7 +183,7 @@ impl Enrollment {
         applicant: &Applicant,
         grant: Grant,
         issued: Issued,
-        seen: Option<(&str, Checkpoint)>,
+        seen: Option<Seen<'_>>,
         cause: &Cause,
     ) -> Result<IssuedCertificate, Failure> {
         let container = grant.container;
@@ -236,10 +235,9 @@ impl Enrollment {
             )));
         };
         let consistency = match &seen {
-            Some((note, seen)) => {
+            Some(seen) => {
                 let ledger = self.journal.ledger();
-                self.continuity
-                    .prove(ledger, container, (note, seen), &receipt)?
+                self.continuity.prove(ledger, container, seen, &receipt)?
             }
             None => Vec::new(),
         };
