@@ -16,6 +16,7 @@ mod node;
 mod output;
 mod progress;
 mod prompt;
+mod proof;
 mod public_log;
 mod quickstart;
 mod remote;
