@@ -28,6 +28,10 @@ pub enum ProblemCode {
     AddressNotPermitted,
     /// Too many requests from one source.
     TooManyRequests,
+    /// A rule of the policy says no.
+    DeniedByPolicy,
+    /// An operator said no to the request.
+    RequestDenied,
     /// There is no such thing.
     NotFound,
     /// A name or prefix fits several things.
@@ -48,7 +52,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::BadCsr,
@@ -59,6 +63,8 @@ impl ProblemCode {
         Self::AmbiguousAddress,
         Self::AddressNotPermitted,
         Self::TooManyRequests,
+        Self::DeniedByPolicy,
+        Self::RequestDenied,
         Self::NotFound,
         Self::Ambiguous,
         Self::MethodNotAllowed,
@@ -83,6 +89,8 @@ impl ProblemCode {
             Self::AmbiguousAddress => "ambiguous-address",
             Self::AddressNotPermitted => "address-not-permitted",
             Self::TooManyRequests => "too-many-requests",
+            Self::DeniedByPolicy => "denied-by-policy",
+            Self::RequestDenied => "request-denied",
             Self::NotFound => "not-found",
             Self::Ambiguous => "ambiguous",
             Self::MethodNotAllowed => "method-not-allowed",
@@ -104,7 +112,9 @@ impl ProblemCode {
             | Self::CertificateRevoked
             | Self::NoLease
             | Self::AmbiguousAddress
-            | Self::AddressNotPermitted => 403,
+            | Self::AddressNotPermitted
+            | Self::DeniedByPolicy
+            | Self::RequestDenied => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::Ambiguous | Self::Conflict => 409,

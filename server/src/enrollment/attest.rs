@@ -103,6 +103,16 @@ impl Attestor {
         }
     }
 
+    /// Whether there is a host that could attest anything.
+    pub(super) const fn has_inventory(&self) -> bool {
+        self.inventory.is_some()
+    }
+
+    /// Becomes true when the master is about to stop.
+    pub(super) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.clone()
+    }
+
     /// The engine is asked for every request, so one address must not ask for all of its time.
     fn park(&self, source: IpAddr) -> Option<Parked> {
         let mut all = self.parked.lock().unwrap_or_else(PoisonError::into_inner);

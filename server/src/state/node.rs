@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use dockmaster_proto::{
     address::Address,
-    event::HeldAddress,
+    event::{Evidence, HeldAddress},
     facts::{ContainerFacts, NetworkMode},
-    id::{ContainerId, Name, Serial},
+    id::{ContainerId, Name, RequestId, Serial},
     label::{LabelChange, Labels, MAX_KEY, Tier},
     node::NodeView,
     time::UnixMs,
 };
 use serde::{Deserialize, Serialize};
+
+use super::requests::approval_in;
 
 /// Everything that the ledger says about one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +32,29 @@ pub struct NodeRecord {
     pub last_certificate: Option<u64>,
     /// When it ended; none while it runs.
     pub gone_at_ms: Option<UnixMs>,
+    /// The operator's word on which its newest certificate rests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
+}
+
+/// An operator's word for a run of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// Who gave it.
+    pub operator: Name,
+    /// For which request.
+    pub request: RequestId,
+}
+
+impl Approved {
+    /// The word among some evidence.
+    pub(crate) fn of(evidence: &[Evidence]) -> Option<Self> {
+        let (operator, request) = approval_in(evidence)?;
+        Some(Self {
+            operator: operator.clone(),
+            request: *request,
+        })
+    }
 }
 
 /// A certificate that is honoured.
@@ -61,6 +86,7 @@ impl NodeRecord {
             certificates: Vec::new(),
             last_certificate: None,
             gone_at_ms: None,
+            approved: None,
         }
     }
 
@@ -101,6 +127,7 @@ impl NodeRecord {
             certificates: _,
             last_certificate: _,
             gone_at_ms: _,
+            approved: _,
         } = self;
         let mut labels = Labels::new();
         for (key, value) in facts.labels.iter().filter(|(key, _)| key.len() <= MAX_KEY) {
