@@ -24,6 +24,8 @@ pub enum ProblemCode {
     NoLease,
     /// Several containers share the address and it cannot be told whose request it is.
     AmbiguousAddress,
+    /// The connection is not that of the container that holds the peer's address.
+    SocketMismatch,
     /// The address lies outside what this master may certify.
     AddressNotPermitted,
     /// Too many requests from one source.
@@ -48,7 +50,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::BadCsr,
@@ -57,6 +59,7 @@ impl ProblemCode {
         Self::CertificateRevoked,
         Self::NoLease,
         Self::AmbiguousAddress,
+        Self::SocketMismatch,
         Self::AddressNotPermitted,
         Self::TooManyRequests,
         Self::NotFound,
@@ -81,6 +84,7 @@ impl ProblemCode {
             Self::CertificateRevoked => "certificate-revoked",
             Self::NoLease => "no-lease",
             Self::AmbiguousAddress => "ambiguous-address",
+            Self::SocketMismatch => "socket-mismatch",
             Self::AddressNotPermitted => "address-not-permitted",
             Self::TooManyRequests => "too-many-requests",
             Self::NotFound => "not-found",
@@ -104,6 +108,7 @@ impl ProblemCode {
             | Self::CertificateRevoked
             | Self::NoLease
             | Self::AmbiguousAddress
+            | Self::SocketMismatch
             | Self::AddressNotPermitted => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,

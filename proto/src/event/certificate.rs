@@ -1,6 +1,6 @@
 //! What happened to certificates.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,18 @@ pub enum Evidence {
         host: Name,
         /// SHA-256 of the facts (JSON) on which it rests.
         facts_sha256: Digest,
+    },
+    /// The host's kernel said that the other end of the request's very connection is held by a process
+    /// of this container.
+    Socket {
+        /// The host.
+        host: Name,
+        /// The container's end of the connection.
+        source: SocketAddr,
+        /// The master's end.
+        local: SocketAddr,
+        /// The process, as the host counts.
+        pid: u32,
     },
     /// The master itself needs no other evidence than holding the key of the authority.
     Master,

@@ -1,17 +1,16 @@
 //! The decision: a pure function of the claim, the view and the policy.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use dockmaster_certs::{csr::CsrError, issue::Validity, profile::ContainerLeaf};
+use dockmaster_certs::{issue::Validity, profile::ContainerLeaf};
 use dockmaster_proto::{
     event::{Evidence, HeldAddress},
-    facts::NetworkMode,
     id::{ContainerId, Digest, Name, Serial, TrustDomain},
-    problem::{Problem, ProblemCode},
+    problem::ProblemCode,
     time::UnixMs,
 };
 
-use super::{Applicant, BindingError, Claimed};
+use super::{Applicant, Claimed, SocketVerdict, refusal::Refusal};
 use crate::state::State;
 
 /// What may be issued.
@@ -62,19 +61,6 @@ impl Grant {
     }
 }
 
-/// A certificate that may not be issued, and what the applicant is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The kind of reason.
-    pub code: ProblemCode,
-    /// The failing fact.
-    pub detail: String,
-    /// What to do next.
-    pub hint: String,
-    /// The container that it is about.
-    pub container: Option<ContainerId>,
-}
-
 pub(super) fn decide(
     applicant: &Applicant,
     claimed: &Claimed,
@@ -83,13 +69,13 @@ pub(super) fn decide(
     permits: impl Fn(IpAddr) -> bool,
     now: UnixMs,
 ) -> Result<Grant, Refusal> {
-    let (source, container) = (applicant.source, claimed.container);
+    let (source, container) = (applicant.source(), claimed.container);
     let Some(node) = state.node(&container) else {
         return Err(Refusal::lease_closed(source, container));
     };
-    if state.is_suspended(&container)
-        || !node.addresses.iter().any(|held| held.address.ip == source)
-    {
+    let holds = node.addresses.iter().any(|held| held.address.ip == source);
+    let is_shared = node.shares_its_address();
+    if state.is_suspended(&container) || !(holds || is_shared) {
         return Err(Refusal::lease_closed(source, container));
     }
     if let Some(other) = applicant.renewing.filter(|other| *other != container) {
@@ -104,7 +90,8 @@ pub(super) fn decide(
             container: Some(container),
         });
     }
-    if !permits(source) {
+    let basis = basis(applicant, claimed, is_shared)?;
+    if !is_shared && !permits(source) {
         return Err(Refusal {
             code: ProblemCode::AddressNotPermitted,
             detail: format!("{source} of container {} lies outside the ranges that this master's authority may certify", container.short()),
@@ -126,8 +113,8 @@ pub(super) fn decide(
         started_at_ms: node.facts.started_at_ms,
         image_digest: node.facts.image_digest.clone(),
         validity: Validity::of_container(now, node.facts.started_at_ms, policy.lifetime_ms),
-        evidence: evidence(node.host.clone(), claimed),
-        rule: "default: host evidence".into(),
+        evidence: evidence(&node.host, applicant, claimed),
+        rule: basis,
         prev: node.last_certificate,
     })
 }
@@ -141,15 +128,48 @@ pub(super) fn renew_at(issued_at: UnixMs, not_after: UnixMs, serial: &Serial) ->
     UnixMs(issued_at.0 + life * 2 / 5 + jitter)
 }
 
-/// The host's word, and whatever else supports the claim.
-fn evidence(host: Name, claimed: &Claimed) -> Vec<Evidence> {
-    let host = Evidence::Host {
-        host,
+/// On what an issuance rests, in words; or why what is known of the connection's socket forbids it.
+fn basis(applicant: &Applicant, claimed: &Claimed, is_shared: bool) -> Result<String, Refusal> {
+    let (source, container) = (applicant.source(), claimed.container);
+    match &claimed.socket {
+        SocketVerdict::Owned { .. } if is_shared => Ok(
+            "default: host and socket evidence; shares a network namespace, so no address".into(),
+        ),
+        SocketVerdict::Owned { .. } => Ok("default: host and socket evidence".into()),
+        SocketVerdict::NotThere => Err(Refusal::elsewhere(source, container)),
+        SocketVerdict::Foreign => Err(Refusal::foreign(source, container)),
+        SocketVerdict::Unavailable { why, .. } if is_shared => {
+            Err(Refusal::shared_without_socket(source, container, why))
+        }
+        // A renewal shows the key of the container's own certificate, which the others do not have.
+        SocketVerdict::Unavailable { why, sharing }
+            if !sharing.is_empty() && applicant.renewing != Some(container) =>
+        {
+            Err(Refusal::shared_address(source, container, sharing, why))
+        }
+        SocketVerdict::Unavailable { why, .. } => {
+            Ok(format!("default: host evidence; no socket evidence: {why}"))
+        }
+    }
+}
+
+/// The host's word, what its kernel says of the connection, and whatever else supports the claim.
+fn evidence(host: &Name, applicant: &Applicant, claimed: &Claimed) -> Vec<Evidence> {
+    let mut evidence = vec![Evidence::Host {
+        host: host.clone(),
         facts_sha256: facts_digest(claimed),
-    };
-    std::iter::once(host)
-        .chain(claimed.further.iter().cloned())
-        .collect()
+    }];
+    if let SocketVerdict::Owned { pid } = claimed.socket {
+        let canonical = |at: SocketAddr| SocketAddr::new(at.ip().to_canonical(), at.port());
+        evidence.push(Evidence::Socket {
+            host: host.clone(),
+            source: canonical(applicant.connection.source),
+            local: canonical(applicant.connection.local),
+            pid,
+        });
+    }
+    evidence.extend(claimed.further.iter().cloned());
+    evidence
 }
 
 #[expect(
@@ -158,105 +178,6 @@ fn evidence(host: Name, claimed: &Claimed) -> Vec<Evidence> {
 )]
 fn facts_digest(claimed: &Claimed) -> Digest {
     Digest::of(&serde_json::to_vec(&claimed.facts).expect("facts serialise"))
-}
-
-impl Refusal {
-    pub(super) fn bad_csr(error: &CsrError) -> Self {
-        Self {
-            code: ProblemCode::BadCsr,
-            detail: format!("the certificate request is not acceptable: {error}"),
-            hint: "let dockmaster-agent make the request; its format is in docs/enrollment.md"
-                .into(),
-            container: None,
-        }
-    }
-
-    pub(super) fn repeated(container: ContainerId, error: BindingError) -> Self {
-        Self {
-            code: ProblemCode::BadCsr,
-            detail: format!("the certificate request is not acceptable: {error}"),
-            hint: "make a new key and open a new connection; dockmaster-agent does".into(),
-            container: Some(container),
-        }
-    }
-
-    pub(super) fn no_inventory(source: IpAddr) -> Self {
-        Self {
-            code: ProblemCode::NoLease,
-            detail: format!(
-                "this master watches no container host, so nothing vouches for {source}"
-            ),
-            hint: "start it as \"dockmaster serve --docker\"".into(),
-            container: None,
-        }
-    }
-
-    pub(super) fn no_lease(source: IpAddr, state: &State) -> Self {
-        let on_host_network = state
-            .nodes()
-            .any(|node| node.facts.network_mode == NetworkMode::Host);
-        let hint = if on_host_network {
-            "a container started with --network host has no address of its own; start it on a bridge network"
-        } else {
-            "the request must come from a container of the engine that \"dockmaster serve --docker\" watches, and not through a proxy or NAT; \"dockmaster node list\" shows the addresses"
-        };
-        Self {
-            code: ProblemCode::NoLease,
-            detail: format!("no running container is known to hold {source}"),
-            hint: hint.into(),
-            container: None,
-        }
-    }
-
-    pub(super) fn ambiguous(source: IpAddr, holders: &[ContainerId]) -> Self {
-        let holders: Vec<String> = holders.iter().map(ContainerId::short).collect();
-        Self {
-            code: ProblemCode::AmbiguousAddress,
-            detail: format!(
-                "{source} is held by several containers in different networks: {}",
-                holders.join(", ")
-            ),
-            hint: "give the networks distinct ranges".into(),
-            container: None,
-        }
-    }
-
-    pub(super) fn too_many(container: ContainerId, wait_ms: u64) -> Self {
-        Self {
-            code: ProblemCode::TooManyRequests,
-            detail: format!(
-                "container {} asks for too many certificates",
-                container.short()
-            ),
-            hint: format!("the next one is given in {} s", wait_ms.div_ceil(1000)),
-            container: Some(container),
-        }
-    }
-
-    pub(super) fn displaced(container: ContainerId) -> Self {
-        Self {
-            code: ProblemCode::TooManyRequests,
-            detail: format!(
-                "newer certificates of container {} were issued at the same time, and only the newest count",
-                container.short()
-            ),
-            hint: "one agent in a container is enough".into(),
-            container: Some(container),
-        }
-    }
-
-    pub(super) fn lease_closed(source: IpAddr, container: ContainerId) -> Self {
-        Self {
-            code: ProblemCode::NoLease,
-            detail: format!("container {} no longer holds {source}", container.short()),
-            hint: "the container that holds the address now must ask again".into(),
-            container: Some(container),
-        }
-    }
-
-    pub(super) fn into_problem(self) -> Problem {
-        Problem::new(self.code, self.detail, self.hint)
-    }
 }
 
 #[cfg(test)]

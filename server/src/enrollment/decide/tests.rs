@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
-use dockmaster_host::Observation;
-use dockmaster_proto::{event::LeaseCause, facts::ContainerFacts};
+use dockmaster_host::{Observation, socket::Connection};
+use dockmaster_proto::{
+    event::LeaseCause,
+    facts::{ContainerFacts, NetworkMode},
+};
 
 use super::{super::Binding, *};
 use crate::testing::{facts, observe};
@@ -26,7 +29,10 @@ fn state(containers: &[ContainerFacts]) -> State {
 
 fn applicant(source: &str) -> Applicant {
     Applicant {
-        source: source.parse().unwrap(),
+        connection: Connection {
+            source: SocketAddr::new(source.parse().unwrap(), 40312),
+            local: "172.17.0.1:8140".parse().unwrap(),
+        },
         binding: Arc::new(Binding::new([0; 32])),
         renewing: None,
     }
@@ -36,6 +42,7 @@ fn claimed(facts: &ContainerFacts) -> Claimed {
     Claimed {
         container: facts.id,
         facts: facts.clone(),
+        socket: SocketVerdict::Owned { pid: 7 },
         further: Vec::new(),
     }
 }
@@ -71,7 +78,10 @@ fn a_holder_gets_its_addresses_with_their_epochs_and_nothing_from_before_its_sta
     assert_eq!(held, ["h1/bridge/172.17.0.2 1", "h1/bridge/172.18.0.2 1"]);
     assert_eq!(grant.validity.not_before, web.started_at_ms);
     assert_eq!(grant.validity.not_after, NOW.plus_ms(3_600_000));
-    assert!(matches!(grant.evidence[..], [Evidence::Host { .. }]));
+    assert!(matches!(
+        grant.evidence[..],
+        [Evidence::Host { .. }, Evidence::Socket { pid: 7, .. }]
+    ));
 }
 
 #[test]
