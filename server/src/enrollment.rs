@@ -38,7 +38,7 @@ pub use binding::{Binding, BindingError};
 pub use continuity::{Continuity, ContinuityError, WAY_OUT};
 use decide::{Decision, Given};
 pub use decide::{Grant, Policy, Refusal};
-pub use next_step::next_step;
+pub use next_step::{ABOUT_HELD, next_step};
 
 use crate::{
     env,

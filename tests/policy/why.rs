@@ -62,7 +62,6 @@ async fn every_way_to_get_no_certificate_is_told_with_its_fact_and_the_next_step
         container(600).label("role", "rogue"),
         container(601).label("role", "db"),
         container(602),
-        container(603),
         outside,
     ];
     let scene = Scene::new(containers, POLICY);
@@ -97,18 +96,6 @@ async fn every_way_to_get_no_certificate_is_told_with_its_fact_and_the_next_step
     assert_eq!(scene.why(id(2))["now"][0]["verdict"], "issued");
     assert_eq!(scene.why(id(2))["now"][0]["rule"], "rest");
 
-    // Somebody else's certificate.
-    let theirs = scene.peer(2).enroll().await.unwrap();
-    let moved = StandIn {
-        ips: [&scene.containers[2].ips[..], &scene.containers[3].ips[..]].concat(),
-        ..scene.containers[2].clone()
-    };
-    let emptied = StandIn {
-        ips: vec![[127, 77, 9, 9].into()],
-        ..scene.containers[3].clone()
-    };
-    let _ = (moved, emptied, theirs);
-
     // An address that no container holds, asked for and never asked for.
     let nobody = StandIn::numbered(609);
     refused(
@@ -123,7 +110,7 @@ async fn every_way_to_get_no_certificate_is_told_with_its_fact_and_the_next_step
     assert_eq!(scene.codes("203.0.113.77"), BTreeSet::new());
 
     // An address outside the permitted ranges cannot speak here: the view alone says it.
-    let why = scene.why(id(4));
+    let why = scene.why(id(3));
     assert_eq!(why["now"][0]["code"], "address-not-permitted");
     assert_ne!(why["now"][0]["hint"], "");
 }
