@@ -2,6 +2,7 @@
 //! somebody got nothing.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod containers;
 mod held;
 mod rules;
 mod scene;
