@@ -1,6 +1,6 @@
 //! The policy with containers of a real engine.
 
-use dockmaster_tests::{HELLO_APP, Image, Network, Setup, eventually, get, require_all};
+use dockmaster_tests::{Container, Image, Network, Setup, eventually, require_all};
 use serde_json::json;
 
 const POLICY: &str = "policy:
@@ -9,6 +9,15 @@ const POLICY: &str = "policy:
   - {name: rest, verdict: hold, reason: nobody has said what it is}
 ";
 
+/// What an agent without classes says when it has its catalog.
+const DONE: &str = "nothing to apply";
+
+fn says(container: &Container, words: &str) {
+    eventually(&format!("\"{words}\" by {}", container.name()), || {
+        container.logs().contains(words).then_some(())
+    });
+}
+
 #[test]
 fn what_docker_run_says_counts_where_the_host_may_say_it_and_waits_where_an_operator_has_to() {
     if !require_all(&["docker"]) {
@@ -16,14 +25,12 @@ fn what_docker_run_says_counts_where_the_host_may_say_it_and_waits_where_an_oper
     }
     let network = Network::create("policy");
     let master = Setup::docker(&[&network]).policy(POLICY).start();
-    master.deploy("hello");
     let image = Image::shared();
     let run = |tier: &str| {
         image
             .run(tier)
             .label("tier", tier)
-            .label("role", "web")
-            .agent(&master, &network, &HELLO_APP)
+            .agent(&master, &network, &[])
             .start()
     };
     let (back, front) = (run("back"), run("front"));
@@ -35,8 +42,7 @@ fn what_docker_run_says_counts_where_the_host_may_say_it_and_waits_where_an_oper
         issued(&back.id().to_string())
     });
     assert_eq!(entry["rule"], "back");
-    let at = back.at(&network, 8080);
-    eventually("the application at the back", || get(at, "/").ok());
+    says(&back, DONE);
 
     // `docker run -l tier=front` is the host's word, and the rule wants an operator's.
     let (held, _) = eventually("the front waits", || {
@@ -47,21 +53,16 @@ fn what_docker_run_says_counts_where_the_host_may_say_it_and_waits_where_an_oper
     assert_eq!(held["container"], id);
     assert_eq!(held["rule"], "rest");
     assert_eq!(issued(&id), None);
-    eventually("the agent says so", || {
-        front
-            .logs()
-            .contains("waiting for an operator")
-            .then_some(())
-    });
+    says(&front, "waiting for an operator");
+    assert!(!front.logs().contains(DONE));
     let why = master.json(["node", "why-denied", &id]);
     assert_eq!(why["refusals"][0]["code"], "held");
     assert_eq!(why["now"][0]["verdict"], "held");
 
-    // Its application starts when somebody has approved it, with the same key that asked.
+    // It gets its catalog when somebody has approved it, with the same key that asked.
     let request = held["request"].as_str().unwrap();
     let _ = master.cli(["request", "approve", request]).ok();
-    let at = front.at(&network, 8080);
-    eventually("the application at the front", || get(at, "/").ok());
+    says(&front, DONE);
     let entry = issued(&id).unwrap();
     assert_eq!(entry["spki_sha256"], held["spki_sha256"]);
     assert_eq!(entry["evidence"][1]["kind"], json!("operator"));
