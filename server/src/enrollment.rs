@@ -27,7 +27,7 @@ use dockmaster_proto::{
     id::{ContainerId, RequestId},
     problem::{Problem, ProblemCode},
 };
-use dockmaster_tlog::{checkpoint::Checkpoint, hash::Hash};
+use dockmaster_tlog::hash::Hash;
 use ring::rand::SystemRandom;
 
 use tokio::time::Instant;
@@ -35,6 +35,7 @@ use tokio::time::Instant;
 use attest::Unclaimed;
 pub use attest::{Attestor, Claimed};
 pub use binding::{Binding, BindingError};
+use continuity::Seen;
 pub use continuity::{Continuity, ContinuityError, WAY_OUT};
 use decide::{Decision, Given};
 pub use decide::{Grant, Policy, Refusal};
@@ -250,14 +251,12 @@ impl Enrollment {
         &self,
         container: ContainerId,
         request: &'r CertificateRequest,
-    ) -> Result<Option<(&'r str, Checkpoint)>, Failure> {
+    ) -> Result<Option<Seen<'r>>, Failure> {
         let Some(note) = request.seen.as_deref() else {
             return Ok(None);
         };
-        let seen = self
-            .continuity
-            .read(self.journal.ledger(), container, note)?;
-        Ok(Some((note, seen)))
+        let ledger = self.journal.ledger();
+        Ok(Some(self.continuity.read(ledger, container, note)?))
     }
 
     async fn commit(
@@ -265,7 +264,7 @@ impl Enrollment {
         applicant: &Applicant,
         grant: Grant,
         issued: Issued,
-        seen: Option<(&str, Checkpoint)>,
+        seen: Option<Seen<'_>>,
         cause: &Cause,
     ) -> Result<IssuedCertificate, Failure> {
         let container = grant.container;
@@ -317,10 +316,9 @@ impl Enrollment {
             )));
         };
         let consistency = match &seen {
-            Some((note, seen)) => {
+            Some(seen) => {
                 let ledger = self.journal.ledger();
-                self.continuity
-                    .prove(ledger, container, (note, seen), &receipt)?
+                self.continuity.prove(ledger, container, seen, &receipt)?
             }
             None => Vec::new(),
         };

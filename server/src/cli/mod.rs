@@ -17,6 +17,7 @@ mod output;
 mod policy;
 mod progress;
 mod prompt;
+mod proof;
 mod public_log;
 mod quickstart;
 mod remote;
