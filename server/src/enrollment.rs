@@ -41,7 +41,7 @@ use continuity::Seen;
 pub use continuity::{Continuity, ContinuityError, WAY_OUT};
 use decide::{Decision, Given};
 pub use decide::{Grant, Policy};
-pub use next_step::next_step;
+pub use next_step::{ABOUT_HELD, next_step};
 pub use refusal::Refusal;
 pub use socket::SocketVerdict;
 
