@@ -132,7 +132,11 @@ impl<'a> Life<'a> {
                     // What failed may work now, and what drifted is put right, without the master too.
                     self.again(Contents::Inline, insist).await;
                     let wait = env::jitter(backoff.wait(), env::chance(self.link.random()));
-                    tokio::time::sleep(wait).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        // What could not be reached from the old addresses may be from the new ones.
+                        () = self.link.addresses_changed() => {}
+                    }
                 }
             }
         }

@@ -21,7 +21,7 @@ use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
     api::identity::{CertificateRequest, IssuedCertificate},
     error::chain,
-    event::{CertDenied, CertIssued, CertRevoked, Event},
+    event::{CertDenied, CertIssued, CertRevoked, Event, HeldAddress},
     id::ContainerId,
     problem::{Problem, ProblemCode},
 };
@@ -108,6 +108,12 @@ impl Enrollment {
             refusals: Mutex::default(),
             quota: Mutex::new(Quota::new(CERTIFICATES)),
         }
+    }
+
+    /// The addresses that the next certificate of a node would name.
+    #[must_use]
+    pub fn addresses(&self, node: &NodeRecord) -> Vec<HeldAddress> {
+        decide::addresses(node, |ip| self.authority.permits(ip))
     }
 
     /// Issues a certificate to an applicant, or says why not. Returns only when the issuance is
@@ -210,9 +216,18 @@ impl Enrollment {
         } else {
             Event::CertIssued(record)
         };
+        // Whoever was told to renew for another set of addresses is to be known by that set alone.
+        let revoked = grant.superseded.iter().map(|serial| {
+            Event::CertRevoked(CertRevoked {
+                serial: *serial,
+                container: Some(container),
+                reason: "the addresses changed".to_owned(),
+            })
+        });
+        let events = std::iter::once(event).chain(revoked).collect();
         let receipt = self
             .journal
-            .commit(cause, vec![event], vec![issued.der.to_vec()])
+            .commit(cause, events, vec![issued.der.to_vec()])
             .await
             .map_err(Failure::Commit)?;
         let (honoured, holds) = {
