@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use dockmaster_host::{Observation, socket::Connection};
 use dockmaster_proto::{
-    event::LeaseCause,
+    event::{CertIssued, Event, LeaseCause},
     facts::{ContainerFacts, NetworkMode},
 };
 
 use super::{super::Binding, *};
-use crate::testing::{facts, observe};
+use crate::testing::{apply, facts, observe};
 
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
@@ -187,4 +187,132 @@ fn renewal_falls_around_half_life_and_spreads() {
         renew_at(UnixMs(0), UnixMs(1000), &Serial::from_bytes(serial)).0
     };
     assert_eq!((at(0), at(255)), (400, 600));
+}
+
+/// A container in the network namespace of the first one.
+fn sidecar() -> ContainerFacts {
+    ContainerFacts {
+        network_mode: NetworkMode::Container(format!("{}", crate::testing::id(1))),
+        ..recent(2, &[])
+    }
+}
+
+fn with(socket: SocketVerdict, facts: &ContainerFacts) -> Claimed {
+    Claimed {
+        socket,
+        ..claimed(facts)
+    }
+}
+
+fn unavailable(sharing: &[ContainerId]) -> SocketVerdict {
+    SocketVerdict::Unavailable {
+        why: "no root".to_owned(),
+        sharing: sharing.to_vec(),
+    }
+}
+
+/// The entry of an issuance.
+fn issued(serial: Serial, grant: &Grant) -> CertIssued {
+    let subject = format!("spiffe://td/host/h1/container/{}", grant.container);
+    CertIssued {
+        subject: subject.parse().unwrap(),
+        container: Some(grant.container),
+        host: Some(grant.host.clone()),
+        addresses: grant.addresses.clone(),
+        ips: vec![],
+        serial,
+        issuer_key_id: String::new(),
+        not_before_ms: UnixMs(0),
+        not_after_ms: NOW,
+        spki_sha256: Digest::of(b""),
+        der_sha256: Digest::of(b""),
+        evidence: grant.evidence.clone(),
+        rule: grant.rule.clone(),
+        prev: None,
+    }
+}
+
+/// What comes of a request from the first container's address.
+fn ask(claimed: &Claimed, renewing: Option<ContainerId>) -> Result<Grant, ProblemCode> {
+    let state = state(&[recent(1, &["172.17.0.2"]), sidecar()]);
+    let applicant = Applicant {
+        renewing,
+        ..applicant("172.17.0.2")
+    };
+    decide(&applicant, claimed, &state, &policy(), private, NOW).map_err(|refusal| {
+        assert!(!refusal.hint.is_empty());
+        refusal.code
+    })
+}
+
+#[test]
+fn a_connection_that_is_not_the_holders_is_refused() {
+    let web = recent(1, &["172.17.0.2"]);
+    for socket in [SocketVerdict::NotThere, SocketVerdict::Foreign] {
+        let refused = ask(&with(socket, &web), None);
+        assert_eq!(refused.unwrap_err(), ProblemCode::SocketMismatch);
+    }
+}
+
+#[test]
+fn where_the_host_cannot_tell_its_word_for_the_address_is_enough_and_the_rule_says_so() {
+    let web = recent(1, &["172.17.0.2"]);
+    let grant = ask(&with(unavailable(&[]), &web), None).unwrap();
+    assert!(matches!(grant.evidence[..], [Evidence::Host { .. }]));
+    assert!(
+        grant.rule.contains("no socket evidence: no root"),
+        "{}",
+        grant.rule
+    );
+}
+
+#[test]
+fn who_shares_an_address_gets_it_never_and_a_name_of_its_own_only_by_its_socket() {
+    let (web, sidecar) = (recent(1, &["172.17.0.2"]), sidecar());
+    let own = SocketVerdict::Owned { pid: 8 };
+    let grant = ask(&with(own, &sidecar), None).unwrap();
+    assert_eq!((grant.container, grant.addresses), (sidecar.id, vec![]));
+    assert!(grant.rule.contains("shares"), "{}", grant.rule);
+    let blind = with(unavailable(&[]), &sidecar);
+    assert_eq!(
+        ask(&blind, None).unwrap_err(),
+        ProblemCode::AmbiguousAddress
+    );
+    // It may be the neighbour or the holder that asks: neither gets the holder's.
+    let either = with(unavailable(&[sidecar.id]), &web);
+    assert_eq!(
+        ask(&either, None).unwrap_err(),
+        ProblemCode::AmbiguousAddress
+    );
+    // A renewal is by the holder's own key.
+    assert!(ask(&either, Some(web.id)).is_ok());
+    assert_eq!(
+        ask(&either, Some(sidecar.id)).unwrap_err(),
+        ProblemCode::CertificateRevoked
+    );
+}
+
+#[test]
+fn a_certificate_for_other_addresses_ends_certificates_for_fewer() {
+    let before = recent(1, &["172.17.0.2"]);
+    let mut state = state(std::slice::from_ref(&before));
+    let issue = |state: &State, facts: &ContainerFacts| {
+        decide(
+            &applicant("172.17.0.2"),
+            &claimed(facts),
+            state,
+            &policy(),
+            private,
+            NOW,
+        )
+        .unwrap()
+    };
+    let first = issue(&state, &before);
+    assert_eq!(first.superseded, []);
+    let serial = Serial::from_bytes([1; 16]);
+    apply(&mut state, Event::CertIssued(issued(serial, &first)));
+    assert_eq!(issue(&state, &before).superseded, [], "the same addresses");
+    let after = recent(1, &["172.17.0.2", "172.18.0.2"]);
+    observe(&mut state, &Observation::Up(after.clone()));
+    assert_eq!(issue(&state, &after).superseded, [serial]);
 }
