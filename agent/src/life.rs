@@ -156,7 +156,11 @@ impl<'a> Life<'a> {
                     self.again(Contents::Inline, insist).await;
                     let wait = error.pause().unwrap_or_else(|| backoff.wait());
                     let wait = env::jitter(wait, env::chance(self.link.random()));
-                    tokio::time::sleep(wait).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        // What could not be reached from the old addresses may be from the new ones.
+                        () = self.link.addresses_changed() => {}
+                    }
                 }
             }
         }

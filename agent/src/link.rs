@@ -1,5 +1,6 @@
 //! The link to the master: trusted, with a current certificate, dialled again when it breaks.
 
+mod addresses;
 mod blobs;
 mod error;
 mod pending;
@@ -12,8 +13,8 @@ use std::{
 };
 
 use dockmaster_certs::bundle::TrustBundle;
-use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer};
-use dockmaster_proto::{report::Report, route::Route};
+use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer, Reply};
+use dockmaster_proto::{header, report::Report, route::Route};
 use dockmaster_tlog::note::VerifierKey;
 use http::StatusCode;
 use ring::rand::SystemRandom;
@@ -23,7 +24,7 @@ pub use self::error::{Cause, LinkError};
 pub use self::pending::{Held, Note};
 pub use self::received::Received;
 
-use self::{error::Verdict, pending::Pending, schedule::Schedule};
+use self::{addresses::Addresses, error::Verdict, pending::Pending, schedule::Schedule};
 
 use crate::{
     env,
@@ -59,6 +60,8 @@ pub struct Link<'a> {
     has_saved: bool,
     /// The request that is asked for, or waits for an operator.
     pending: Pending,
+    /// Made with the first connection.
+    addresses: Option<Addresses>,
 }
 
 #[derive(Debug)]
@@ -83,6 +86,7 @@ impl<'a> Link<'a> {
             alarm: None,
             has_saved: false,
             pending: Pending::default(),
+            addresses: None,
         }
     }
 
@@ -148,13 +152,63 @@ impl<'a> Link<'a> {
         if let Some(etag) = etag {
             call = call.unless(etag).wait(wait);
         }
-        let reply = self.connect().await?.send(&call).await?;
+        let may_renew = |certificate: &Certificate| !certificate.schedule.is_put_off();
+        if self.certificate.as_ref().is_some_and(may_renew) {
+            call = call.header(header::RENEW, "now");
+        }
+        let reply = self.ask(&call).await?;
         self.failures = 0;
+        if reply.header(header::RENEW).is_some()
+            && let Some(certificate) = &mut self.certificate
+        {
+            say!("the container's addresses have changed; renewing the certificate");
+            certificate.schedule.renew_now(Instant::now());
+        }
         if reply.status == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
         let etag = reply.header("etag").map(str::to_owned);
         Received::parse(&reply.body, etag).map(Some)
+    }
+
+    /// Makes a call that the master may hold. It ends when the address is gone that it was made from:
+    /// no answer could arrive.
+    async fn ask(&mut self, call: &Call) -> Result<Reply, LinkError> {
+        let addresses = self.addresses.take().unwrap_or_else(Addresses::listen);
+        let answered = match self.connect().await {
+            Err(error) => Err(error),
+            Ok(connection) => {
+                let (master, local) = (connection.master(), connection.local());
+                let lost = async {
+                    match local {
+                        Some(ip) => {
+                            addresses.lost(ip).await;
+                            ip
+                        }
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    reply = connection.send(call) => Ok(reply?),
+                    ip = lost => Err(ClientError::Broken {
+                        master,
+                        why: format!("its own address {ip} is gone"),
+                    }
+                    .into()),
+                }
+            }
+        };
+        self.addresses = Some(addresses);
+        answered
+    }
+
+    /// Returns when an address of the container came or went, and may make up for what failed before;
+    /// never where the kernel does not tell.
+    pub async fn addresses_changed(&self) {
+        match &self.addresses {
+            Some(addresses) => addresses.changed().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Sends a report.

@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod error;
 pub mod event;
 pub mod facts;
+pub mod header;
 pub mod id;
 pub mod label;
 pub mod node;

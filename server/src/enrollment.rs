@@ -7,6 +7,7 @@ mod continuity;
 mod decide;
 mod foresee;
 mod held;
+mod judge;
 mod next_step;
 mod refusal;
 mod socket;
@@ -41,6 +42,7 @@ use continuity::Seen;
 pub use continuity::{Continuity, ContinuityError, WAY_OUT};
 use decide::{Decision, Given};
 pub use decide::{Grant, Policy};
+use judge::Judge;
 pub use next_step::{ABOUT_HELD, next_step};
 pub use refusal::Refusal;
 pub use socket::SocketVerdict;
@@ -50,7 +52,7 @@ use crate::{
     journal::{Cause, Journal},
     quota::{Allowance, Quota},
     refusals::Refusals,
-    state::NodeRecord,
+    state::{CurrentCertificate, NodeRecord},
 };
 
 /// Certificates of one container: enough for every honest agent, too few to fill a disk or to keep
@@ -133,6 +135,17 @@ impl Enrollment {
             quota: Mutex::new(Quota::new(CERTIFICATES)),
             holding: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Whether a certificate names other addresses than the next one of its node would, by the same
+    /// evidence.
+    #[must_use]
+    pub fn is_outdated(&self, node: &NodeRecord, certificate: &CurrentCertificate) -> bool {
+        let rules = &self.policy.rules;
+        let judge = Judge::new(rules, node, &certificate.evidence);
+        let permits = |ip| self.authority.permits(ip);
+        let (next, _) = judge::addresses(node, &judge, permits, rules.lifetime());
+        next != certificate.addresses
     }
 
     /// Issues a certificate to an applicant, or says why not. Returns only when the issuance is
@@ -289,9 +302,18 @@ impl Enrollment {
         } else {
             Event::CertIssued(record)
         };
+        // Whoever was told to renew for another set of addresses is to be known by that set alone.
+        let revoked = grant.superseded.iter().map(|serial| {
+            Event::CertRevoked(CertRevoked {
+                serial: *serial,
+                container: Some(container),
+                reason: "the addresses changed".to_owned(),
+            })
+        });
+        let events = std::iter::once(event).chain(revoked).collect();
         let receipt = self
             .journal
-            .commit(cause, vec![event], vec![issued.der.to_vec()])
+            .commit(cause, events, vec![issued.der.to_vec()])
             .await
             .map_err(Failure::Commit)?;
         let (honoured, holds) = {

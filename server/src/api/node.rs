@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dockmaster_proto::{
     api::identity::{CertificateRequest, Trust},
+    header as ours,
     id::{ContainerId, Digest},
     problem::{Problem, ProblemCode},
     report::Report,
@@ -128,17 +129,22 @@ impl Api {
                     ),
                 };
                 let reply = reply::with_header(reply, header::ETAG, &etag);
+                let reply = if self.should_renew(request) {
+                    reply::with_header(reply, HeaderName::from_static(ours::RENEW), "now")
+                } else {
+                    reply
+                };
                 Ok(reply::with_header(
                     reply,
-                    HeaderName::from_static("dockmaster-time"),
+                    HeaderName::from_static(ours::TIME),
                     &env::now().0.to_string(),
                 ))
             }
         }
     }
 
-    /// Returns when the assignment is another one than the caller knows, or the caller may not have
-    /// it any more. Woken for this node alone: when its assignment or its addresses change.
+    /// Returns when the assignment is another one than the caller knows, the caller should renew its
+    /// certificate, or may not have the catalog any more. Woken for this node alone: when its assignment or its addresses change.
     async fn hold(
         &self,
         request: &Request,
@@ -154,12 +160,31 @@ impl Api {
             )
             .is_ok();
             if !may
+                || self.should_renew(request)
                 || !known(&assignments.borrow_and_update())
                 || assignments.changed().await.is_err()
             {
                 return;
             }
         }
+    }
+
+    /// Whether the caller's certificate names other addresses than its next one would, and the caller
+    /// would do something about it.
+    fn should_renew(&self, request: &Request) -> bool {
+        let (Caller::Node(id), Some(identity)) = (&request.caller, &request.peer.identity) else {
+            return false;
+        };
+        if service::header(request, &HeaderName::from_static(ours::RENEW)).is_none() {
+            return false;
+        }
+        let state = self.journal.state();
+        let node = state.node(id);
+        let shown = node.and_then(|node| {
+            let mut certificates = node.certificates.iter();
+            Some((node, certificates.find(|it| it.serial == identity.serial)?))
+        });
+        shown.is_some_and(|(node, certificate)| self.enrollment.is_outdated(node, certificate))
     }
 
     pub(super) fn blob(&self, request: &Request) -> Result<Reply, Problem> {

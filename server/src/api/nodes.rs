@@ -212,6 +212,7 @@ mod tests {
             not_after_ms,
             addresses: vec![],
             shown_from: None,
+            evidence: vec![],
         });
         node
     }

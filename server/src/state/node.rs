@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use dockmaster_proto::{
     address::Address,
-    event::{CertIssued, Evidence, HeldAddress},
+    event::{CertIssued, Evidence, EvidenceKind, HeldAddress},
     facts::{ContainerFacts, NetworkMode},
     id::{ContainerId, Name, RequestId, Serial},
     label::{LabelChange, Labels, MAX_KEY, Tier},
@@ -71,6 +71,9 @@ pub struct CurrentCertificate {
     /// Where it counts when it names no address: the source of the connection that it was asked for by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown_from: Option<IpAddr>,
+    /// The kinds of evidence that it rests on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<EvidenceKind>,
 }
 
 impl CurrentCertificate {
@@ -87,6 +90,7 @@ impl CurrentCertificate {
             not_after_ms: event.not_after_ms,
             addresses: event.addresses.clone(),
             shown_from: source.filter(|_| event.addresses.is_empty()),
+            evidence: event.evidence.iter().map(Evidence::kind).collect(),
         }
     }
 }
