@@ -80,7 +80,12 @@ pub(crate) fn read(
         })?;
     let config = answer.config.unwrap_or_default();
     let host_config = answer.host_config.unwrap_or_default();
-    let (attachments, blank) = attachments(answer.network_settings, networks, &id)?;
+    let network_mode = mode(host_config.network_mode.as_deref().unwrap_or_default());
+    let (attachments, blank) = match network_mode {
+        NetworkMode::Own => attachments(answer.network_settings, networks, &id)?,
+        // Podman repeats the addresses of the container whose network is shared: they are that one's.
+        NetworkMode::Host | NetworkMode::Container(_) => Default::default(),
+    };
     let facts = Box::new(ContainerFacts {
         id: id.parse().map_err(FactsError::Id)?,
         name: answer
@@ -93,7 +98,7 @@ pub(crate) fn read(
         labels: labels(config.labels.unwrap_or_default()),
         started_at_ms,
         limits: limits(&host_config),
-        network_mode: mode(host_config.network_mode.as_deref().unwrap_or_default()),
+        network_mode,
         attachments,
     });
     let main_pid = state.pid.and_then(|pid| u32::try_from(pid).ok());
