@@ -1,9 +1,13 @@
 //! From the engine's account of a container to facts.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerState, EndpointSettings, HostConfig, NetworkSettings,
+    ContainerInspectResponse, ContainerState, ContainerSummary, EndpointSettings, HostConfig,
+    NetworkSettings,
 };
 use dockmaster_proto::{
     facts::{Attachment, ContainerFacts, Limits, NetworkMode},
@@ -160,6 +164,18 @@ pub(crate) fn addresses(endpoint: &EndpointSettings) -> Vec<IpAddr> {
         .flatten()
         .filter_map(|text| address(text))
         .collect()
+}
+
+/// Whether an engine lists a container with other addresses than were reported of it. Podman tells
+/// nobody when a container joins or leaves a network.
+pub(crate) fn has_moved(listed: &ContainerSummary, reported: &ContainerFacts) -> bool {
+    let settings = listed.network_settings.as_ref();
+    let Some(networks) = settings.and_then(|settings| settings.networks.as_ref()) else {
+        return false;
+    };
+    let now: BTreeSet<IpAddr> = networks.values().flat_map(addresses).collect();
+    let held = reported.attachments.iter().flat_map(|at| &at.ips).copied();
+    reported.network_mode == NetworkMode::Own && now != held.collect()
 }
 
 /// An address as engines write it, with or without its prefix length.

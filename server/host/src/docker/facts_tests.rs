@@ -222,3 +222,17 @@ fn podman_repeats_the_address_of_a_shared_network_and_its_sharer_holds_none() {
     assert!(facts.attachments.is_empty() && blank.is_empty());
     assert!(matches!(facts.network_mode, NetworkMode::Container(id) if id.starts_with("52fc460f")));
 }
+
+#[test]
+fn a_container_that_is_listed_elsewhere_than_it_was_reported_has_moved() {
+    let listed: Vec<ContainerSummary> =
+        serde_json::from_str(include_str!("fixtures/podman-list.json")).unwrap();
+    let (mut one, ..) = by_podman(include_str!("fixtures/podman-inspect.json"));
+    let (two, ..) = by_podman(include_str!("fixtures/podman-inspect-shared.json"));
+    assert!(!has_moved(&listed[0], &one));
+    assert!(!has_moved(&listed[1], &two), "its addresses are another's");
+    one.attachments[0].ips = vec!["10.88.0.9".parse().unwrap()];
+    assert!(has_moved(&listed[0], &one));
+    one.attachments.clear();
+    assert!(has_moved(&listed[0], &one));
+}
