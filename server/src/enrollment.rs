@@ -21,7 +21,7 @@ use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
     api::identity::{CertificateRequest, IssuedCertificate},
     error::chain,
-    event::{CertDenied, CertIssued, CertRevoked, Event, HeldAddress},
+    event::{CertDenied, CertIssued, CertRevoked, Event},
     id::ContainerId,
     problem::{Problem, ProblemCode},
 };
@@ -108,12 +108,6 @@ impl Enrollment {
             refusals: Mutex::default(),
             quota: Mutex::new(Quota::new(CERTIFICATES)),
         }
-    }
-
-    /// The addresses that the next certificate of a node would name.
-    #[must_use]
-    pub fn addresses(&self, node: &NodeRecord) -> Vec<HeldAddress> {
-        decide::addresses(node, |ip| self.authority.permits(ip))
     }
 
     /// Issues a certificate to an applicant, or says why not. Returns only when the issuance is
@@ -230,7 +224,7 @@ impl Enrollment {
             .commit(cause, events, vec![issued.der.to_vec()])
             .await
             .map_err(Failure::Commit)?;
-        let (honoured, holds) = {
+        let (honoured, holds, held_the_same) = {
             let state = self.journal.state();
             let node = state.node(&container);
             let holds = |node: &NodeRecord| {
@@ -244,6 +238,7 @@ impl Enrollment {
             (
                 node.is_some_and(|node| holds(node) && node.honours(&issued.serial)),
                 node.is_some_and(holds),
+                node.is_some_and(|node| node.addresses == grant.held),
             )
         };
         if holds && !honoured {
@@ -262,6 +257,14 @@ impl Enrollment {
                 .await
                 .map_err(Failure::Commit)?;
             return Err(Refusal::lease_closed(applicant.source(), container).into());
+        }
+        if !held_the_same {
+            // An address more, while the entry was on its way: nobody would ever tell the agent.
+            return Err(Failure::Ours(Problem::new(
+                ProblemCode::Unavailable,
+                "the container's addresses changed while the certificate was being issued",
+                "ask again, for one with the addresses of now",
+            )));
         }
         let Some((proof, committed)) = receipt.proof(0).zip(receipt.entries().first()) else {
             return Err(Failure::internal(&std::io::Error::other(

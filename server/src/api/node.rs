@@ -159,8 +159,8 @@ impl Api {
         }
     }
 
-    /// Whether the caller's certificate names other addresses than its next one would, and the caller
-    /// would do something about it.
+    /// Whether the caller's addresses changed since its certificate was issued, and the caller would do
+    /// something about it. Which of them its next one names is not asked here: that is for policy.
     fn should_renew(&self, request: &Request) -> bool {
         let (Caller::Node(id), Some(identity)) = (&request.caller, &request.peer.identity) else {
             return false;
@@ -171,7 +171,8 @@ impl Api {
         let state = self.journal.state();
         state
             .node(id)
-            .is_some_and(|node| self.enrollment.addresses(node) != identity.addresses)
+            .and_then(|node| Some((node, node.certificate(&identity.serial)?)))
+            .is_some_and(|(node, certificate)| certificate.held != node.addresses)
     }
 
     pub(super) fn blob(&self, request: &Request) -> Result<Reply, Problem> {

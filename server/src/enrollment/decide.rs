@@ -11,7 +11,7 @@ use dockmaster_proto::{
 };
 
 use super::{Applicant, Claimed, SocketVerdict, refusal::Refusal};
-use crate::state::{NodeRecord, State};
+use crate::state::State;
 
 /// What may be issued.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ pub struct Grant {
     pub rule: String,
     /// The entry of the node's previous certificate.
     pub prev: Option<u64>,
+    /// All addresses that the container holds.
+    pub held: Vec<HeldAddress>,
     /// Certificates of the container that name other addresses: they end with this issuance.
     pub superseded: Vec<Serial>,
 }
@@ -101,7 +103,13 @@ pub(super) fn decide(
             container: Some(container),
         });
     }
-    let addresses = addresses(node, permits);
+    // An address outside the permitted ranges would make the whole certificate invalid.
+    let addresses: Vec<HeldAddress> = node
+        .addresses
+        .iter()
+        .filter(|held| permits(held.address.ip))
+        .cloned()
+        .collect();
     let superseded = node
         .certificates
         .iter()
@@ -118,17 +126,9 @@ pub(super) fn decide(
         evidence: evidence(&node.host, applicant, claimed),
         rule: basis,
         prev: node.last_certificate,
+        held: node.addresses.clone(),
         superseded,
     })
-}
-
-/// The addresses that a certificate of a node names: one outside the permitted ranges would make the
-/// whole certificate invalid.
-pub(super) fn addresses(node: &NodeRecord, permits: impl Fn(IpAddr) -> bool) -> Vec<HeldAddress> {
-    let held = node.addresses.iter();
-    held.filter(|held| permits(held.address.ip))
-        .cloned()
-        .collect()
 }
 
 /// When the holder should ask for the next certificate: at half its life, a tenth earlier or later
