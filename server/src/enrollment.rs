@@ -42,7 +42,6 @@ use continuity::Seen;
 pub use continuity::{Continuity, ContinuityError, WAY_OUT};
 use decide::{Decision, Given};
 pub use decide::{Grant, Policy};
-use judge::Judge;
 pub use next_step::{ABOUT_HELD, next_step};
 pub use refusal::Refusal;
 pub use socket::SocketVerdict;
@@ -52,7 +51,7 @@ use crate::{
     journal::{Cause, Journal},
     quota::{Allowance, Quota},
     refusals::Refusals,
-    state::{CurrentCertificate, NodeRecord},
+    state::NodeRecord,
 };
 
 /// Certificates of one container: enough for every honest agent, too few to fill a disk or to keep
@@ -135,17 +134,6 @@ impl Enrollment {
             quota: Mutex::new(Quota::new(CERTIFICATES)),
             holding: tokio::sync::Mutex::default(),
         }
-    }
-
-    /// Whether a certificate names other addresses than the next one of its node would, by the same
-    /// evidence.
-    #[must_use]
-    pub fn is_outdated(&self, node: &NodeRecord, certificate: &CurrentCertificate) -> bool {
-        let rules = &self.policy.rules;
-        let judge = Judge::new(rules, node, &certificate.evidence);
-        let permits = |ip| self.authority.permits(ip);
-        let (next, _) = judge::addresses(node, &judge, permits, rules.lifetime());
-        next != certificate.addresses
     }
 
     /// Issues a certificate to an applicant, or says why not. Returns only when the issuance is
@@ -316,7 +304,7 @@ impl Enrollment {
             .commit(cause, events, vec![issued.der.to_vec()])
             .await
             .map_err(Failure::Commit)?;
-        let (honoured, holds) = {
+        let (honoured, holds, held_the_same) = {
             let state = self.journal.state();
             let node = state.node(&container);
             let holds = |node: &NodeRecord| {
@@ -330,6 +318,7 @@ impl Enrollment {
             (
                 node.is_some_and(|node| holds(node) && node.honours(&issued.serial)),
                 node.is_some_and(holds),
+                node.is_some_and(|node| node.addresses == grant.held),
             )
         };
         if holds && !honoured {
@@ -348,6 +337,14 @@ impl Enrollment {
                 .await
                 .map_err(Failure::Commit)?;
             return Err(Refusal::lease_closed(applicant.source(), container).into());
+        }
+        if !held_the_same {
+            // An address more, while the entry was on its way: nobody would ever tell the agent.
+            return Err(Failure::Ours(Problem::new(
+                ProblemCode::Unavailable,
+                "the container's addresses changed while the certificate was being issued",
+                "ask again, for one with the addresses of now",
+            )));
         }
         let Some((proof, committed)) = receipt.proof(0).zip(receipt.entries().first()) else {
             return Err(Failure::internal(&std::io::Error::other(

@@ -155,7 +155,7 @@ fn a_container_sleeps_is_renamed_and_starts_again() {
         (node["name"] == name.as_str()).then_some(())
     });
     assert_eq!(lease(), held);
-    assert_eq!(serials(&master, &web), [serial.clone()]);
+    assert_eq!(serials(&master, &web), std::slice::from_ref(&serial));
 
     docker(&["restart", "--time", "10", &id]);
     eventually("a certificate of the new run", || {

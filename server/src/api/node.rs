@@ -169,8 +169,8 @@ impl Api {
         }
     }
 
-    /// Whether the caller's certificate names other addresses than its next one would, and the caller
-    /// would do something about it.
+    /// Whether the caller's addresses changed since its certificate was issued, and the caller would do
+    /// something about it. Which of them its next one names is not asked here: that is for policy.
     fn should_renew(&self, request: &Request) -> bool {
         let (Caller::Node(id), Some(identity)) = (&request.caller, &request.peer.identity) else {
             return false;
@@ -179,12 +179,10 @@ impl Api {
             return false;
         }
         let state = self.journal.state();
-        let node = state.node(id);
-        let shown = node.and_then(|node| {
-            let mut certificates = node.certificates.iter();
-            Some((node, certificates.find(|it| it.serial == identity.serial)?))
-        });
-        shown.is_some_and(|(node, certificate)| self.enrollment.is_outdated(node, certificate))
+        state
+            .node(id)
+            .and_then(|node| Some((node, node.certificate(&identity.serial)?)))
+            .is_some_and(|(node, certificate)| certificate.held != node.addresses)
     }
 
     pub(super) fn blob(&self, request: &Request) -> Result<Reply, Problem> {

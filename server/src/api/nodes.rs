@@ -211,8 +211,8 @@ mod tests {
             index: 7,
             not_after_ms,
             addresses: vec![],
+            held: vec![],
             shown_from: None,
-            evidence: vec![],
         });
         node
     }

@@ -76,6 +76,8 @@ pub struct Grant {
     pub policy_sha256: Digest,
     /// The entry of the node's previous certificate.
     pub prev: Option<u64>,
+    /// All addresses that the container holds.
+    pub held: Vec<HeldAddress>,
     /// Certificates of the container that name other addresses: they end with this issuance.
     pub superseded: Vec<Serial>,
 }
@@ -218,6 +220,7 @@ pub(super) fn decide(
         rule: judgement.rule.to_owned(),
         policy_sha256: policy.rules.sha256(),
         prev: node.last_certificate,
+        held: node.addresses.clone(),
         superseded,
     }))
 }

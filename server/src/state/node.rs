@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use dockmaster_proto::{
     address::Address,
-    event::{CertIssued, Evidence, EvidenceKind, HeldAddress},
+    event::{CertIssued, Evidence, HeldAddress},
     facts::{ContainerFacts, NetworkMode},
     id::{ContainerId, Name, RequestId, Serial},
     label::{LabelChange, Labels, MAX_KEY, Tier},
@@ -68,12 +68,12 @@ pub struct CurrentCertificate {
     pub not_after_ms: UnixMs,
     /// The addresses in it.
     pub addresses: Vec<HeldAddress>,
+    /// The addresses that its container held when it was issued, whether it names them or not.
+    #[serde(default)]
+    pub held: Vec<HeldAddress>,
     /// Where it counts when it names no address: the source of the connection that it was asked for by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown_from: Option<IpAddr>,
-    /// The kinds of evidence that it rests on.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<EvidenceKind>,
 }
 
 impl CurrentCertificate {
@@ -89,8 +89,8 @@ impl CurrentCertificate {
             index,
             not_after_ms: event.not_after_ms,
             addresses: event.addresses.clone(),
+            held: Vec::new(),
             shown_from: source.filter(|_| event.addresses.is_empty()),
-            evidence: event.evidence.iter().map(Evidence::kind).collect(),
         }
     }
 }
@@ -212,7 +212,7 @@ impl NodeRecord {
 
     /// Takes up a certificate. Gives back those that are honoured no more: the oldest beyond
     /// the two that count, or the new one itself when its lease closed while it was being committed.
-    pub fn certify(&mut self, certificate: CurrentCertificate) -> Vec<CurrentCertificate> {
+    pub fn certify(&mut self, mut certificate: CurrentCertificate) -> Vec<CurrentCertificate> {
         self.last_certificate = Some(certificate.index);
         if certificate
             .addresses
@@ -221,6 +221,7 @@ impl NodeRecord {
         {
             return vec![certificate];
         }
+        certificate.held.clone_from(&self.addresses);
         self.certificates.insert(0, certificate);
         let honoured = self.certificates.len().min(MAX_HONOURED);
         self.certificates.split_off(honoured)

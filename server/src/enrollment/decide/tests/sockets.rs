@@ -123,5 +123,11 @@ fn a_certificate_for_other_addresses_ends_certificates_for_fewer() {
     assert_eq!(ask(&state, &before).superseded, [], "the same addresses");
     let after = recent(1, &["172.17.0.2", "172.18.0.2"]);
     observe(&mut state, &Observation::Up(after.clone()));
-    assert_eq!(ask(&state, &after).superseded, [serial]);
+    let grant = ask(&state, &after);
+    assert_eq!(grant.superseded, [serial]);
+    let node = state.node(&after.id).unwrap();
+    assert_ne!(node.certificate(&serial).unwrap().held, node.addresses);
+    let renewed = issue(&mut state, &grant);
+    let node = state.node(&after.id).unwrap();
+    assert_eq!(node.certificate(&renewed).unwrap().held, node.addresses);
 }
