@@ -24,6 +24,8 @@ pub enum ProblemCode {
     NoLease,
     /// Several containers share the address and it cannot be told whose request it is.
     AmbiguousAddress,
+    /// The connection is not that of the container that holds the peer's address.
+    SocketMismatch,
     /// The address lies outside what this master may certify.
     AddressNotPermitted,
     /// Too many requests from one source.
@@ -52,7 +54,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::BadCsr,
@@ -61,6 +63,7 @@ impl ProblemCode {
         Self::CertificateRevoked,
         Self::NoLease,
         Self::AmbiguousAddress,
+        Self::SocketMismatch,
         Self::AddressNotPermitted,
         Self::TooManyRequests,
         Self::DeniedByPolicy,
@@ -87,6 +90,7 @@ impl ProblemCode {
             Self::CertificateRevoked => "certificate-revoked",
             Self::NoLease => "no-lease",
             Self::AmbiguousAddress => "ambiguous-address",
+            Self::SocketMismatch => "socket-mismatch",
             Self::AddressNotPermitted => "address-not-permitted",
             Self::TooManyRequests => "too-many-requests",
             Self::DeniedByPolicy => "denied-by-policy",
@@ -112,6 +116,7 @@ impl ProblemCode {
             | Self::CertificateRevoked
             | Self::NoLease
             | Self::AmbiguousAddress
+            | Self::SocketMismatch
             | Self::AddressNotPermitted
             | Self::DeniedByPolicy
             | Self::RequestDenied => 403,

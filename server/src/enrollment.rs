@@ -9,6 +9,7 @@ mod foresee;
 mod held;
 mod next_step;
 mod refusal;
+mod socket;
 
 use std::{
     net::IpAddr,
@@ -19,6 +20,7 @@ use std::{
 use dockmaster_certs::{
     authority::Authority, bundle::TrustBundle, csr::VerifiedCsr, issue::Issued, key::random_serial,
 };
+use dockmaster_host::socket::Connection;
 use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
     api::identity::{CertificateRequest, HeldAnswer, IssuedCertificate},
@@ -38,8 +40,10 @@ pub use binding::{Binding, BindingError};
 use continuity::Seen;
 pub use continuity::{Continuity, ContinuityError, WAY_OUT};
 use decide::{Decision, Given};
-pub use decide::{Grant, Policy, Refusal};
+pub use decide::{Grant, Policy};
 pub use next_step::{ABOUT_HELD, next_step};
+pub use refusal::Refusal;
+pub use socket::SocketVerdict;
 
 use crate::{
     env,
@@ -59,12 +63,20 @@ const CERTIFICATES: Allowance = Allowance {
 /// Who asks, as the connection tells it.
 #[derive(Debug, Clone)]
 pub struct Applicant {
-    /// The peer's IP.
-    pub source: IpAddr,
+    /// The connection that it speaks by.
+    pub connection: Connection,
     /// What its request has to be bound to.
     pub binding: Arc<Binding>,
     /// The container whose current certificate the peer showed; none at a first enrollment.
     pub renewing: Option<ContainerId>,
+}
+
+impl Applicant {
+    /// The peer's IP.
+    #[must_use]
+    pub const fn source(&self) -> IpAddr {
+        self.connection.source.ip().to_canonical()
+    }
 }
 
 /// The issuing part of a master.
@@ -142,7 +154,7 @@ impl Enrollment {
                 Ok(Answer::Held(held)) if self.is_decided(&held.request, deadline).await => {}
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Refused(refusal)) => {
-                    self.record(applicant.source, &refusal, cause).await;
+                    self.record(applicant.source(), &refusal, cause).await;
                     return Err(IssueError::Problem(refusal.into_problem()));
                 }
                 Err(Failure::Ours(problem)) => return Err(IssueError::Problem(problem)),
@@ -188,7 +200,10 @@ impl Enrollment {
         let csr = VerifiedCsr::parse(&request.csr, applicant.binding.exporter())
             .map_err(|error| Refusal::bad_csr(&error))?;
         let key = csr.public_key().spki_sha256();
-        let claimed = self.attestor.claim(&self.journal, applicant.source).await?;
+        let claimed = self
+            .attestor
+            .claim(&self.journal, applicant.connection)
+            .await?;
         let decide = || {
             let given = Given {
                 state: &self.journal.state(),
@@ -283,13 +298,15 @@ impl Enrollment {
             let state = self.journal.state();
             let node = state.node(&container);
             let holds = |node: &NodeRecord| {
-                grant
-                    .addresses
-                    .iter()
-                    .all(|held| node.addresses.contains(held))
+                // Without an address it is the run alone that tells.
+                node.facts.started_at_ms == grant.started_at_ms
+                    && grant
+                        .addresses
+                        .iter()
+                        .all(|held| node.addresses.contains(held))
             };
             (
-                node.is_some_and(|node| node.honours(&issued.serial)),
+                node.is_some_and(|node| holds(node) && node.honours(&issued.serial)),
                 node.is_some_and(holds),
             )
         };
@@ -308,7 +325,7 @@ impl Enrollment {
                 .commit(cause, vec![Event::CertRevoked(revoked)], vec![])
                 .await
                 .map_err(Failure::Commit)?;
-            return Err(Refusal::lease_closed(applicant.source, container).into());
+            return Err(Refusal::lease_closed(applicant.source(), container).into());
         }
         let Some((proof, committed)) = receipt.proof(0).zip(receipt.entries().first()) else {
             return Err(Failure::internal(&std::io::Error::other(

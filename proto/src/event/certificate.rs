@@ -1,6 +1,10 @@
 //! What happened to certificates.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +34,9 @@ pub enum Evidence {
         host: Name,
         /// SHA-256 of the facts (JSON) on which it rests.
         facts_sha256: Digest,
+        /// Why the host's kernel could not be asked about the connection; empty where it was.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        no_socket: String,
     },
     /// An operator approved the request, or the first one of this run of the container.
     Operator {
@@ -37,6 +44,18 @@ pub enum Evidence {
         operator: Name,
         /// The request that was approved.
         request: RequestId,
+    },
+    /// The host's kernel said that the other end of the request's very connection is held by a process
+    /// of this container.
+    Socket {
+        /// The host.
+        host: Name,
+        /// The container's end of the connection.
+        source: SocketAddr,
+        /// The master's end.
+        local: SocketAddr,
+        /// The process, as the host counts.
+        pid: u32,
     },
     /// The master itself needs no other evidence than holding the key of the authority.
     Master,
@@ -104,6 +123,7 @@ impl Evidence {
         match self {
             Self::Host { .. } => EvidenceKind::Host,
             Self::Operator { .. } => EvidenceKind::Operator,
+            Self::Socket { .. } => EvidenceKind::Socket,
             Self::Master => EvidenceKind::Master,
         }
     }

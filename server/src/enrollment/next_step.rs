@@ -19,6 +19,9 @@ pub const fn next_step(code: ProblemCode) -> Option<&'static str> {
             "the request must come from a running container of the engine that \"dockmaster serve --docker\" watches, and not through a proxy or NAT; \"dockmaster node list\" shows the addresses",
         ),
         ProblemCode::AmbiguousAddress => Some("give the networks distinct ranges"),
+        ProblemCode::SocketMismatch => Some(
+            "somebody else uses the container's address, or the connection goes through a proxy or NAT; drop NET_RAW and NET_ADMIN of its neighbours, and dial an address that the master itself listens on",
+        ),
         ProblemCode::AddressNotPermitted => Some(
             "the ranges are chosen by --permit at \"dockmaster init\"; \"openssl x509 -text -in DIR/ca/intermediate.pem\" shows them",
         ),

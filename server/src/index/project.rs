@@ -260,12 +260,7 @@ fn certify(
     if let Principal::Container { id, .. } = &event.subject.principal {
         update_node(id, to, |node| {
             name.clone_from(&node.facts.name);
-            superseded = node.certify(CurrentCertificate {
-                serial: event.serial,
-                index,
-                not_after_ms: event.not_after_ms,
-                addresses: event.addresses.clone(),
-            });
+            superseded = node.certify(CurrentCertificate::of(index, event));
             node.approved = Approved::of(&event.evidence);
         })?;
     }
