@@ -219,7 +219,9 @@ impl Event {
                 event.addresses.iter().any(|held| held.address.ip == ip)
             }
             Self::CertDenied(event) => event.source == ip,
-            Self::RequestHeld(event) => event.addresses.iter().any(|held| held.address.ip == ip),
+            Self::RequestHeld(event) => {
+                event.source == ip || event.addresses.iter().any(|held| held.address.ip == ip)
+            }
             _ => false,
         }
     }
