@@ -11,7 +11,7 @@ use dockmaster_proto::{
     time::UnixMs,
 };
 
-use crate::{enrollment::Binding, state::State};
+use crate::{enrollment::Binding, flow::Flow, state::State};
 
 /// The other end of a connection.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Peer {
     pub identity: Option<PeerIdentity>,
     /// What certificate requests that come by this connection have to be bound to.
     pub binding: Arc<Binding>,
+    /// Whether it takes its answers.
+    pub flow: Arc<Flow>,
 }
 
 impl Peer {
@@ -199,6 +201,7 @@ mod tests {
             address: format!("{ip}:999").parse().unwrap(),
             identity: Some(identity),
             binding: Arc::new(Binding::new([0; 32])),
+            flow: Arc::default(),
         }
     }
 
