@@ -21,7 +21,7 @@ const CONNECTIONS: usize = 16;
 const GARBAGE: usize = 200;
 /// Whole ones, each on a connection of its own, since a request is for one.
 const WHOLE: usize = 10;
-/// What a container may have at once; what it gets a minute is added by the slowness of this machine.
+/// What a container may have at once; a few more while the flood lasts.
 const BURST: usize = 20;
 /// What the master may take more than before, in bytes.
 const MOST: u64 = 32 << 20;
@@ -81,8 +81,7 @@ fn a_flood_of_requests_fills_neither_the_log_nor_the_memory_and_keeps_nobody_out
         tokio::join!(flood, others)
     });
     let issued: usize = issued.into_iter().sum();
-    assert!((1..CONNECTIONS * WHOLE / 2).contains(&issued), "{issued}");
-    assert!(issued >= BURST, "{issued}");
+    assert!((1..=2 * BURST).contains(&issued), "{issued}");
     let grown = resident(stage.master.pid().into()).saturating_sub(before);
     assert!(grown < MOST, "{grown} bytes");
 
@@ -93,11 +92,9 @@ fn a_flood_of_requests_fills_neither_the_log_nor_the_memory_and_keeps_nobody_out
             .master
             .json(["audit", "list", "--event", "cert_denied"]);
         let entries = denied["entries"].as_array().unwrap();
-        let of_code = entries.iter().map(|entry| &entry["entry"]["event"]);
-        println!("{denied:#}");
+        let of_code = entries.iter().filter(|entry| entry["reason"] == code);
         of_code
-            .filter(|event| event["reason"] == code)
-            .map(|event| event["count"].as_u64().unwrap())
+            .map(|entry| entry["count"].as_u64().unwrap())
             .collect()
     };
     let garbage = u64::try_from(CONNECTIONS * GARBAGE).unwrap();

@@ -82,14 +82,15 @@ impl Raw {
         }
     }
 
-    /// Writes what need not be taken whole, and reads to the end of the connection, or for a while where it
-    /// does not end.
+    /// Writes what need not be taken whole, and reads to the end of the connection, or until nothing more
+    /// comes.
     pub(crate) fn exchange(mut self, bytes: &[u8]) -> String {
         // A refusal may come, and the connection end, before all is taken.
         let _ = self.0.write_all(bytes).and_then(|()| self.0.flush());
         let mut answer = Vec::new();
         let mut pauses = 0;
-        while pauses < 6 {
+        // Some answers are long in coming.
+        while pauses < if answer.is_empty() { 10 } else { 1 } {
             match self.read() {
                 Read::Bytes(bytes) => answer.extend(bytes),
                 Read::Nothing => pauses += 1,
