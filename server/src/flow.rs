@@ -159,3 +159,85 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+        time::timeout,
+    };
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    /// Whether the flow stalls while somebody does this; time that nobody needs is skipped.
+    async fn stalls(flow: &Flow, doing: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            stalled = timeout(LONG, flow.stalled()) => stalled.is_ok(),
+            () = doing => false,
+        }
+    }
+
+    /// A writer that always has something to write, and its peer.
+    fn stream() -> (Arc<Flow>, DuplexStream) {
+        let (ours, theirs) = duplex(1024);
+        let flow = Arc::new(Flow::default());
+        let mut metered = Metered::new(ours, flow.clone());
+        tokio::spawn(async move { while metered.write_all(&[0; 4096]).await.is_ok() {} });
+        (flow, theirs)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_to_which_nothing_is_due_never_stalls() {
+        let flow = Arc::new(Flow::default());
+        assert!(!stalls(&flow, sleep(LONG / 2)).await);
+        drop(flow.owe_answer());
+        assert!(!stalls(&flow, sleep(LONG / 2)).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_not_taken_is_a_stall_in_thirty_to_forty_seconds() {
+        let flow = Arc::new(Flow::default());
+        let _owed = flow.owe_answer();
+        let begin = Instant::now();
+        flow.stalled().await;
+        let seconds = begin.elapsed().as_secs();
+        assert!((30..=41).contains(&seconds), "{seconds}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_are_taken_one_by_one_are_no_stall() {
+        let flow = Arc::new(Flow::default());
+        let mut owed = flow.owe_answer();
+        let taking = async {
+            for _ in 0..100 {
+                sleep(Duration::from_secs(25)).await;
+                // The next is due before the last is through: something always is.
+                owed = flow.owe_answer();
+            }
+        };
+        assert!(!stalls(&flow, taking).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_nobody_takes_is_a_stall() {
+        let (flow, _theirs) = stream();
+        assert!(timeout(LONG, flow.stalled()).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_a_little_all_the_time_stalls_and_one_that_takes_enough_does_not() {
+        for (bytes, expected) in [(LEAST / 4, true), (2 * LEAST, false)] {
+            let (flow, mut theirs) = stream();
+            let mut taken = vec![0; usize::try_from(bytes).unwrap()];
+            let taking = async {
+                for _ in 0..100 {
+                    theirs.read_exact(&mut taken).await.unwrap();
+                    sleep(Duration::from_secs(20)).await;
+                }
+            };
+            assert_eq!(stalls(&flow, taking).await, expected, "{bytes}");
+        }
+    }
+}
