@@ -6,12 +6,13 @@
 mod certificate;
 mod host;
 mod installation;
+mod request;
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use certificate::{CertDenied, CertIssued, CertRevoked, Evidence, HeldAddress};
+pub use certificate::{CertDenied, CertIssued, CertRevoked, Evidence, EvidenceKind, HeldAddress};
 pub use host::{
     HostLost, HostWatched, LabelsChanged, LeaseCause, LeaseClosed, LeaseOpened, NodeGone,
     NodeObserved,
@@ -19,6 +20,7 @@ pub use host::{
 pub use installation::{
     BackupTaken, CaCreated, DocumentChanged, MasterStarted, OperatorGranted, Restored,
 };
+pub use request::{PolicyChanged, RequestApproved, RequestDenied, RequestHeld};
 
 use crate::{
     id::{ContainerId, Digest, Name, Serial},
@@ -86,6 +88,14 @@ pub enum Event {
     BackupTaken(BackupTaken),
     /// This data directory was made from a backup.
     Restored(Restored),
+    /// Another policy is in force.
+    PolicyChanged(PolicyChanged),
+    /// A request for a certificate waits for an operator.
+    RequestHeld(RequestHeld),
+    /// An operator approved a held request.
+    RequestApproved(RequestApproved),
+    /// An operator denied a held request.
+    RequestDenied(RequestDenied),
 }
 
 impl Event {
@@ -111,11 +121,15 @@ impl Event {
             Self::OperatorGranted(_) => "operator_granted",
             Self::BackupTaken(_) => "backup_taken",
             Self::Restored(_) => "restored",
+            Self::PolicyChanged(_) => "policy_changed",
+            Self::RequestHeld(_) => "request_held",
+            Self::RequestApproved(_) => "request_approved",
+            Self::RequestDenied(_) => "request_denied",
         }
     }
 
     /// All names, for filters and their completion.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: [&'static str; 22] = [
         "ca_created",
         "master_started",
         "host_watched",
@@ -134,6 +148,10 @@ impl Event {
         "operator_granted",
         "backup_taken",
         "restored",
+        "policy_changed",
+        "request_held",
+        "request_approved",
+        "request_denied",
     ];
 
     /// The container that the event is about.
@@ -148,6 +166,9 @@ impl Event {
             Self::CertDenied(event) => event.container.as_ref(),
             Self::CertRevoked(event) => event.container.as_ref(),
             Self::LabelsChanged(event) => Some(&event.container),
+            Self::RequestHeld(event) => Some(&event.container),
+            Self::RequestApproved(event) => Some(&event.container),
+            Self::RequestDenied(event) => Some(&event.container),
             Self::CaCreated(_)
             | Self::MasterStarted(_)
             | Self::HostWatched(_)
@@ -156,7 +177,8 @@ impl Event {
             | Self::SiteDeployed(_)
             | Self::OperatorGranted(_)
             | Self::BackupTaken(_)
-            | Self::Restored(_) => None,
+            | Self::Restored(_)
+            | Self::PolicyChanged(_) => None,
         }
     }
 
@@ -165,6 +187,7 @@ impl Event {
         let blob = match self {
             Self::CertIssued(event) | Self::CertRenewed(event) => Some(&event.der_sha256),
             Self::ClassificationChanged(event) | Self::SiteDeployed(event) => Some(&event.sha256),
+            Self::PolicyChanged(event) => Some(&event.policy_sha256),
             _ => None,
         };
         blob.into_iter()
@@ -196,6 +219,7 @@ impl Event {
                 event.addresses.iter().any(|held| held.address.ip == ip)
             }
             Self::CertDenied(event) => event.source == ip,
+            Self::RequestHeld(event) => event.addresses.iter().any(|held| held.address.ip == ip),
             _ => false,
         }
     }

@@ -192,13 +192,13 @@ async fn handshake(
     // What the kernel has taken is out of our sight, and a peer may leave it there too.
     let patience = u32::try_from(PATIENCE.as_millis()).unwrap_or(u32::MAX);
     set_tcp_user_timeout(&stream, patience).map_err(|error| error.to_string())?;
-    let local = stream.local_addr().map_err(|error| error.to_string())?.ip();
-    let config = identity.tls_for(local).await.map_err(|error| {
+    let local = stream.local_addr().map_err(|error| error.to_string())?;
+    let config = identity.tls_for(local.ip()).await.map_err(|error| {
         // What anyone may cause is not for anyone to fill the log with.
         if matches!(error, IdentityError::TooManyAddresses { .. }) {
-            tracing::debug!(error = %chain(&error), "no certificate for a connection to {local}");
+            tracing::debug!(error = %chain(&error), "no certificate for a connection to {}", local.ip());
         } else {
-            tracing::error!(error = %chain(&error), "no certificate for a connection to {local}");
+            tracing::error!(error = %chain(&error), "no certificate for a connection to {}", local.ip());
         }
         error.to_string()
     })?;
@@ -220,6 +220,7 @@ async fn handshake(
         stream,
         Peer {
             address,
+            local,
             identity,
             binding: Arc::new(Binding::new(binding)),
             flow,

@@ -47,7 +47,7 @@ pub use self::{
     master::{Master, Setup, Watch},
     names::unique,
     network::Network,
-    peer::{Enrolled, Peer},
+    peer::{Asked, Enrolled, Peer},
     process::Ran,
     require::{require, require_all, require_that},
     site::{HELLO_APP, example},

@@ -7,11 +7,11 @@ use dockmaster_proto::{
         CertIssued, DocumentChanged, Entry, Event, HeldAddress, LeaseClosed, LeaseOpened,
         NodeObserved,
     },
-    id::{ContainerId, Serial},
+    id::{ContainerId, Digest, Serial},
     spiffe::Principal,
 };
 
-use super::{CurrentCertificate, Lease, NodeRecord, Operator, State};
+use super::{Approved, CurrentCertificate, Lease, NodeRecord, Operator, State};
 
 impl State {
     /// Takes up the entry with this index. Entries come in order, each once.
@@ -20,7 +20,11 @@ impl State {
             Event::CaCreated(_)
             | Event::CertDenied(_)
             | Event::BackupTaken(_)
-            | Event::Restored(_) => {}
+            | Event::Restored(_)
+            | Event::RequestHeld(_)
+            | Event::RequestApproved(_)
+            | Event::RequestDenied(_) => {}
+            Event::PolicyChanged(event) => self.policy = Some(event.policy_sha256),
             // A master that starts knows nothing yet.
             Event::MasterStarted(_) => {
                 self.watched.clear();
@@ -62,6 +66,8 @@ impl State {
                 self.operators.insert(event.serial, operator);
             }
         }
+        let is_changed = self.requests.apply(index, entry);
+        self.request_generation += u64::from(is_changed);
         self.size = index + 1;
         self.newest = entry.ts_ms;
         self.generation += u64::from(concerns_catalogs(&entry.event));
@@ -103,11 +109,15 @@ impl State {
             epochs,
             operators,
             documents,
+            requests,
+            policy,
             size,
         } = parts;
         self.epochs.extend(epochs);
         self.operators.extend(operators);
         self.documents = documents;
+        self.requests = requests;
+        self.policy = policy;
         self.size = size;
         self.generation += 1;
     }
@@ -155,12 +165,8 @@ impl State {
             return;
         };
         if let Some(node) = self.nodes.get_mut(id) {
-            node.certify(CurrentCertificate {
-                serial: event.serial,
-                index,
-                not_after_ms: event.not_after_ms,
-                addresses: event.addresses.clone(),
-            });
+            node.certify(CurrentCertificate::of(index, event));
+            node.approved = Approved::of(&event.evidence);
         }
     }
 
@@ -193,7 +199,11 @@ const fn concerns_catalogs(event: &Event) -> bool {
         | Event::CertRevoked(_)
         | Event::OperatorGranted(_)
         | Event::BackupTaken(_)
-        | Event::Restored(_) => false,
+        | Event::Restored(_)
+        | Event::PolicyChanged(_)
+        | Event::RequestHeld(_)
+        | Event::RequestApproved(_)
+        | Event::RequestDenied(_) => false,
     }
 }
 
@@ -203,6 +213,8 @@ pub(crate) struct RestoredParts {
     pub(crate) epochs: Vec<(Address, u64)>,
     pub(crate) operators: Vec<(Serial, Operator)>,
     pub(crate) documents: super::Documents,
+    pub(crate) requests: super::Requests,
+    pub(crate) policy: Option<Digest>,
     pub(crate) size: u64,
 }
 
