@@ -18,6 +18,7 @@ pub mod delivery;
 pub mod documents;
 pub mod enrollment;
 pub mod env;
+pub mod flow;
 pub mod identity;
 pub mod index;
 pub mod journal;

@@ -18,6 +18,7 @@ use dockmaster_proto::{
 
 use crate::{
     enrollment::Binding,
+    flow::Flow,
     state::{NodeRecord, State},
 };
 
@@ -32,6 +33,8 @@ pub struct Peer {
     pub identity: Option<PeerIdentity>,
     /// What certificate requests that come by this connection have to be bound to.
     pub binding: Arc<Binding>,
+    /// Whether it takes its answers.
+    pub flow: Arc<Flow>,
 }
 
 impl Peer {

@@ -44,7 +44,9 @@ impl Api {
                     status = problem.status, code = %problem.code, detail = %problem.detail, "refused"
                 );
             }
-            reply::problem(&problem)
+            let reply = reply::problem(&problem);
+            // There is always room for saying no, though it may have been refused for want of room.
+            reply::counted(reply.clone(), &self.budget, peer).unwrap_or(reply)
         });
         let reply = reply::with_header(reply, REQUEST_ID, &request_id);
         if head.method == Method::HEAD {
@@ -84,7 +86,7 @@ impl Api {
             cause,
         };
         let reply = self.dispatch(&request).await?;
-        let reply = reply::counted(reply, &self.budget, source)?;
+        let reply = reply::counted(reply, &self.budget, peer)?;
         tracing::debug!(request_id, peer = %peer.actor(), method = %head.method, path = head.uri.path(), status = reply.status().as_u16(), "answered");
         Ok(reply)
     }

@@ -16,7 +16,7 @@ use crate::{MANY, drive::drive};
 
 /// How many there are: so many that none asks for more certificates than the master gives one
 /// container at once.
-const CONTAINERS: u16 = 1000;
+pub(crate) const CONTAINERS: u16 = 1000;
 
 /// A master that watches them, and their agents.
 pub(crate) struct Fleet {

@@ -159,11 +159,14 @@ fn attachments(
 
 /// The addresses of one endpoint: at most one of each family.
 pub(crate) fn addresses(endpoint: &EndpointSettings) -> Vec<IpAddr> {
-    [&endpoint.ip_address, &endpoint.global_ipv6_address]
+    let mut addresses: Vec<_> = [&endpoint.ip_address, &endpoint.global_ipv6_address]
         .into_iter()
         .flatten()
         .filter_map(|text| address(text))
-        .collect()
+        .collect();
+    // The same one, once as IPv4 and once mapped into IPv6.
+    addresses.dedup();
+    addresses
 }
 
 /// Whether an engine lists a container with other addresses than were reported of it. Podman tells
@@ -182,7 +185,7 @@ pub(crate) fn has_moved(listed: &ContainerSummary, reported: &ContainerFacts) ->
 pub(crate) fn address(text: &str) -> Option<IpAddr> {
     let text = text.split_once('/').map_or(text, |(ip, _)| ip);
     let ip = text.parse::<IpAddr>().ok()?.to_canonical();
-    (!ip.is_unspecified()).then_some(ip)
+    (!ip.is_unspecified() && !ip.is_multicast()).then_some(ip)
 }
 
 /// The engine's labels, within the bounds that labels have here: a longer value is cut off, a key

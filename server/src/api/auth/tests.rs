@@ -30,6 +30,7 @@ fn peer(ip: &str, principal: &str, serial: Serial) -> Peer {
         local: "10.0.0.1:8140".parse().unwrap(),
         identity: Some(identity),
         binding: Arc::new(Binding::new([0; 32])),
+        flow: Arc::default(),
     }
 }
 
