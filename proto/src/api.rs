@@ -6,3 +6,4 @@ pub mod certs;
 pub mod documents;
 pub mod identity;
 pub mod nodes;
+pub mod tokens;

@@ -6,6 +6,7 @@
 mod certificate;
 mod host;
 mod installation;
+mod token;
 
 use std::net::IpAddr;
 
@@ -19,6 +20,7 @@ pub use host::{
 pub use installation::{
     BackupTaken, CaCreated, DocumentChanged, MasterStarted, OperatorGranted, Restored,
 };
+pub use token::{TokenCreated, TokenRevoked, TokenUsed};
 
 use crate::{
     id::{ContainerId, Digest, Name, Serial},
@@ -86,6 +88,12 @@ pub enum Event {
     BackupTaken(BackupTaken),
     /// This data directory was made from a backup.
     Restored(Restored),
+    /// An operator made a join token.
+    TokenCreated(TokenCreated),
+    /// A machine came back with the certificate that a join token gave it.
+    TokenUsed(TokenUsed),
+    /// An operator took a join token back.
+    TokenRevoked(TokenRevoked),
 }
 
 impl Event {
@@ -111,11 +119,14 @@ impl Event {
             Self::OperatorGranted(_) => "operator_granted",
             Self::BackupTaken(_) => "backup_taken",
             Self::Restored(_) => "restored",
+            Self::TokenCreated(_) => "token_created",
+            Self::TokenUsed(_) => "token_used",
+            Self::TokenRevoked(_) => "token_revoked",
         }
     }
 
     /// All names, for filters and their completion.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: [&'static str; 21] = [
         "ca_created",
         "master_started",
         "host_watched",
@@ -134,6 +145,9 @@ impl Event {
         "operator_granted",
         "backup_taken",
         "restored",
+        "token_created",
+        "token_used",
+        "token_revoked",
     ];
 
     /// The container that the event is about.
@@ -148,6 +162,7 @@ impl Event {
             Self::CertDenied(event) => event.container.as_ref(),
             Self::CertRevoked(event) => event.container.as_ref(),
             Self::LabelsChanged(event) => Some(&event.container),
+            Self::TokenUsed(event) => Some(&event.container),
             Self::CaCreated(_)
             | Self::MasterStarted(_)
             | Self::HostWatched(_)
@@ -156,7 +171,9 @@ impl Event {
             | Self::SiteDeployed(_)
             | Self::OperatorGranted(_)
             | Self::BackupTaken(_)
-            | Self::Restored(_) => None,
+            | Self::Restored(_)
+            | Self::TokenCreated(_)
+            | Self::TokenRevoked(_) => None,
         }
     }
 

@@ -26,6 +26,8 @@ pub enum ProblemCode {
     AmbiguousAddress,
     /// The address lies outside what this master may certify.
     AddressNotPermitted,
+    /// The join token does not let this request in.
+    TokenRefused,
     /// Too many requests from one source.
     TooManyRequests,
     /// There is no such thing.
@@ -48,7 +50,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::BadCsr,
@@ -58,6 +60,7 @@ impl ProblemCode {
         Self::NoLease,
         Self::AmbiguousAddress,
         Self::AddressNotPermitted,
+        Self::TokenRefused,
         Self::TooManyRequests,
         Self::NotFound,
         Self::Ambiguous,
@@ -82,6 +85,7 @@ impl ProblemCode {
             Self::NoLease => "no-lease",
             Self::AmbiguousAddress => "ambiguous-address",
             Self::AddressNotPermitted => "address-not-permitted",
+            Self::TokenRefused => "token-refused",
             Self::TooManyRequests => "too-many-requests",
             Self::NotFound => "not-found",
             Self::Ambiguous => "ambiguous",
@@ -104,7 +108,8 @@ impl ProblemCode {
             | Self::CertificateRevoked
             | Self::NoLease
             | Self::AmbiguousAddress
-            | Self::AddressNotPermitted => 403,
+            | Self::AddressNotPermitted
+            | Self::TokenRefused => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::Ambiguous | Self::Conflict => 409,

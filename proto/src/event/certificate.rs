@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     address::Address,
-    id::{ContainerId, Digest, Name, Serial},
+    id::{ContainerId, Digest, Name, Serial, TokenId},
     spiffe::SpiffeId,
     time::UnixMs,
 };
@@ -30,6 +30,11 @@ pub enum Evidence {
         host: Name,
         /// SHA-256 of the facts (JSON) on which it rests.
         facts_sha256: Digest,
+    },
+    /// Whoever sent the request held a join token, or renews what a join token began.
+    Token {
+        /// The token's public name.
+        token: TokenId,
     },
     /// The master itself needs no other evidence than holding the key of the authority.
     Master,
