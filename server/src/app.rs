@@ -34,6 +34,7 @@ use crate::{
     listener,
     reports::Reports,
     store::{self, StoreError},
+    tokens::TokenDesk,
     witnesses::Witnesses,
 };
 
@@ -189,6 +190,7 @@ impl Master {
                 policy,
                 continuity,
             ),
+            tokens: TokenDesk::new(journal.clone()),
             documents: DocumentStore::new(journal.clone(), blobs.clone(), delivery.clone()),
             delivery,
             reports: Reports::open(dir.reports())
@@ -303,6 +305,7 @@ async fn keep_house(
             request_id: env::request_id(),
         };
         api.enrollment.flush_refusals(&cause).await;
+        api.tokens.end_expired(&cause).await;
         if let Err(error) = identity.renew().await {
             tracing::error!(%error, "the master's certificate was not renewed; trying again");
         }

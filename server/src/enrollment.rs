@@ -5,6 +5,7 @@ mod attest;
 mod binding;
 mod continuity;
 mod decide;
+mod token;
 
 use std::{
     net::IpAddr,
@@ -16,7 +17,10 @@ use dockmaster_certs::{
 };
 use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
-    api::identity::{CertificateRequest, IssuedCertificate},
+    api::{
+        identity::{CertificateRequest, IssuedCertificate},
+        tokens::Redemption,
+    },
     error::chain,
     event::{CertDenied, CertIssued, CertRevoked, Event},
     id::ContainerId,
@@ -24,6 +28,7 @@ use dockmaster_proto::{
 };
 use dockmaster_tlog::{checkpoint::Checkpoint, hash::Hash};
 use ring::rand::SystemRandom;
+use tokio::sync::OwnedRwLockWriteGuard;
 
 use attest::Unclaimed;
 pub use attest::{Attestor, Claimed};
@@ -71,6 +76,8 @@ pub struct Enrollment {
     continuity: Arc<Continuity>,
     refusals: Mutex<Refusals>,
     quota: Mutex<Quota<ContainerId>>,
+    /// Requests with join tokens.
+    attempts: Mutex<Quota<IpAddr>>,
 }
 
 impl Enrollment {
@@ -94,6 +101,7 @@ impl Enrollment {
             continuity,
             refusals: Mutex::default(),
             quota: Mutex::new(Quota::new(CERTIFICATES)),
+            attempts: Mutex::new(Quota::new(token::ATTEMPTS)),
         }
     }
 
@@ -113,6 +121,10 @@ impl Enrollment {
                 self.record(applicant.source, &refusal, cause).await;
                 Err(IssueError::Problem(refusal.into_problem()))
             }
+            Err(Failure::Untold(refusal)) => {
+                self.record(applicant.source, &refusal, cause).await;
+                Err(IssueError::Problem(token::untold()))
+            }
             Err(Failure::Ours(problem)) => Err(IssueError::Problem(problem)),
             Err(Failure::Commit(error)) => Err(IssueError::Commit(error)),
             Ok(issued) => Ok(issued),
@@ -130,18 +142,14 @@ impl Enrollment {
         }
         let csr = VerifiedCsr::parse(&request.csr, applicant.binding.exporter())
             .map_err(|error| Refusal::bad_csr(&error))?;
-        let claimed = self.attestor.claim(&self.journal, applicant.source).await?;
-        let grant = {
-            let state = self.journal.state();
-            decide::decide(
-                applicant,
-                &claimed,
-                &state,
-                &self.policy,
-                |ip| self.authority.permits(ip),
-                env::now(),
-            )?
+        let (admission, _turn) = match &request.token {
+            Some(redemption) => {
+                let (admission, turn) = self.redeem(applicant, redemption, &csr).await?;
+                (admission, Some(turn))
+            }
+            None => (self.admit(applicant).await?.into(), None),
         };
+        let token::Admission { before, grant } = admission;
         let claim = applicant
             .binding
             .claim(csr.public_key().spki_sha256())
@@ -159,9 +167,86 @@ impl Enrollment {
             .authority
             .issue_container(&csr, &grant.leaf(&self.policy, serial))
             .map_err(|error| Failure::internal(&error))?;
-        let issued = self.commit(applicant, grant, issued, seen, cause).await?;
+        let issued = self
+            .commit(applicant, (before, grant), issued, seen, cause)
+            .await?;
         claim.keep();
         Ok(issued)
+    }
+
+    /// Whether a container, or a machine that renews, may have a certificate.
+    async fn admit(&self, applicant: &Applicant) -> Result<Grant, Failure> {
+        let permits = |ip| self.authority.permits(ip);
+        if let Some(id) = &applicant.renewing {
+            let state = self.journal.state();
+            if let Some(machine) = state.node(id).filter(|node| node.is_by_token()) {
+                return Ok(token::renew(
+                    applicant,
+                    machine,
+                    &state,
+                    &self.policy,
+                    permits,
+                    env::now(),
+                )?);
+            }
+        }
+        let claimed = self.attestor.claim(&self.journal, applicant.source).await;
+        let state = self.journal.state();
+        let claimed = claimed.map_err(|unclaimed| match unclaimed {
+            Unclaimed::Refused(refusal) => {
+                token::explained(refusal, applicant.source, &state).into()
+            }
+            other => Failure::from(other),
+        })?;
+        let policy = &self.policy;
+        Ok(decide::decide(
+            applicant,
+            &claimed,
+            &state,
+            policy,
+            permits,
+            env::now(),
+        )?)
+    }
+
+    /// Whether a join token lets a machine in. Until the turn is over no lease changes.
+    async fn redeem(
+        &self,
+        applicant: &Applicant,
+        redemption: &Redemption,
+        csr: &VerifiedCsr,
+    ) -> Result<(token::Admission, OwnedRwLockWriteGuard<()>), Failure> {
+        if applicant.renewing.is_some() {
+            return Err(Failure::Ours(Problem::new(
+                ProblemCode::BadRequest,
+                "a renewal takes no join token",
+                "the certificate is enough; a token is for enrolling",
+            )));
+        }
+        let attempt = self
+            .attempts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(applicant.source, env::now());
+        attempt.map_err(|wait_ms| token::too_many(applicant.source, wait_ms))?;
+        let turn = self.journal.claim_leases().await;
+        let turn = turn.ok_or_else(|| {
+            Failure::Ours(Problem::new(
+                ProblemCode::Unavailable,
+                "other changes of leases are not in the ledger yet",
+                "ask again; /readyz says when the master can",
+            ))
+        })?;
+        let admission = token::redeem(
+            applicant,
+            redemption,
+            csr.public_key().spki_sha256(),
+            &self.journal.state(),
+            &self.policy,
+            |ip| self.authority.permits(ip),
+            env::now(),
+        )?;
+        Ok((admission, turn))
     }
 
     /// The head of the log that the applicant has seen.
@@ -182,7 +267,7 @@ impl Enrollment {
     async fn commit(
         &self,
         applicant: &Applicant,
-        grant: Grant,
+        (mut events, grant): (Vec<Event>, Grant),
         issued: Issued,
         seen: Option<(&str, Checkpoint)>,
         cause: &Cause,
@@ -194,9 +279,11 @@ impl Enrollment {
         } else {
             Event::CertIssued(record)
         };
+        let at = events.len();
+        events.push(event);
         let receipt = self
             .journal
-            .commit(cause, vec![event], vec![issued.der.to_vec()])
+            .commit(cause, events, vec![issued.der.to_vec()])
             .await
             .map_err(Failure::Commit)?;
         let (honoured, holds) = {
@@ -230,7 +317,7 @@ impl Enrollment {
                 .map_err(Failure::Commit)?;
             return Err(Refusal::lease_closed(applicant.source, container).into());
         }
-        let Some((proof, committed)) = receipt.proof(0).zip(receipt.entries().first()) else {
+        let Some((proof, committed)) = receipt.proof(at).zip(receipt.entries().get(at)) else {
             return Err(Failure::internal(&std::io::Error::other(
                 "the receipt lacks the entry",
             )));
@@ -315,6 +402,8 @@ pub enum IssueError {
 enum Failure {
     /// The applicant's fault, or the policy's verdict: recorded.
     Refused(Refusal),
+    /// The same, where the applicant is not told why.
+    Untold(Refusal),
     /// The master's fault: not evidence about anyone.
     Ours(Problem),
     /// The ledger's.
@@ -324,6 +413,15 @@ enum Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<token::Refused> for Failure {
+    fn from(refused: token::Refused) -> Self {
+        match refused {
+            token::Refused::Untold(refusal) => Self::Untold(refusal),
+            token::Refused::Told(refusal) => Self::Refused(refusal),
+        }
     }
 }
 

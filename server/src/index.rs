@@ -11,6 +11,7 @@ mod overlay;
 mod project;
 mod query;
 mod records;
+mod tokens;
 
 use std::path::PathBuf;
 

@@ -6,6 +6,7 @@
 mod apply;
 mod lookup;
 mod node;
+mod tokens;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -23,7 +24,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use apply::{RestoredParts, revision_info};
 pub use lookup::{LookupError, NodeReference};
-pub use node::{CurrentCertificate, NodeRecord};
+pub use node::{CurrentCertificate, Joined, NodeRecord};
+pub use tokens::{Burn, Ended, TokenRecord, Tokens, token_of};
 
 /// The view.
 #[derive(Debug, Default)]
@@ -42,6 +44,7 @@ pub struct State {
     /// Containers whose loss of a lease is decided and not durable yet. Not part of the fold.
     suspended: HashSet<ContainerId>,
     documents: Documents,
+    tokens: Tokens,
     size: u64,
     /// The time of the newest entry.
     newest: UnixMs,
@@ -160,6 +163,12 @@ impl State {
     #[must_use]
     pub const fn documents(&self) -> &Documents {
         &self.documents
+    }
+
+    /// The join tokens that are remembered.
+    #[must_use]
+    pub const fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Grows whenever something changes that a catalog may depend on.

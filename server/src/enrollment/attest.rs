@@ -15,7 +15,10 @@ use tokio::{
 };
 
 use super::decide::Refusal;
-use crate::journal::Journal;
+use crate::{
+    journal::Journal,
+    state::{NodeRecord, State},
+};
 
 /// How long a request that came before its host's report is kept waiting.
 const PARK: Duration = Duration::from_secs(10);
@@ -137,11 +140,7 @@ impl Attestor {
         loop {
             changes.mark_unchanged();
             let mut is_answered = true;
-            let holders: Vec<ContainerId> = journal
-                .state()
-                .leases_of_ip(source)
-                .map(|(_, lease)| lease.container)
-                .collect();
+            let holders = attested(&journal.state(), source);
             match holders[..] {
                 [container] => match inventory.inspect(&container).await {
                     Ok(Some(facts)) if has_ip(&facts, source) => {
@@ -193,6 +192,14 @@ impl Attestor {
         // full is asked again at the next look, and it ends only when the master does.
         let _ = self.look.try_send(container);
     }
+}
+
+/// The containers that hold an IP by the word of a host. What holds it by a join token alone is no
+/// container's business.
+fn attested(state: &State, source: IpAddr) -> Vec<ContainerId> {
+    let holders = state.leases_of_ip(source).map(|(_, lease)| lease.container);
+    let by_token = |id: &ContainerId| state.node(id).is_some_and(NodeRecord::is_by_token);
+    holders.filter(|id| !by_token(id)).collect()
 }
 
 fn has_ip(facts: &ContainerFacts, ip: IpAddr) -> bool {

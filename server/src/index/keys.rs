@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use dockmaster_proto::{
     address::{Address, ip_key},
-    id::{ContainerId, Name, Serial},
+    id::{ContainerId, Name, Serial, TokenId},
     time::UnixMs,
 };
 
@@ -23,6 +23,7 @@ pub(super) const EPOCHS: &[u8] = b"e/";
 pub(super) const CERTIFICATES_BY_INDEX: &[u8] = b"i/";
 pub(super) const OPERATORS: &[u8] = b"p/";
 pub(super) const WATCHES: &[u8] = b"w/";
+pub(super) const TOKENS: &[u8] = b"t/";
 const LEASES: &[u8] = b"l/";
 const LEASE_CERTIFICATES: &[u8] = b"k/";
 const OPEN_LEASES: &[u8] = b"o/";
@@ -107,6 +108,10 @@ pub(super) fn certificate_at(index: u64) -> Vec<u8> {
 
 pub(super) fn operator(serial: &Serial) -> Vec<u8> {
     key(OPERATORS, &[serial.as_bytes()])
+}
+
+pub(super) fn token(id: &TokenId) -> Vec<u8> {
+    key(TOKENS, &[id.as_bytes()])
 }
 
 pub(super) fn watches_of(host: &Name) -> Vec<u8> {

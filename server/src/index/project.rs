@@ -11,8 +11,9 @@ use super::{
     IndexError, keys,
     overlay::Overlay,
     records::{CertificateRecord, LeaseRecord, Revocation, WatchRecord},
+    tokens,
 };
-use crate::state::{CurrentCertificate, NodeRecord, Operator, revision_info};
+use crate::state::{CurrentCertificate, Ended, NodeRecord, Operator, revision_info};
 
 /// The key under which the time of the newest entry stands: how far a watch is certain that a
 /// crash of the master cut off.
@@ -22,8 +23,8 @@ const WATCHED: &[u8] = b"m/watched";
 
 pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
     match &entry.event {
-        Event::CaCreated(_) | Event::CertDenied(_) | Event::BackupTaken(_) | Event::Restored(_) => {
-        }
+        Event::CaCreated(_) | Event::CertDenied(_) | Event::BackupTaken(_) => {}
+        Event::Restored(_) => tokens::end_all(Ended::Restored, to)?,
         Event::MasterStarted(_) => end_watches(None, to)?,
         Event::HostWatched(event) => {
             end_watches(Some(&event.host), to)?;
@@ -52,7 +53,11 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         Event::NodeGone(event) => {
             end(&event.container, entry.ts_ms, to)?;
         }
-        Event::CertIssued(event) | Event::CertRenewed(event) => {
+        Event::CertIssued(event) => {
+            tokens::burn(event, to)?;
+            certify(index, event, entry.ts_ms, to)?;
+        }
+        Event::CertRenewed(event) => {
             certify(index, event, entry.ts_ms, to)?;
         }
         Event::CertRevoked(event) => {
@@ -82,6 +87,14 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
                 not_after_ms: event.not_after_ms,
             };
             to.put(&keys::operator(&event.serial), &operator);
+        }
+        Event::TokenCreated(event) => tokens::create(event, entry, to)?,
+        Event::TokenUsed(event) => {
+            tokens::change(&event.token, to, |token| token.confirm(&event.spki_sha256))?;
+            update_node(&event.container, to, |node| node.confirm(event))?;
+        }
+        Event::TokenRevoked(event) => {
+            tokens::change(&event.token, to, |token| token.end(Ended::Revoked))?;
         }
     }
     to.put(LAST_TIME, &entry.ts_ms);
@@ -224,6 +237,7 @@ fn certify(
     if let Principal::Container { id, .. } = &event.subject.principal {
         update_node(id, to, |node| {
             name.clone_from(&node.facts.name);
+            node.join(event);
             superseded = node.certify(CurrentCertificate {
                 serial: event.serial,
                 index,
