@@ -22,6 +22,9 @@ use crate::{
 
 pub use decide::Unfit;
 
+/// How many events go into one commit: well below what the ledger takes at once.
+const CHUNK: usize = 128;
+
 /// What becomes of the machines that a token let in when it is taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Machines {
@@ -139,11 +142,19 @@ impl TokenDesk {
         // Whoever loses a lease is cut off before the commit.
         self.journal
             .change_suspension(|state| state.suspend(evicted.iter().copied()));
-        let committed = self.journal.commit(cause, events, vec![]).await;
+        let committed = self.commit(events, cause).await;
         self.journal
             .change_suspension(|state| state.resume(&evicted));
         committed?;
         Ok(RevokedToken { id, evicted })
+    }
+
+    /// Commits events in as many parts as the ledger takes.
+    async fn commit(&self, events: Vec<Event>, cause: &Cause) -> Result<(), CommitError> {
+        for chunk in events.chunks(CHUNK) {
+            self.journal.commit(cause, chunk.to_vec(), vec![]).await?;
+        }
+        Ok(())
     }
 
     /// Records that a machine came back with the certificate that its token gave it, where that is news:

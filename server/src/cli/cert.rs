@@ -12,6 +12,7 @@ use dockmaster_proto::{
 use super::{
     Global,
     error::CliError,
+    evidence,
     output::OutputArgs,
     remote::{Remote, block_on},
     table,
@@ -243,6 +244,7 @@ fn render_detail(detail: &CertificateDetail) -> String {
         ("container", container.unwrap_or_default()),
         ("addresses", held.chain(bare).collect::<Vec<_>>().join("\n")),
         ("state", state(certificate)),
+        ("evidence", evidence::words(&detail.evidence)),
         ("not before", certificate.not_before_ms.to_string()),
         ("not after", certificate.not_after_ms.to_string()),
         ("sha256", certificate.der_sha256.to_string()),
@@ -306,6 +308,8 @@ pub(crate) fn example() -> CertificateSummary {
 
 #[cfg(test)]
 mod tests {
+    use dockmaster_proto::event::Evidence;
+
     use super::*;
 
     #[test]
@@ -342,6 +346,7 @@ mod tests {
             },
             entry: "{\"v\":1}".into(),
             proof: "c2sp.org/tlog-proof@v1\nindex 5\n".into(),
+            evidence: vec![Evidence::Master],
         });
         assert!(
             text.contains("addresses   h1/bridge/172.17.0.2 (epoch 3)\n"),

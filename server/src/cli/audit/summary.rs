@@ -73,6 +73,19 @@ pub(super) fn summary(event: &Event) -> String {
             "a log of {}, from a backup of {}",
             e.log_size, e.backup_at_ms
         ),
+        Event::TokenCreated(e) => {
+            let labels = e.labels.iter().map(|(key, value)| format!("{key}={value}"));
+            format!(
+                "{} for {} machines until {}, network {}, labels {}",
+                e.token,
+                e.uses,
+                e.until_ms,
+                e.network,
+                joined(labels)
+            )
+        }
+        Event::TokenUsed(e) => format!("{} by {}", e.token, short_id(&e.container)),
+        Event::TokenRevoked(e) => e.token.to_string(),
     }
 }
 
@@ -114,6 +127,9 @@ pub(super) const fn cause(cause: LeaseCause) -> &'static str {
         LeaseCause::Disconnected => "left the network",
         LeaseCause::Missing => "found gone",
         LeaseCause::Superseded => "another took the address",
+        LeaseCause::Enrolled => "enrolled by a join token",
+        LeaseCause::Expired => "no certificate counts any more",
+        LeaseCause::Evicted => "an operator put it out",
     }
 }
 
