@@ -2,10 +2,17 @@
 
 mod seen;
 
-use dockmaster_certs::{bundle::TrustBundle, csr::create_request, key::KeyPair};
+use dockmaster_certs::{
+    bundle::TrustBundle,
+    csr::create_request,
+    key::{KeyError, KeyPair},
+};
 use dockmaster_client::{Call, ClientError, Connection, Identity};
 use dockmaster_proto::{
-    api::identity::{CertificateRequest, IssuedCertificate},
+    api::{
+        identity::{CertificateRequest, IssuedCertificate},
+        tokens::Redemption,
+    },
     error::chain,
     id::{ContainerId, Digest, Serial},
     route::Route,
@@ -20,6 +27,7 @@ use webpki::EndEntityCert;
 pub use self::seen::{Fork, SeenHead};
 
 use crate::{
+    join::Kept,
     rundir::{self, RunDir, RunDirError},
     say,
 };
@@ -35,7 +43,7 @@ pub enum IdentityError {
     Client(#[from] ClientError),
     /// No key could be made.
     #[error("no key can be made: {0}")]
-    Key(#[from] dockmaster_certs::key::KeyError),
+    Key(#[from] KeyError),
     /// What was issued is not what was asked for, or it is not shown to be logged.
     #[error("the certificate that the master issued is not used: {0}")]
     Refused(String),
@@ -62,6 +70,12 @@ impl Enrolled {
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, run: &RunDir) -> Result<(), RunDirError> {
+        // First: with it the machine can go on, whatever becomes of the rest.
+        if self.by_token() {
+            let text = Kept::text(&self.identity);
+            run.write_durably(rundir::MACHINE, text.as_bytes())?;
+            run.remove(rundir::JOIN_KEY);
+        }
         run.write(rundir::BUNDLE, self.issued.bundle.as_bytes())?;
         run.write(rundir::ENTRY, self.issued.entry.as_bytes())?;
         run.write(rundir::PROOF, self.issued.proof.as_bytes())?;
@@ -69,10 +83,42 @@ impl Enrolled {
         run.write(rundir::KEY, self.identity.key.as_bytes())?;
         run.write(rundir::CERTIFICATE, self.identity.chain.as_bytes())
     }
+
+    /// Whether it rests on a join token: then no other start gets one without a token, and this one is
+    /// kept.
+    fn by_token(&self) -> bool {
+        let entry: Option<Issuance> = serde_json::from_str(&self.issued.entry).ok();
+        entry.is_some_and(|entry| entry.evidence.iter().any(|piece| piece.kind == "token"))
+    }
 }
 
-/// Asks for a certificate for a new key, on a connection to a master that is trusted already, and
-/// checks what comes back. `seen` is the newest head of the log that is known here.
+/// What a certificate is asked for with.
+#[derive(Debug)]
+pub struct Ask<'a> {
+    /// The key, made here.
+    pub key: KeyPair,
+    /// The newest head of the log that is known here.
+    pub seen: Option<&'a SeenHead>,
+    /// The join token, where no engine vouches for this machine.
+    pub token: Option<Redemption>,
+}
+
+impl<'a> Ask<'a> {
+    /// For a new key.
+    ///
+    /// # Errors
+    /// When none can be made.
+    pub fn new(random: &dyn SecureRandom, seen: Option<&'a SeenHead>) -> Result<Self, KeyError> {
+        Ok(Self {
+            key: KeyPair::generate(random)?,
+            seen,
+            token: None,
+        })
+    }
+}
+
+/// Asks for a certificate, on a connection to a master that is trusted already, and checks what comes
+/// back.
 ///
 /// # Errors
 /// [`IdentityError`].
@@ -80,15 +126,15 @@ pub async fn request(
     connection: &mut Connection,
     route: Route,
     trusted: &TrustBundle,
-    seen: Option<&SeenHead>,
-    random: &dyn SecureRandom,
+    ask: Ask<'_>,
     now: impl Fn() -> UnixMs,
 ) -> Result<Enrolled, IdentityError> {
-    let key = KeyPair::generate(random)?;
+    let Ask { key, seen, token } = ask;
     let request = CertificateRequest {
         csr: create_request(&key, connection.exporter())?,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         seen: seen.map(|seen| seen.note().to_owned()),
+        token,
     };
     let issued: IssuedCertificate = connection.call(&Call::new(route).json(&request)).await?;
     warn_of_skew(issued.master_time_ms, now());
@@ -118,6 +164,14 @@ struct Issuance {
     serial: Serial,
     spki_sha256: Digest,
     der_sha256: Digest,
+    #[serde(default)]
+    evidence: Vec<Piece>,
+}
+
+/// A piece of evidence ([`dockmaster_proto::event::Evidence`]).
+#[derive(Deserialize)]
+struct Piece {
+    kind: String,
 }
 
 /// Checks that a certificate is for our key, that the ledger entry is about this very certificate, and

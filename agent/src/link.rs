@@ -11,8 +11,8 @@ use std::{
 };
 
 use dockmaster_certs::bundle::TrustBundle;
-use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer};
-use dockmaster_proto::{report::Report, route::Route};
+use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer, Identity};
+use dockmaster_proto::{id::Serial, report::Report, route::Route};
 use dockmaster_tlog::note::VerifierKey;
 use http::StatusCode;
 use ring::rand::SystemRandom;
@@ -25,7 +25,8 @@ use self::{error::Verdict, schedule::Schedule};
 
 use crate::{
     env,
-    identity::{self, Enrolled, Fork, SeenHead},
+    identity::{self, Ask, Enrolled, Fork, IdentityError, SeenHead},
+    join::{Joining, Kept},
     rundir::{self, RunDir},
     say,
     settings::{Anchor, Settings},
@@ -52,11 +53,16 @@ pub struct Link<'a> {
     alarm: Option<String>,
     /// The run dir has taken a certificate.
     has_saved: bool,
+    /// The certificate that seemed to be what was wrong: the next time it is done without.
+    suspected: Option<Serial>,
+    /// The certificate that the master does not honour.
+    rejected: Option<Serial>,
 }
 
 #[derive(Debug)]
 struct Certificate {
-    enrolled: Enrolled,
+    identity: Identity,
+    serial: Serial,
     schedule: Schedule,
 }
 
@@ -75,6 +81,8 @@ impl<'a> Link<'a> {
             seen: None,
             alarm: None,
             has_saved: false,
+            suspected: None,
+            rejected: None,
         }
     }
 
@@ -166,6 +174,7 @@ impl<'a> Link<'a> {
                 if self.certificate.is_some() {
                     say!("the certificate is not accepted any more; asking for a new one");
                 }
+                self.rejected = self.serial().or(self.rejected);
                 self.forget();
             }
             Verdict::Keep => {}
@@ -174,10 +183,17 @@ impl<'a> Link<'a> {
                     self.failures += 1;
                 }
                 if self.failures >= SUSPICIOUS {
+                    self.suspected = self.serial();
                     self.forget();
                 }
             }
         }
+    }
+
+    fn serial(&self) -> Option<Serial> {
+        self.certificate
+            .as_ref()
+            .map(|certificate| certificate.serial)
     }
 
     fn forget(&mut self) {
@@ -192,16 +208,54 @@ impl<'a> Link<'a> {
             let key = VerifierKey::parse(bundle.log_key()).ok();
             self.seen = key.and_then(|key| SeenHead::load(self.run, &key));
         }
-        let enrolled = identity::request(
-            &mut connection,
-            Route::Enroll,
-            &bundle,
-            self.seen.as_ref(),
-            &self.random,
-            env::now,
-        );
-        let enrolled = enrolled.await?;
+        if self.resume() {
+            return Ok(());
+        }
+        let ask = match &self.settings.join {
+            Some(join) => {
+                let Joining { key, redemption } = join.prepare(self.run, &self.random)?;
+                Ask {
+                    key,
+                    seen: self.seen.as_ref(),
+                    token: Some(redemption),
+                }
+            }
+            None => Ask::new(&self.random, self.seen.as_ref()).map_err(IdentityError::from)?,
+        };
+        let enrolled =
+            identity::request(&mut connection, Route::Enroll, &bundle, ask, env::now).await?;
         self.adopt(enrolled, "enrolled")
+    }
+
+    /// Takes up the certificate of an earlier start, where this machine joined by a token: nobody
+    /// gives it another. It is renewed at once.
+    fn resume(&mut self) -> bool {
+        // Tried by turns with asking anew: what failed with it may have been the master's trouble.
+        let doubtful = [self.suspected.take(), self.rejected];
+        let kept = Kept::load(self.run);
+        let Some(kept) = kept.filter(|kept| !doubtful.contains(&Some(kept.serial))) else {
+            return false;
+        };
+        let now = env::now();
+        if kept.not_after <= now {
+            say!(
+                "the certificate that this machine kept expired at {}; it needs a new join token (\"dockmaster token create\" on the master, DOCKMASTER_TOKEN_FILE here)",
+                kept.not_after
+            );
+            return false;
+        }
+        say!(
+            "going on with certificate {} until {}, of an earlier start",
+            kept.serial,
+            kept.not_after
+        );
+        self.certificate = Some(Certificate {
+            identity: kept.identity,
+            serial: kept.serial,
+            schedule: Schedule::kept(kept.not_after.since(now), Instant::now()),
+        });
+        self.has_saved = true;
+        true
     }
 
     async fn first_contact(&mut self) -> Result<(Connection, Arc<TrustBundle>), LinkError> {
@@ -226,14 +280,8 @@ impl<'a> Link<'a> {
             return Ok(());
         };
         let trusted = Arc::clone(trusted);
-        let renewed = identity::request(
-            connection,
-            Route::Renew,
-            &trusted,
-            self.seen.as_ref(),
-            &self.random,
-            env::now,
-        );
+        let ask = Ask::new(&self.random, self.seen.as_ref()).map_err(IdentityError::from)?;
+        let renewed = identity::request(connection, Route::Renew, &trusted, ask, env::now);
         match renewed.await.map_err(LinkError::from) {
             // The old connection shows the old certificate.
             Ok(enrolled) => {
@@ -282,7 +330,8 @@ impl<'a> Link<'a> {
         self.trusted = Some(Arc::new(enrolled.bundle.clone()));
         self.certificate = Some(Certificate {
             schedule: Schedule::of(issued, Instant::now()),
-            enrolled,
+            serial: issued.serial,
+            identity: enrolled.identity,
         });
         Ok(())
     }
@@ -329,7 +378,7 @@ impl<'a> Link<'a> {
                 self.settings.master,
                 self.settings.bind,
                 Arc::clone(trusted),
-                Some(&certificate.enrolled.identity),
+                Some(&certificate.identity),
             )?;
             self.connection = Some(dialer.dial().await?);
         }

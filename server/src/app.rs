@@ -9,6 +9,7 @@ use dockmaster_proto::{
     error::chain,
     event::{Event, MasterStarted},
     id::Name,
+    token::TOKEN_HOST,
 };
 use dockmaster_tlog::note::VerifierKey;
 use tokio::{
@@ -125,6 +126,14 @@ impl Master {
         let mut config = Config::load(&dir.config())?;
         if let Some(host) = host {
             config.host = host;
+        }
+        if config.host.as_str() == TOKEN_HOST {
+            return Err(AppError::Part {
+                part: "the watch of containers",
+                why: format!(
+                    "a host cannot be named {TOKEN_HOST:?}, which stands for machines that join tokens let in; name it otherwise (\"host\" in dockmaster.yaml, --host-name)"
+                ),
+            });
         }
         let inventory = inventory(source, &config.host)?;
         let authorities = Authorities::load(&dir)?;

@@ -74,6 +74,7 @@ impl Peer {
             csr: create_request(&key, connection.exporter()).unwrap(),
             agent_version: "by hand".to_owned(),
             seen: None,
+            token: None,
         };
         let call = Call::new(Route::Enroll).json(&request);
         let issued: IssuedCertificate = connection.call(&call).await?;
