@@ -91,7 +91,14 @@ impl<'a> Life<'a> {
     /// [`LinkError`] when the master cannot be used.
     pub async fn once(&mut self) -> Result<ApplyStatus, LinkError> {
         self.remember();
-        self.link.ready().await?;
+        if let Err(error) = self.link.ready().await {
+            // A certificate of an earlier start that is not honoured any more; there may be a new token.
+            if !error.wants_certificate() {
+                return Err(error);
+            }
+            self.link.failed(&error);
+            self.link.ready().await?;
+        }
         let received = self.link.catalog(None, Duration::ZERO).await?;
         let received = received
             .ok_or_else(|| LinkError::Catalog("the master says that it is unchanged".to_owned()))?;

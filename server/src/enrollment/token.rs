@@ -337,3 +337,6 @@ pub(super) fn explained(refusal: Refusal, source: IpAddr, state: &State) -> Refu
         _ => refusal,
     }
 }
+
+#[cfg(test)]
+mod tests;

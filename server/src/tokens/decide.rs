@@ -123,3 +123,6 @@ pub(super) fn expired(state: &State, now: UnixMs) -> Vec<Event> {
         .flat_map(|node| leases::end(node, state, LeaseCause::Expired))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use dockmaster_proto::{
     id::ContainerId,
 };
 
-use crate::cli::table::{joined, short_digest, short_id};
+use crate::cli::table::{count, joined, short_digest, short_id};
 
 /// One line; the full entry is in JSON.
 pub(super) fn summary(event: &Event) -> String {
@@ -76,9 +76,9 @@ pub(super) fn summary(event: &Event) -> String {
         Event::TokenCreated(e) => {
             let labels = e.labels.iter().map(|(key, value)| format!("{key}={value}"));
             format!(
-                "{} for {} machines until {}, network {}, labels {}",
+                "{} for {} until {}, network {}, labels {}",
                 e.token,
-                e.uses,
+                count(e.uses as usize, "machine"),
                 e.until_ms,
                 e.network,
                 joined(labels)
