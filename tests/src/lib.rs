@@ -22,6 +22,7 @@ mod docker;
 mod engine;
 mod image;
 mod inventory;
+mod machine;
 mod master;
 pub mod measure;
 mod names;
@@ -44,10 +45,11 @@ pub use self::{
     engine::{Engine, OnStop},
     image::Image,
     inventory::{Inventory, StandIn},
+    machine::{Machine, RunningMachine},
     master::{Master, Setup, Watch},
     names::unique,
     network::Network,
-    peer::{Enrolled, Peer},
+    peer::{Enrolled, Peer, redemption},
     process::Ran,
     require::{require, require_all},
     site::{HELLO_APP, example},
