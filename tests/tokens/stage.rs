@@ -77,7 +77,7 @@ impl Stage {
         let peer = Peer::of(&self.master, machine);
         match self.runtime.block_on(peer.catalog(enrolled, None)) {
             Ok(_) => Ok(()),
-            Err(ClientError::Problem(problem)) => Err(*problem),
+            Err(ClientError::Problem(problem)) => Err(problem),
             Err(error) => panic!("{error}"),
         }
     }
