@@ -229,6 +229,19 @@ impl Enrollment {
             .unwrap_or_else(PoisonError::into_inner)
             .take(applicant.source, env::now());
         attempt.map_err(|wait_ms| token::too_many(applicant.source, wait_ms))?;
+        let decide = || {
+            token::redeem(
+                applicant,
+                redemption,
+                csr.public_key().spki_sha256(),
+                &self.journal.state(),
+                &self.policy,
+                |ip| self.authority.permits(ip),
+                env::now(),
+            )
+        };
+        // Whoever has no good token takes no turn.
+        decide()?;
         let turn = self.journal.claim_leases().await;
         let turn = turn.ok_or_else(|| {
             Failure::Ours(Problem::new(
@@ -237,16 +250,7 @@ impl Enrollment {
                 "ask again; /readyz says when the master can",
             ))
         })?;
-        let admission = token::redeem(
-            applicant,
-            redemption,
-            csr.public_key().spki_sha256(),
-            &self.journal.state(),
-            &self.policy,
-            |ip| self.authority.permits(ip),
-            env::now(),
-        )?;
-        Ok((admission, turn))
+        Ok((decide()?, turn))
     }
 
     /// The head of the log that the applicant has seen.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod confirm;
+mod containers;
 mod keep;
 mod life;
 mod namespace;
