@@ -6,13 +6,14 @@
 mod certificate;
 mod host;
 mod installation;
+mod request;
 mod token;
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use certificate::{CertDenied, CertIssued, CertRevoked, Evidence, HeldAddress};
+pub use certificate::{CertDenied, CertIssued, CertRevoked, Evidence, EvidenceKind, HeldAddress};
 pub use host::{
     HostLost, HostWatched, LabelsChanged, LeaseCause, LeaseClosed, LeaseOpened, NodeGone,
     NodeObserved,
@@ -20,6 +21,7 @@ pub use host::{
 pub use installation::{
     BackupTaken, CaCreated, DocumentChanged, MasterStarted, OperatorGranted, Restored,
 };
+pub use request::{PolicyChanged, RequestApproved, RequestDenied, RequestHeld};
 pub use token::{TokenCreated, TokenRevoked, TokenUsed};
 
 use crate::{
@@ -94,6 +96,14 @@ pub enum Event {
     TokenUsed(TokenUsed),
     /// An operator took a join token back.
     TokenRevoked(TokenRevoked),
+    /// Another policy is in force.
+    PolicyChanged(PolicyChanged),
+    /// A request for a certificate waits for an operator.
+    RequestHeld(RequestHeld),
+    /// An operator approved a held request.
+    RequestApproved(RequestApproved),
+    /// An operator denied a held request.
+    RequestDenied(RequestDenied),
 }
 
 impl Event {
@@ -122,11 +132,15 @@ impl Event {
             Self::TokenCreated(_) => "token_created",
             Self::TokenUsed(_) => "token_used",
             Self::TokenRevoked(_) => "token_revoked",
+            Self::PolicyChanged(_) => "policy_changed",
+            Self::RequestHeld(_) => "request_held",
+            Self::RequestApproved(_) => "request_approved",
+            Self::RequestDenied(_) => "request_denied",
         }
     }
 
     /// All names, for filters and their completion.
-    pub const NAMES: [&'static str; 21] = [
+    pub const NAMES: [&'static str; 25] = [
         "ca_created",
         "master_started",
         "host_watched",
@@ -148,6 +162,10 @@ impl Event {
         "token_created",
         "token_used",
         "token_revoked",
+        "policy_changed",
+        "request_held",
+        "request_approved",
+        "request_denied",
     ];
 
     /// The container that the event is about.
@@ -163,6 +181,9 @@ impl Event {
             Self::CertRevoked(event) => event.container.as_ref(),
             Self::LabelsChanged(event) => Some(&event.container),
             Self::TokenUsed(event) => Some(&event.container),
+            Self::RequestHeld(event) => Some(&event.container),
+            Self::RequestApproved(event) => Some(&event.container),
+            Self::RequestDenied(event) => Some(&event.container),
             Self::CaCreated(_)
             | Self::MasterStarted(_)
             | Self::HostWatched(_)
@@ -173,7 +194,8 @@ impl Event {
             | Self::BackupTaken(_)
             | Self::Restored(_)
             | Self::TokenCreated(_)
-            | Self::TokenRevoked(_) => None,
+            | Self::TokenRevoked(_)
+            | Self::PolicyChanged(_) => None,
         }
     }
 
@@ -182,6 +204,7 @@ impl Event {
         let blob = match self {
             Self::CertIssued(event) | Self::CertRenewed(event) => Some(&event.der_sha256),
             Self::ClassificationChanged(event) | Self::SiteDeployed(event) => Some(&event.sha256),
+            Self::PolicyChanged(event) => Some(&event.policy_sha256),
             _ => None,
         };
         blob.into_iter()
@@ -213,6 +236,7 @@ impl Event {
                 event.addresses.iter().any(|held| held.address.ip == ip)
             }
             Self::CertDenied(event) => event.source == ip,
+            Self::RequestHeld(event) => event.addresses.iter().any(|held| held.address.ip == ip),
             _ => false,
         }
     }

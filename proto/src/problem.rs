@@ -30,6 +30,10 @@ pub enum ProblemCode {
     TokenRefused,
     /// Too many requests from one source.
     TooManyRequests,
+    /// A rule of the policy says no.
+    DeniedByPolicy,
+    /// An operator said no to the request.
+    RequestDenied,
     /// There is no such thing.
     NotFound,
     /// A name or prefix fits several things.
@@ -50,7 +54,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::BadCsr,
@@ -62,6 +66,8 @@ impl ProblemCode {
         Self::AddressNotPermitted,
         Self::TokenRefused,
         Self::TooManyRequests,
+        Self::DeniedByPolicy,
+        Self::RequestDenied,
         Self::NotFound,
         Self::Ambiguous,
         Self::MethodNotAllowed,
@@ -87,6 +93,8 @@ impl ProblemCode {
             Self::AddressNotPermitted => "address-not-permitted",
             Self::TokenRefused => "token-refused",
             Self::TooManyRequests => "too-many-requests",
+            Self::DeniedByPolicy => "denied-by-policy",
+            Self::RequestDenied => "request-denied",
             Self::NotFound => "not-found",
             Self::Ambiguous => "ambiguous",
             Self::MethodNotAllowed => "method-not-allowed",
@@ -109,7 +117,9 @@ impl ProblemCode {
             | Self::NoLease
             | Self::AmbiguousAddress
             | Self::AddressNotPermitted
-            | Self::TokenRefused => 403,
+            | Self::TokenRefused
+            | Self::DeniedByPolicy
+            | Self::RequestDenied => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::Ambiguous | Self::Conflict => 409,

@@ -5,11 +5,17 @@ mod attest;
 mod binding;
 mod continuity;
 mod decide;
+mod foresee;
+mod held;
+mod joining;
+mod next_step;
+mod refusal;
 mod token;
 
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use dockmaster_certs::{
@@ -17,24 +23,25 @@ use dockmaster_certs::{
 };
 use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
-    api::{
-        identity::{CertificateRequest, IssuedCertificate},
-        tokens::Redemption,
-    },
+    api::identity::{CertificateRequest, HeldAnswer, IssuedCertificate},
     error::chain,
-    event::{CertDenied, CertIssued, CertRevoked, Event},
-    id::ContainerId,
+    event::{CertDenied, CertIssued, CertRevoked, Event, RequestHeld},
+    id::{ContainerId, RequestId},
     problem::{Problem, ProblemCode},
 };
-use dockmaster_tlog::{checkpoint::Checkpoint, hash::Hash};
+use dockmaster_tlog::hash::Hash;
 use ring::rand::SystemRandom;
-use tokio::sync::OwnedRwLockWriteGuard;
+
+use tokio::time::Instant;
 
 use attest::Unclaimed;
 pub use attest::{Attestor, Claimed};
 pub use binding::{Binding, BindingError};
+use continuity::Seen;
 pub use continuity::{Continuity, ContinuityError, WAY_OUT};
+use decide::Decision;
 pub use decide::{Grant, Policy, Refusal};
+pub use next_step::next_step;
 
 use crate::{
     env,
@@ -78,7 +85,22 @@ pub struct Enrollment {
     quota: Mutex<Quota<ContainerId>>,
     /// Requests with join tokens.
     attempts: Mutex<Quota<IpAddr>>,
+    /// Whoever begins to wait for an operator, or uses an operator's word, goes before the next one.
+    holding: tokio::sync::Mutex<()>,
 }
+
+/// What a request comes to that is not refused.
+#[derive(Debug)]
+pub enum Answer {
+    /// A certificate.
+    Issued(Box<IssuedCertificate>),
+    /// It waits for an operator.
+    Held(HeldAnswer),
+}
+
+/// When an agent whose request is held should ask again. It asks to be held on until there is a
+/// decision, so this is only the pause between two such questions.
+const ASK_AGAIN_MS: u64 = 2_000;
 
 impl Enrollment {
     /// An issuing part.
@@ -102,11 +124,13 @@ impl Enrollment {
             refusals: Mutex::default(),
             quota: Mutex::new(Quota::new(CERTIFICATES)),
             attempts: Mutex::new(Quota::new(token::ATTEMPTS)),
+            holding: tokio::sync::Mutex::default(),
         }
     }
 
     /// Issues a certificate to an applicant, or says why not. Returns only when the issuance is
-    /// durable in the ledger; a refusal is recorded too.
+    /// durable in the ledger; a refusal is recorded too, and that a request is held. One that is
+    /// held is waited for up to `wait`: until an operator decides or the container ends.
     ///
     /// # Errors
     /// Why there is none.
@@ -115,19 +139,49 @@ impl Enrollment {
         applicant: &Applicant,
         request: &CertificateRequest,
         cause: &Cause,
-    ) -> Result<IssuedCertificate, IssueError> {
-        match self.try_issue(applicant, request, cause).await {
-            Err(Failure::Refused(refusal)) => {
-                self.record(applicant.source, &refusal, cause).await;
-                Err(IssueError::Problem(refusal.into_problem()))
+        wait: Duration,
+    ) -> Result<Answer, IssueError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            match self.try_issue(applicant, request, cause).await {
+                Ok(Answer::Held(held)) if self.is_decided(&held.request, deadline).await => {}
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Refused(refusal)) => {
+                    self.record(applicant.source, &refusal, cause).await;
+                    return Err(IssueError::Problem(refusal.into_problem()));
+                }
+                Err(Failure::Untold(refusal)) => {
+                    self.record(applicant.source, &refusal, cause).await;
+                    return Err(IssueError::Problem(token::untold()));
+                }
+                Err(Failure::Ours(problem)) => return Err(IssueError::Problem(problem)),
+                Err(Failure::Commit(error)) => return Err(IssueError::Commit(error)),
             }
-            Err(Failure::Untold(refusal)) => {
-                self.record(applicant.source, &refusal, cause).await;
-                Err(IssueError::Problem(token::untold()))
+        }
+    }
+
+    /// Waits until a request waits no more; false when it still does at the deadline, or the master
+    /// stops.
+    async fn is_decided(&self, request: &RequestId, deadline: Instant) -> bool {
+        let mut changes = self.journal.request_generations();
+        let mut stopping = self.attestor.stopping();
+        loop {
+            changes.mark_unchanged();
+            if Instant::now() >= deadline {
+                return false;
             }
-            Err(Failure::Ours(problem)) => Err(IssueError::Problem(problem)),
-            Err(Failure::Commit(error)) => Err(IssueError::Commit(error)),
-            Ok(issued) => Ok(issued),
+            let waits = {
+                let state = self.journal.state();
+                let known = state.requests().get(request, env::now());
+                known.is_some_and(|known| known.decision.is_none())
+            };
+            if !waits {
+                return true;
+            }
+            tokio::select! {
+                _ = tokio::time::timeout_at(deadline, changes.changed()) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return false,
+            }
         }
     }
 
@@ -136,23 +190,45 @@ impl Enrollment {
         applicant: &Applicant,
         request: &CertificateRequest,
         cause: &Cause,
-    ) -> Result<IssuedCertificate, Failure> {
+    ) -> Result<Answer, Failure> {
         if let Some(why) = self.continuity.trouble() {
             return Err(Failure::broken(why));
         }
         let csr = VerifiedCsr::parse(&request.csr, applicant.binding.exporter())
             .map_err(|error| Refusal::bad_csr(&error))?;
-        let (admission, _turn) = match &request.token {
-            Some(redemption) => {
-                let (admission, turn) = self.redeem(applicant, redemption, &csr).await?;
-                (admission, Some(turn))
+        let key = csr.public_key().spki_sha256();
+        // Both until the issuance is committed.
+        let (mut _turn, mut _one_at_a_time) = (None, None);
+        let admission = if let Some(redemption) = &request.token {
+            let (admission, turn) = self.redeem(applicant, redemption, &key).await?;
+            _turn = Some(turn);
+            admission
+        } else if let Some(grant) = self.renew_by_token(applicant)? {
+            grant.into()
+        } else {
+            let claimed = self.claim(applicant).await?;
+            let permits = |ip| self.authority.permits(ip);
+            let decide = || {
+                let state = self.journal.state();
+                decide::decide(applicant, &claimed, &key, &self.given(&state, &permits))
+            };
+            let mut decision = decide()?;
+            // What counts or burns an approval is decided once more when nobody else does: two at once
+            // must not both be the last that may wait, nor both have the one certificate.
+            if decision.counts() {
+                _one_at_a_time = Some(self.holding.lock().await);
+                decision = decide()?;
             }
-            None => (self.admit(applicant).await?.into(), None),
+            match decision {
+                Decision::Grant(grant) => grant.into(),
+                Decision::Wait(held) => return Ok(Answer::Held(answer(held))),
+                Decision::Hold(held) => return self.hold(held, cause).await,
+            }
         };
         let token::Admission { before, grant } = admission;
         let claim = applicant
             .binding
-            .claim(csr.public_key().spki_sha256())
+            .claim(key)
             .map_err(|error| Refusal::repeated(grant.container, error))?;
         let seen = self.seen(grant.container, request)?;
         let taken = self
@@ -171,86 +247,20 @@ impl Enrollment {
             .commit(applicant, (before, grant), issued, seen, cause)
             .await?;
         claim.keep();
-        Ok(issued)
+        Ok(Answer::Issued(Box::new(issued)))
     }
 
-    /// Whether a container, or a machine that renews, may have a certificate.
-    async fn admit(&self, applicant: &Applicant) -> Result<Grant, Failure> {
-        let permits = |ip| self.authority.permits(ip);
-        if let Some(id) = &applicant.renewing {
-            let state = self.journal.state();
-            if let Some(machine) = state.node(id).filter(|node| node.is_by_token()) {
-                return Ok(token::renew(
-                    applicant,
-                    machine,
-                    &state,
-                    &self.policy,
-                    permits,
-                    env::now(),
-                )?);
-            }
-        }
-        let claimed = self.attestor.claim(&self.journal, applicant.source).await;
-        let state = self.journal.state();
-        let claimed = claimed.map_err(|unclaimed| match unclaimed {
-            Unclaimed::Refused(refusal) => {
-                token::explained(refusal, applicant.source, &state).into()
-            }
-            other => Failure::from(other),
-        })?;
-        let policy = &self.policy;
-        Ok(decide::decide(
-            applicant,
-            &claimed,
-            &state,
-            policy,
-            permits,
-            env::now(),
-        )?)
-    }
-
-    /// Whether a join token lets a machine in. Until the turn is over no lease changes.
-    async fn redeem(
-        &self,
-        applicant: &Applicant,
-        redemption: &Redemption,
-        csr: &VerifiedCsr,
-    ) -> Result<(token::Admission, OwnedRwLockWriteGuard<()>), Failure> {
-        if applicant.renewing.is_some() {
-            return Err(Failure::Ours(Problem::new(
-                ProblemCode::BadRequest,
-                "a renewal takes no join token",
-                "the certificate is enough; a token is for enrolling",
-            )));
-        }
-        let attempt = self
-            .attempts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take(applicant.source, env::now());
-        attempt.map_err(|wait_ms| token::too_many(applicant.source, wait_ms))?;
-        let decide = || {
-            token::redeem(
-                applicant,
-                redemption,
-                csr.public_key().spki_sha256(),
-                &self.journal.state(),
-                &self.policy,
-                |ip| self.authority.permits(ip),
-                env::now(),
-            )
-        };
-        // Whoever has no good token takes no turn.
-        decide()?;
-        let turn = self.journal.claim_leases().await;
-        let turn = turn.ok_or_else(|| {
-            Failure::Ours(Problem::new(
-                ProblemCode::Unavailable,
-                "other changes of leases are not in the ledger yet",
-                "ask again; /readyz says when the master can",
-            ))
-        })?;
-        Ok((decide()?, turn))
+    async fn hold(&self, held: RequestHeld, cause: &Cause) -> Result<Answer, Failure> {
+        tracing::info!(
+            request = %held.request, container = %held.container.short(), name = %held.name, rule = %held.rule,
+            "a request waits for an operator: \"dockmaster request list\""
+        );
+        let event = Event::RequestHeld(held.clone());
+        self.journal
+            .commit(cause, vec![event], vec![])
+            .await
+            .map_err(Failure::Commit)?;
+        Ok(Answer::Held(answer(held)))
     }
 
     /// The head of the log that the applicant has seen.
@@ -258,14 +268,12 @@ impl Enrollment {
         &self,
         container: ContainerId,
         request: &'r CertificateRequest,
-    ) -> Result<Option<(&'r str, Checkpoint)>, Failure> {
+    ) -> Result<Option<Seen<'r>>, Failure> {
         let Some(note) = request.seen.as_deref() else {
             return Ok(None);
         };
-        let seen = self
-            .continuity
-            .read(self.journal.ledger(), container, note)?;
-        Ok(Some((note, seen)))
+        let ledger = self.journal.ledger();
+        Ok(Some(self.continuity.read(ledger, container, note)?))
     }
 
     async fn commit(
@@ -273,7 +281,7 @@ impl Enrollment {
         applicant: &Applicant,
         (mut events, grant): (Vec<Event>, Grant),
         issued: Issued,
-        seen: Option<(&str, Checkpoint)>,
+        seen: Option<Seen<'_>>,
         cause: &Cause,
     ) -> Result<IssuedCertificate, Failure> {
         let container = grant.container;
@@ -327,10 +335,9 @@ impl Enrollment {
             )));
         };
         let consistency = match &seen {
-            Some((note, seen)) => {
+            Some(seen) => {
                 let ledger = self.journal.ledger();
-                self.continuity
-                    .prove(ledger, container, (note, seen), &receipt)?
+                self.continuity.prove(ledger, container, seen, &receipt)?
             }
             None => Vec::new(),
         };
@@ -361,6 +368,8 @@ impl Enrollment {
             reason: refusal.code.as_str().to_owned(),
             detail: refusal.detail.clone(),
             count: 1,
+            rule: refusal.rule.clone(),
+            hint: refusal.hint.clone(),
         };
         let first = self
             .refusals
@@ -393,6 +402,16 @@ impl Enrollment {
     }
 }
 
+fn answer(held: RequestHeld) -> HeldAnswer {
+    HeldAnswer {
+        request: held.request,
+        reason: held.reason,
+        retry_after_ms: ASK_AGAIN_MS,
+        expires_at_ms: held.expires_at_ms,
+        master_time_ms: env::now(),
+    }
+}
+
 /// Why there is no certificate.
 #[derive(Debug)]
 pub enum IssueError {
@@ -417,15 +436,6 @@ enum Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
-    }
-}
-
-impl From<token::Refused> for Failure {
-    fn from(refused: token::Refused) -> Self {
-        match refused {
-            token::Refused::Untold(refusal) => Self::Untold(refusal),
-            token::Refused::Told(refusal) => Self::Refused(refusal),
-        }
     }
 }
 
@@ -496,6 +506,7 @@ impl Grant {
             evidence: self.evidence.clone(),
             rule: self.rule.clone(),
             prev: self.prev,
+            policy_sha256: Some(self.policy_sha256),
         }
     }
 }

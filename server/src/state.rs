@@ -6,6 +6,7 @@
 mod apply;
 mod lookup;
 mod node;
+pub mod requests;
 mod tokens;
 
 use std::{
@@ -17,14 +18,15 @@ use dockmaster_proto::{
     address::Address,
     api::documents::RevisionInfo,
     event::LeaseCause,
-    id::{ContainerId, Name, Serial},
+    id::{ContainerId, Digest, Name, Serial},
     time::UnixMs,
 };
 use serde::{Deserialize, Serialize};
 
 pub(crate) use apply::{RestoredParts, revision_info};
 pub use lookup::{LookupError, NodeReference};
-pub use node::{CurrentCertificate, Joined, NodeRecord};
+pub use node::{Approved, CurrentCertificate, Joined, NodeRecord};
+pub use requests::Requests;
 pub use tokens::{Burn, Ended, TokenRecord, Tokens, token_of};
 
 /// The view.
@@ -45,6 +47,12 @@ pub struct State {
     suspended: HashSet<ContainerId>,
     documents: Documents,
     tokens: Tokens,
+    /// Requests that wait for an operator.
+    requests: Requests,
+    /// Grows whenever one of them changes.
+    request_generation: u64,
+    /// The policy that the ledger says is in force.
+    policy: Option<Digest>,
     size: u64,
     /// The time of the newest entry.
     newest: UnixMs,
@@ -169,6 +177,24 @@ impl State {
     #[must_use]
     pub const fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// Requests that wait for an operator.
+    #[must_use]
+    pub const fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// Grows whenever a request that waits for an operator changes.
+    #[must_use]
+    pub const fn request_generation(&self) -> u64 {
+        self.request_generation
+    }
+
+    /// The policy that the ledger says is in force; none before the first.
+    #[must_use]
+    pub const fn policy(&self) -> Option<Digest> {
+        self.policy
     }
 
     /// Grows whenever something changes that a catalog may depend on.

@@ -51,7 +51,7 @@ pub use self::{
     network::Network,
     peer::{Enrolled, Peer, redemption},
     process::Ran,
-    require::{require, require_all},
+    require::{require, require_all, require_that},
     site::{HELLO_APP, example},
     small_disk::SmallDisk,
     wait::{eventually, patience},

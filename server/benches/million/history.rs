@@ -204,6 +204,7 @@ impl History {
             }],
             rule: "host-inventory".to_owned(),
             prev: None,
+            policy_sha256: None,
         }));
         blobs.push(der);
     }

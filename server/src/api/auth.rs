@@ -243,6 +243,7 @@ mod tests {
                 evidence: vec![Evidence::Master],
                 rule: String::new(),
                 prev: None,
+                policy_sha256: None,
             }),
         );
         let granted = OperatorGranted {

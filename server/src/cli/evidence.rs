@@ -9,6 +9,9 @@ pub(crate) fn words(evidence: &[Evidence]) -> String {
     table::list(evidence.iter().map(|evidence| match evidence {
         Evidence::Host { host, .. } => format!("host {host}"),
         Evidence::Token { token } => format!("token {token}"),
+        Evidence::Operator { operator, request } => {
+            format!("operator {operator}, request {request}")
+        }
         Evidence::Master => "master".to_owned(),
     }))
 }

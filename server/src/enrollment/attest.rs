@@ -106,6 +106,16 @@ impl Attestor {
         }
     }
 
+    /// Whether there is a host that could attest anything.
+    pub(super) const fn has_inventory(&self) -> bool {
+        self.inventory.is_some()
+    }
+
+    /// Becomes true when the master is about to stop.
+    pub(super) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.clone()
+    }
+
     /// The engine is asked for every request, so one address must not ask for all of its time.
     fn park(&self, source: IpAddr) -> Option<Parked> {
         let mut all = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -196,7 +206,7 @@ impl Attestor {
 
 /// The containers that hold an IP by the word of a host. What holds it by a join token alone is no
 /// container's business.
-fn attested(state: &State, source: IpAddr) -> Vec<ContainerId> {
+pub(super) fn attested(state: &State, source: IpAddr) -> Vec<ContainerId> {
     let holders = state.leases_of_ip(source).map(|(_, lease)| lease.container);
     let by_token = |id: &ContainerId| state.node(id).is_some_and(NodeRecord::is_by_token);
     holders.filter(|id| !by_token(id)).collect()

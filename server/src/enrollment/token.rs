@@ -7,7 +7,7 @@ use dockmaster_certs::issue::Validity;
 use dockmaster_proto::{
     address::Address,
     api::tokens::{Redemption, TokenState},
-    event::{Event, Evidence, HeldAddress, LeaseCause, LeaseOpened, NodeObserved},
+    event::{Event, Evidence, EvidenceKind, HeldAddress, LeaseCause, LeaseOpened, NodeObserved},
     facts::{Attachment, ContainerFacts, Limits, NetworkMode},
     id::{ContainerId, Digest, Name, TokenId},
     problem::{Problem, ProblemCode},
@@ -16,9 +16,10 @@ use dockmaster_proto::{
 };
 use subtle::ConstantTimeEq as _;
 
-use super::{Applicant, Grant, Policy, Refusal};
+use super::{Applicant, Grant, Refusal, decide::Given};
 use crate::{
     leases,
+    policy::{self, Claim, Verdict},
     quota::Allowance,
     state::{NodeRecord, State, TokenRecord},
 };
@@ -68,17 +69,21 @@ pub(super) fn untold() -> Problem {
     )
 }
 
-/// Decides upon a request with a token. `key` is the digest of the key in it.
+/// Decides upon a request with a token for a certificate of `key` (SHA-256 of its
+/// SubjectPublicKeyInfo).
 pub(super) fn redeem(
     applicant: &Applicant,
     redemption: &Redemption,
-    key: Digest,
-    state: &State,
-    policy: &Policy,
-    permits: impl Fn(IpAddr) -> bool,
-    now: UnixMs,
+    key: &Digest,
+    given: &Given<'_>,
 ) -> Result<Admission, Refused> {
-    let token = good_token(redemption, &key, state, now).map_err(Refused::Untold)?;
+    let Given {
+        state,
+        permits,
+        now,
+        ..
+    } = *given;
+    let token = good_token(redemption, key, state, now).map_err(Refused::Untold)?;
     let (source, id) = (applicant.source, redemption.machine.node());
     if !permits(source) {
         return Err(Refused::Told(not_permitted(source)));
@@ -93,7 +98,10 @@ pub(super) fn redeem(
     let address = Address::new(token.network.clone(), source);
     // The answer was lost, and the same machine asks again: all is as it was.
     let same = known.filter(|node| {
-        node.joined.as_ref().is_some_and(|joined| joined.key == key) && node.holds(&address)
+        node.joined
+            .as_ref()
+            .is_some_and(|joined| joined.key == *key)
+            && node.holds(&address)
     });
     let mut before = Vec::new();
     if let Some(known) = known.filter(|_| same.is_none()) {
@@ -113,6 +121,7 @@ pub(super) fn redeem(
     }
     let held = same.and_then(|node| node.addresses.iter().find(|held| held.address == address));
     let held = held.cloned().unwrap_or_else(|| {
+        let address = address.clone();
         let epoch = state.next_epoch(&address);
         before.push(Event::LeaseOpened(LeaseOpened {
             address: address.clone(),
@@ -125,10 +134,15 @@ pub(super) fn redeem(
         }));
         HeldAddress { address, epoch }
     });
-    let grant = Grant {
-        prev: same.and_then(|node| node.last_certificate),
-        ..grant(id, token.id, vec![held], started_at_ms, policy, now)
+    let would_be = NodeRecord {
+        operator_labels: known
+            .map(|node| node.operator_labels.clone())
+            .unwrap_or_default(),
+        addresses: vec![held],
+        last_certificate: same.and_then(|node| node.last_certificate),
+        ..NodeRecord::new(host(), facts)
     };
+    let grant = grant(&would_be, source, token.id, given).map_err(Refused::Told)?;
     Ok(Admission { before, grant })
 }
 
@@ -136,33 +150,21 @@ pub(super) fn redeem(
 pub(super) fn renew(
     applicant: &Applicant,
     node: &NodeRecord,
-    state: &State,
-    policy: &Policy,
-    permits: impl Fn(IpAddr) -> bool,
-    now: UnixMs,
+    given: &Given<'_>,
 ) -> Result<Grant, Refusal> {
     let (source, id) = (applicant.source, *node.id());
     let holds = node.addresses.iter().any(|held| held.address.ip == source);
     let Some(joined) = node
         .joined
         .as_ref()
-        .filter(|_| holds && !state.is_suspended(&id))
+        .filter(|_| holds && !given.state.is_suspended(&id))
     else {
         return Err(Refusal::lease_closed(source, id));
     };
-    if !permits(source) {
+    if !(given.permits)(source) {
         return Err(not_permitted(source));
     }
-    let addresses = node.addresses.iter();
-    let addresses = addresses
-        .filter(|held| permits(held.address.ip))
-        .cloned()
-        .collect();
-    let started_at_ms = node.facts.started_at_ms;
-    Ok(Grant {
-        prev: node.last_certificate,
-        ..grant(id, joined.token, addresses, started_at_ms, policy, now)
-    })
+    grant(node, source, joined.token, given)
 }
 
 /// The token of a request, when it is one and lets this key in.
@@ -230,25 +232,48 @@ fn vouched_for(ip: IpAddr, state: &State) -> Option<ContainerId> {
         .find(|id| state.node(id).is_none_or(|node| !node.is_by_token()))
 }
 
+/// The certificate of a machine, if the policy gives it one for its address. A rule that would hold the
+/// request does not: the operator's word is the token.
 fn grant(
-    container: ContainerId,
+    node: &NodeRecord,
+    source: IpAddr,
     token: TokenId,
-    addresses: Vec<HeldAddress>,
-    started_at_ms: UnixMs,
-    policy: &Policy,
-    now: UnixMs,
-) -> Grant {
-    Grant {
-        container,
-        host: host(),
-        addresses,
+    given: &Given<'_>,
+) -> Result<Grant, Refusal> {
+    let rules = &given.policy.rules;
+    let id = *node.id();
+    let view = node.view();
+    let held = node.addresses.iter().find(|held| held.address.ip == source);
+    let held = held.ok_or_else(|| Refusal::lease_closed(source, id))?;
+    let claim = Claim {
+        address: &held.address,
+        node: &view,
+        evidence: &[EvidenceKind::Token],
+    };
+    let judgement = policy::decide(rules, &claim);
+    let lifetime = match judgement.verdict {
+        Verdict::Issue { lifetime } => lifetime,
+        Verdict::Deny { reason } => {
+            return Err(Refusal::denied_by_policy(id, judgement.rule, reason));
+        }
+        Verdict::Hold { .. } => {
+            let reason = "requests with join tokens are not held for an operator: a rule with \"evidence: [token]\" has to say issue";
+            return Err(Refusal::denied_by_policy(id, judgement.rule, reason));
+        }
+    };
+    let started_at_ms = node.facts.started_at_ms;
+    Ok(Grant {
+        container: id,
+        host: node.host.clone(),
+        addresses: vec![held.clone()],
         started_at_ms,
         image_digest: String::new(),
-        validity: Validity::of_container(now, started_at_ms, policy.lifetime_ms),
+        validity: Validity::of_container(given.now, started_at_ms, lifetime.as_ms()),
         evidence: vec![Evidence::Token { token }],
-        rule: "default: join token".into(),
-        prev: None,
-    }
+        rule: judgement.rule.to_owned(),
+        policy_sha256: rules.sha256(),
+        prev: node.last_certificate,
+    })
 }
 
 /// What is known of a machine: what its token says, and the address that it came from.
@@ -286,6 +311,7 @@ fn bad(detail: String) -> Refusal {
         detail,
         hint: String::new(),
         container: None,
+        rule: String::new(),
     }
 }
 
@@ -297,6 +323,7 @@ fn not_permitted(source: IpAddr) -> Refusal {
         ),
         hint: "the ranges are chosen by --permit at \"dockmaster init\"".into(),
         container: None,
+        rule: String::new(),
     }
 }
 
@@ -309,6 +336,7 @@ fn taken(source: IpAddr, holder: ContainerId) -> Refusal {
         ),
         hint: "a watched container enrolls without a token: leave out DOCKMASTER_TOKEN_FILE; else the address is used twice".into(),
         container: Some(holder),
+        rule: String::new(),
     }
 }
 
@@ -318,6 +346,7 @@ pub(super) fn too_many(source: IpAddr, wait_ms: u64) -> Refusal {
         detail: format!("{source} asks with join tokens too often"),
         hint: format!("the next one is looked at in {} s", wait_ms.div_ceil(1000)),
         container: None,
+        rule: String::new(),
     }
 }
 

@@ -8,12 +8,15 @@ use dockmaster_proto::{
 };
 
 use super::{
-    IndexError, keys,
+    IndexError, denials, keys,
     overlay::Overlay,
     records::{CertificateRecord, LeaseRecord, Revocation, WatchRecord},
     tokens,
 };
-use crate::state::{CurrentCertificate, Ended, NodeRecord, Operator, revision_info};
+use crate::state::{
+    Approved, CurrentCertificate, Ended, NodeRecord, Operator, Requests,
+    requests::concerns_requests, revision_info,
+};
 
 /// The key under which the time of the newest entry stands: how far a watch is certain that a
 /// crash of the master cut off.
@@ -23,8 +26,14 @@ const WATCHED: &[u8] = b"m/watched";
 
 pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
     match &entry.event {
-        Event::CaCreated(_) | Event::CertDenied(_) | Event::BackupTaken(_) => {}
+        Event::CaCreated(_)
+        | Event::BackupTaken(_)
+        | Event::RequestApproved(_)
+        | Event::RequestDenied(_) => {}
         Event::Restored(_) => tokens::end_all(Ended::Restored, to)?,
+        Event::CertDenied(event) => denials::refused(index, event, entry.ts_ms, to),
+        Event::RequestHeld(event) => denials::held(index, event, entry.ts_ms, to),
+        Event::PolicyChanged(event) => to.put(keys::POLICY, &event.policy_sha256),
         Event::MasterStarted(_) => end_watches(None, to)?,
         Event::HostWatched(event) => {
             end_watches(Some(&event.host), to)?;
@@ -97,7 +106,34 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
             tokens::change(&event.token, to, |token| token.end(Ended::Revoked))?;
         }
     }
+    project_requests(index, entry, to)?;
     to.put(LAST_TIME, &entry.ts_ms);
+    Ok(())
+}
+
+/// The same fold as in the view; what differs afterwards is written.
+fn project_requests(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
+    if !concerns_requests(&entry.event) {
+        return Ok(());
+    }
+    let mut before = Requests::default();
+    for one in to.scan(keys::REQUESTS)? {
+        before.restore(one);
+    }
+    let mut after = before.clone();
+    if !after.apply(index, entry) {
+        return Ok(());
+    }
+    for id in before.all().keys() {
+        if !after.all().contains_key(id) {
+            to.delete(&keys::request(id));
+        }
+    }
+    for (id, one) in after.all() {
+        if before.all().get(id) != Some(one) {
+            to.put(&keys::request(id), one);
+        }
+    }
     Ok(())
 }
 
@@ -244,6 +280,7 @@ fn certify(
                 not_after_ms: event.not_after_ms,
                 addresses: event.addresses.clone(),
             });
+            node.approved = Approved::of(&event.evidence);
         })?;
     }
     for held in &event.addresses {

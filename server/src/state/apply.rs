@@ -7,18 +7,26 @@ use dockmaster_proto::{
         CertIssued, DocumentChanged, Entry, Event, HeldAddress, LeaseClosed, LeaseOpened,
         NodeObserved,
     },
-    id::{ContainerId, Serial},
+    id::{ContainerId, Digest, Serial},
     spiffe::Principal,
 };
 
-use super::{CurrentCertificate, Ended, Lease, NodeRecord, Operator, State, TokenRecord, token_of};
+use super::{
+    Approved, CurrentCertificate, Ended, Lease, NodeRecord, Operator, State, TokenRecord, token_of,
+};
 
 impl State {
     /// Takes up the entry with this index. Entries come in order, each once.
     pub fn apply(&mut self, index: u64, entry: &Entry) {
         match &entry.event {
-            Event::CaCreated(_) | Event::CertDenied(_) | Event::BackupTaken(_) => {}
+            Event::CaCreated(_)
+            | Event::CertDenied(_)
+            | Event::BackupTaken(_)
+            | Event::RequestHeld(_)
+            | Event::RequestApproved(_)
+            | Event::RequestDenied(_) => {}
             Event::Restored(_) => self.tokens.end_all(Ended::Restored),
+            Event::PolicyChanged(event) => self.policy = Some(event.policy_sha256),
             // A master that starts knows nothing yet.
             Event::MasterStarted(_) => {
                 self.watched.clear();
@@ -79,6 +87,8 @@ impl State {
                     .change(&event.token, |token| token.end(Ended::Revoked));
             }
         }
+        let is_changed = self.requests.apply(index, entry);
+        self.request_generation += u64::from(is_changed);
         self.size = index + 1;
         self.newest = entry.ts_ms;
         self.generation += u64::from(concerns_catalogs(&entry.event));
@@ -120,11 +130,15 @@ impl State {
             epochs,
             operators,
             documents,
+            requests,
+            policy,
             size,
         } = parts;
         self.epochs.extend(epochs);
         self.operators.extend(operators);
         self.documents = documents;
+        self.requests = requests;
+        self.policy = policy;
         self.size = size;
         self.generation += 1;
     }
@@ -184,6 +198,7 @@ impl State {
                 not_after_ms: event.not_after_ms,
                 addresses: event.addresses.clone(),
             });
+            node.approved = Approved::of(&event.evidence);
         }
     }
 
@@ -219,7 +234,11 @@ const fn concerns_catalogs(event: &Event) -> bool {
         | Event::Restored(_)
         | Event::TokenCreated(_)
         | Event::TokenUsed(_)
-        | Event::TokenRevoked(_) => false,
+        | Event::TokenRevoked(_)
+        | Event::PolicyChanged(_)
+        | Event::RequestHeld(_)
+        | Event::RequestApproved(_)
+        | Event::RequestDenied(_) => false,
     }
 }
 
@@ -229,6 +248,8 @@ pub(crate) struct RestoredParts {
     pub(crate) epochs: Vec<(Address, u64)>,
     pub(crate) operators: Vec<(Serial, Operator)>,
     pub(crate) documents: super::Documents,
+    pub(crate) requests: super::Requests,
+    pub(crate) policy: Option<Digest>,
     pub(crate) size: u64,
 }
 

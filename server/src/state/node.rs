@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use dockmaster_proto::{
     address::Address,
-    event::{CertIssued, HeldAddress, TokenUsed},
+    event::{CertIssued, Evidence, HeldAddress, TokenUsed},
     facts::{ContainerFacts, NetworkMode},
-    id::{ContainerId, Digest, Name, Serial, TokenId},
+    id::{ContainerId, Digest, Name, RequestId, Serial, TokenId},
     label::{LabelChange, Labels, MAX_KEY, Tier},
     node::NodeView,
     time::UnixMs,
@@ -14,7 +14,7 @@ use dockmaster_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::token_of;
+use super::{requests::approval_in, token_of};
 
 /// Everything that the ledger says about one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct NodeRecord {
     pub last_certificate: Option<u64>,
     /// When it ended; none while it runs.
     pub gone_at_ms: Option<UnixMs>,
+    /// The operator's word on which its newest certificate rests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
     /// The token that let it in; none where a host vouches for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined: Option<Joined>,
@@ -47,6 +50,26 @@ pub struct Joined {
     pub key: Digest,
     /// Whether it came back with the certificate.
     pub confirmed: bool,
+}
+
+/// An operator's word for a run of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// Who gave it.
+    pub operator: Name,
+    /// For which request.
+    pub request: RequestId,
+}
+
+impl Approved {
+    /// The word among some evidence.
+    pub(crate) fn of(evidence: &[Evidence]) -> Option<Self> {
+        let (operator, request) = approval_in(evidence)?;
+        Some(Self {
+            operator: operator.clone(),
+            request: *request,
+        })
+    }
 }
 
 /// A certificate that is honoured.
@@ -78,6 +101,7 @@ impl NodeRecord {
             certificates: Vec::new(),
             last_certificate: None,
             gone_at_ms: None,
+            approved: None,
             joined: None,
         }
     }
@@ -125,6 +149,7 @@ impl NodeRecord {
             certificates: _,
             last_certificate: _,
             gone_at_ms: _,
+            approved: _,
             joined: _,
         } = self;
         let mut labels = Labels::new();

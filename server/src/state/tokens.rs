@@ -164,7 +164,7 @@ impl TokenRecord {
 pub fn token_of(event: &CertIssued) -> Option<TokenId> {
     event.evidence.iter().find_map(|evidence| match evidence {
         Evidence::Token { token } => Some(*token),
-        Evidence::Host { .. } | Evidence::Master => None,
+        _ => None,
     })
 }
 

@@ -86,6 +86,31 @@ pub(super) fn summary(event: &Event) -> String {
         }
         Event::TokenUsed(e) => format!("{} by {}", e.token, short_id(&e.container)),
         Event::TokenRevoked(e) => e.token.to_string(),
+        Event::PolicyChanged(e) => {
+            format!("{}, {} rules", short_digest(&e.policy_sha256), e.rules)
+        }
+        Event::RequestHeld(e) => format!(
+            "{} of {} ({}) from {}, by rule {}: {}",
+            e.request,
+            e.name,
+            short_id(&e.container),
+            e.source,
+            e.rule,
+            e.reason
+        ),
+        Event::RequestApproved(e) => format!(
+            "{} ({}) by {}",
+            e.request,
+            short_id(&e.container),
+            e.operator
+        ),
+        Event::RequestDenied(e) => format!(
+            "{} ({}) by {}: {}",
+            e.request,
+            short_id(&e.container),
+            e.operator,
+            e.reason
+        ),
     }
 }
 

@@ -9,8 +9,16 @@ use dockmaster_proto::{
 };
 use proptest::prelude::*;
 
-use super::{super::Binding, *};
-use crate::testing::{apply, facts as container, id as container_id, observe};
+use super::{
+    super::{Binding, Policy},
+    *,
+};
+use crate::{
+    config::Config,
+    lifetime::Lifetime,
+    policy::Rules,
+    testing::{apply, facts as container, id as container_id, observe},
+};
 
 const NOW: UnixMs = UnixMs(100_000);
 const UNTIL: UnixMs = UnixMs(200_000);
@@ -41,11 +49,25 @@ fn machine(number: u8) -> MachineId {
     MachineId::from_bytes([number; 16])
 }
 
-fn policy() -> Policy {
+fn policy(rules: Rules) -> Policy {
     Policy {
         trust_domain: "td".parse().unwrap(),
-        lifetime_ms: 3_600_000,
+        rules,
     }
+}
+
+/// What a decision rests on, under the policy of an installation that wrote none.
+fn given<'a>(state: &'a State, policy: &'a Policy, now: UnixMs) -> Given<'a> {
+    Given {
+        state,
+        policy,
+        permits: &|_| true,
+        now,
+    }
+}
+
+fn unwritten() -> Policy {
+    policy(Rules::unwritten(Lifetime::default()))
 }
 
 fn applicant(source: &str) -> Applicant {
@@ -77,14 +99,12 @@ fn ask(request: Request, state: &State, now: UnixMs) -> Result<Admission, Refuse
         token: token(request.token),
         machine: machine(request.machine),
     };
+    let policy = unwritten();
     redeem(
         &applicant(request.ip),
         &redemption,
-        key(request.key),
-        state,
-        &policy(),
-        |_| true,
-        now,
+        &key(request.key),
+        &given(state, &policy, now),
     )
 }
 
@@ -119,6 +139,7 @@ fn admit(admission: Admission, by: u8, state: &mut State) -> Serial {
             der_sha256: Digest::of(b""),
             evidence: grant.evidence,
             rule: String::new(),
+            policy_sha256: None,
             prev: grant.prev,
         }),
     );
@@ -229,14 +250,12 @@ fn whoever_shows_no_good_token_is_told_one_and_the_same() {
         },
         machine: machine(1),
     };
+    let policy = unwritten();
     let wrong = redeem(
         &applicant(FIRST.ip),
         &wrong,
-        key(1),
-        &state,
-        &policy(),
-        |_| true,
-        NOW,
+        &key(1),
+        &given(&state, &policy, NOW),
     );
     let facts = [
         untold_fact(ask(by(1), &state, UNTIL)),
@@ -351,11 +370,52 @@ fn a_machine_renews_from_its_address_only() {
     let mut state = state(&[(1, 1)]);
     grant_to(FIRST, &mut state);
     let node = state.node(&machine(1).node()).unwrap();
-    let ask = |ip| renew(&applicant(ip), node, &state, &policy(), |_| true, NOW);
+    let policy = unwritten();
+    let ask = |ip| renew(&applicant(ip), node, &given(&state, &policy, NOW));
     let grant = ask("10.0.0.1").unwrap();
     assert_eq!(grant.prev, node.last_certificate);
     assert_eq!(grant.evidence, [Evidence::Token { token: token(1).id }]);
     assert_eq!(ask("10.0.0.2").unwrap_err().code, ProblemCode::NoLease);
+}
+
+#[test]
+fn the_policy_is_asked_about_tokens_too() {
+    let rules = |text: &str| Config::parse("dockmaster.yaml", text).unwrap().policy;
+    let with = |policy: &str| {
+        rules(&format!(
+            "name: m\ntrust_domain: td\nlisten: 127.0.0.1:1\nhost: h1\npolicy:\n{policy}"
+        ))
+    };
+    let ask = |rules: Rules| {
+        let state = state(&[(1, 1)]);
+        let redemption = Redemption {
+            token: token(1),
+            machine: machine(1),
+        };
+        let policy = policy(rules);
+        redeem(
+            &applicant(FIRST.ip),
+            &redemption,
+            &key(1),
+            &given(&state, &policy, NOW),
+        )
+    };
+    let issued = ask(with(
+        "  - { name: vms, evidence: [token], labels: role=r1, label_tier: token, verdict: issue, lifetime: 10m }\n",
+    ));
+    let grant = issued.unwrap().grant;
+    assert_eq!(grant.rule, "vms");
+    assert_eq!(grant.validity.not_after, NOW.plus_ms(600_000));
+    for refusing in [
+        "  - { name: none, evidence: [token], verdict: deny, reason: no machines }\n",
+        "  - { name: some, evidence: [token], verdict: hold, reason: look }\n",
+        "  - { name: containers, evidence: [host], verdict: issue }\n",
+    ] {
+        let Err(Refused::Told(refusal)) = ask(with(refusing)) else {
+            panic!("{refusing}");
+        };
+        assert_eq!(refusal.code, ProblemCode::DeniedByPolicy, "{refusing}");
+    }
 }
 
 #[test]

@@ -97,6 +97,7 @@ pub(super) fn joined(number: u8, ip: &str, comes_back: bool, state: &State) -> V
             token: token(number),
         }],
         rule: String::new(),
+        policy_sha256: None,
         prev: None,
     }));
     if comes_back {

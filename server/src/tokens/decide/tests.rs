@@ -118,6 +118,7 @@ fn with_machine(not_after_ms: UnixMs) -> State {
         der_sha256: Digest::of(b""),
         evidence: vec![Evidence::Token { token: token(1).id }],
         rule: String::new(),
+        policy_sha256: None,
         prev: None,
     };
     apply(&mut state, Event::CertIssued(issued));

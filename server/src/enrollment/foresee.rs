@@ -1,0 +1,119 @@
+//! What a request would come to now: the same decision, on what the view knows.
+
+use std::{net::IpAddr, sync::Arc};
+
+use dockmaster_proto::{
+    api::denials::{ForeseenVerdict, Foresight},
+    id::{ContainerId, Digest},
+    problem::Problem,
+};
+
+use super::{
+    Applicant, Binding, Claimed, Enrollment, attest,
+    decide::{self, Decision, Refusal},
+    token,
+};
+use crate::{enrollment::WAY_OUT, env, state::State};
+
+impl Enrollment {
+    /// What a request from an IP would come to, with host evidence and a key that nobody has seen;
+    /// `renewing` when the holder would show its certificate.
+    #[must_use]
+    pub fn foresee(&self, source: IpAddr, renewing: Option<ContainerId>) -> Foresight {
+        if let Some(why) = self.continuity.trouble() {
+            return refused(source, "unavailable", why, WAY_OUT, "");
+        }
+        let state = self.journal.state();
+        let decided = self.foresee_in(&state, source, renewing);
+        match decided {
+            Ok(Decision::Grant(grant)) => {
+                let lifetime = grant.validity.not_after.since(env::now());
+                Foresight {
+                    verdict: ForeseenVerdict::Issued,
+                    rule: grant.rule,
+                    lifetime_ms: Some(lifetime),
+                    ..nothing(source, ForeseenVerdict::Issued)
+                }
+            }
+            Ok(Decision::Hold(held) | Decision::Wait(held)) => Foresight {
+                rule: held.rule,
+                detail: held.reason,
+                hint: "an operator has to approve it: \"dockmaster request list\"".to_owned(),
+                ..nothing(source, ForeseenVerdict::Held)
+            },
+            Err(refusal) => {
+                let rule = refusal.rule.clone();
+                let Problem {
+                    code, detail, hint, ..
+                } = refusal.into_problem();
+                refused(source, code.as_str(), &detail, &hint, &rule)
+            }
+        }
+    }
+
+    fn foresee_in(
+        &self,
+        state: &State,
+        source: IpAddr,
+        renewing: Option<ContainerId>,
+    ) -> Result<Decision, Refusal> {
+        let explained = |refusal| token::explained(refusal, source, state);
+        let permits = |ip| self.authority.permits(ip);
+        let machine = renewing.and_then(|id| state.node(&id));
+        if let Some(machine) = machine.filter(|node| node.is_by_token()) {
+            let applicant = applicant(source, renewing);
+            let given = self.given(state, &permits);
+            return token::renew(&applicant, machine, &given).map(Decision::Grant);
+        }
+        if !self.attestor.has_inventory() {
+            return Err(explained(Refusal::no_inventory(source)));
+        }
+        let holders = attest::attested(state, source);
+        let container = match holders[..] {
+            [container] => container,
+            [] => return Err(explained(Refusal::no_lease(source, state))),
+            _ => return Err(Refusal::ambiguous(source, &holders)),
+        };
+        let Some(node) = state.node(&container) else {
+            return Err(Refusal::lease_closed(source, container));
+        };
+        let applicant = applicant(source, renewing);
+        let claimed = Claimed {
+            container,
+            facts: node.facts.clone(),
+            further: Vec::new(),
+        };
+        let given = self.given(state, &permits);
+        decide::decide(&applicant, &claimed, &Digest::of(b""), &given)
+    }
+}
+
+fn applicant(source: IpAddr, renewing: Option<ContainerId>) -> Applicant {
+    Applicant {
+        source,
+        binding: Arc::new(Binding::new([0; 32])),
+        renewing,
+    }
+}
+
+fn refused(source: IpAddr, code: &str, detail: &str, hint: &str, rule: &str) -> Foresight {
+    Foresight {
+        code: code.to_owned(),
+        detail: detail.to_owned(),
+        hint: hint.to_owned(),
+        rule: rule.to_owned(),
+        ..nothing(source, ForeseenVerdict::Refused)
+    }
+}
+
+fn nothing(source: IpAddr, verdict: ForeseenVerdict) -> Foresight {
+    Foresight {
+        source,
+        verdict,
+        rule: String::new(),
+        code: String::new(),
+        detail: String::new(),
+        hint: String::new(),
+        lifetime_ms: None,
+    }
+}
