@@ -2,15 +2,13 @@
 
 mod seen;
 
-use dockmaster_certs::{
-    bundle::TrustBundle,
-    csr::create_request,
-    key::{KeyError, KeyPair},
-};
+use std::time::Duration;
+
+use dockmaster_certs::{bundle::TrustBundle, csr::create_request, key::KeyPair};
 use dockmaster_client::{Call, ClientError, Connection, Identity};
 use dockmaster_proto::{
     api::{
-        identity::{CertificateRequest, IssuedCertificate},
+        identity::{CertificateRequest, HeldAnswer, IssuedCertificate},
         tokens::Redemption,
     },
     error::chain,
@@ -19,7 +17,7 @@ use dockmaster_proto::{
     time::UnixMs,
 };
 use dockmaster_tlog::{note::VerifierKey, proof::TlogProof};
-use ring::rand::SecureRandom;
+use http::StatusCode;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde::Deserialize;
 use webpki::EndEntityCert;
@@ -43,7 +41,7 @@ pub enum IdentityError {
     Client(#[from] ClientError),
     /// No key could be made.
     #[error("no key can be made: {0}")]
-    Key(#[from] KeyError),
+    Key(#[from] dockmaster_certs::key::KeyError),
     /// What was issued is not what was asked for, or it is not shown to be logged.
     #[error("the certificate that the master issued is not used: {0}")]
     Refused(String),
@@ -74,7 +72,8 @@ impl Enrolled {
         if self.by_token() {
             let text = Kept::text(&self.identity);
             run.write_durably(rundir::MACHINE, text.as_bytes())?;
-            run.remove(rundir::JOIN_KEY);
+            // What cannot be removed does no harm: it is the key that the certificate has already.
+            let _ = run.remove(rundir::JOIN_KEY);
         }
         run.write(rundir::BUNDLE, self.issued.bundle.as_bytes())?;
         run.write(rundir::ENTRY, self.issued.entry.as_bytes())?;
@@ -92,58 +91,72 @@ impl Enrolled {
     }
 }
 
-/// What a certificate is asked for with.
+/// What a master answers that does not refuse.
+#[derive(Debug)]
+pub enum Asked {
+    /// The certificate.
+    Issued(Box<Enrolled>),
+    /// An operator has to approve first.
+    Held(HeldAnswer),
+}
+
+/// What is asked for.
 #[derive(Debug)]
 pub struct Ask<'a> {
-    /// The key, made here.
-    pub key: KeyPair,
+    /// By which route.
+    pub route: Route,
+    /// For which key.
+    pub key: &'a KeyPair,
     /// The newest head of the log that is known here.
     pub seen: Option<&'a SeenHead>,
+    /// How long the master may hold the question while the request waits for an operator.
+    pub wait: Duration,
     /// The join token, where no engine vouches for this machine.
     pub token: Option<Redemption>,
 }
 
-impl<'a> Ask<'a> {
-    /// For a new key.
-    ///
-    /// # Errors
-    /// When none can be made.
-    pub fn new(random: &dyn SecureRandom, seen: Option<&'a SeenHead>) -> Result<Self, KeyError> {
-        Ok(Self {
-            key: KeyPair::generate(random)?,
-            seen,
-            token: None,
-        })
-    }
-}
-
-/// Asks for a certificate, on a connection to a master that is trusted already, and checks what comes
-/// back.
+/// Asks for a certificate, on a connection to a master that is trusted already, and checks what
+/// comes back.
 ///
 /// # Errors
 /// [`IdentityError`].
 pub async fn request(
     connection: &mut Connection,
-    route: Route,
     trusted: &TrustBundle,
     ask: Ask<'_>,
     now: impl Fn() -> UnixMs,
-) -> Result<Enrolled, IdentityError> {
-    let Ask { key, seen, token } = ask;
+) -> Result<Asked, IdentityError> {
+    let Ask {
+        route,
+        key,
+        seen,
+        wait,
+        token,
+    } = ask;
     let request = CertificateRequest {
-        csr: create_request(&key, connection.exporter())?,
+        csr: create_request(key, connection.exporter())?,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         seen: seen.map(|seen| seen.note().to_owned()),
         token,
     };
-    let issued: IssuedCertificate = connection.call(&Call::new(route).json(&request)).await?;
+    let mut call = Call::new(route).json(&request);
+    if !wait.is_zero() {
+        call = call.wait(wait);
+    }
+    let reply = connection.send(&call).await?;
+    if reply.status == StatusCode::ACCEPTED {
+        let held: HeldAnswer = connection.read(&reply)?;
+        warn_of_skew(held.master_time_ms, now());
+        return Ok(Asked::Held(held));
+    }
+    let issued: IssuedCertificate = connection.read(&reply)?;
     warn_of_skew(issued.master_time_ms, now());
     let head = verify(&issued, &key.public_key().spki_sha256(), trusted.log_key())
         .map_err(IdentityError::Refused)?;
     let fork = seen.and_then(|seen| seen.goes_on_to(&head, &issued.consistency).err());
     let bundle = TrustBundle::parse(&issued.bundle)
         .map_err(|error| IdentityError::Refused(error.to_string()))?;
-    Ok(Enrolled {
+    Ok(Asked::Issued(Box::new(Enrolled {
         identity: Identity {
             chain: issued.chain.clone(),
             key: key.to_pem(),
@@ -152,7 +165,7 @@ pub async fn request(
         issued,
         head,
         fork,
-    })
+    })))
 }
 
 /// What the agent has to know of a ledger entry `cert_issued` or `cert_renewed`

@@ -196,7 +196,7 @@ mod tests {
         let spki = |key: KeyPair| key.public_key().spki_sha256();
         let first = spki(key(&run, &random).unwrap());
         assert_eq!(spki(key(&run, &random).unwrap()), first);
-        run.remove(rundir::JOIN_KEY);
+        run.remove(rundir::JOIN_KEY).unwrap();
         assert_ne!(spki(key(&run, &random).unwrap()), first);
         run.write(rundir::JOIN_KEY, b"garbage").unwrap();
         assert_ne!(spki(key(&run, &random).unwrap()), first);

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod error;
+mod pending;
 mod received;
 mod schedule;
 
@@ -19,13 +20,14 @@ use ring::rand::SystemRandom;
 
 pub use self::blobs::MasterBlobs;
 pub use self::error::{Cause, LinkError};
+pub use self::pending::{Held, Note};
 pub use self::received::Received;
 
-use self::{error::Verdict, schedule::Schedule};
+use self::{error::Verdict, pending::Pending, schedule::Schedule};
 
 use crate::{
     env,
-    identity::{self, Ask, Enrolled, Fork, IdentityError, SeenHead},
+    identity::{self, Ask, Asked, Enrolled, Fork, IdentityError, SeenHead},
     join::{Joining, Kept},
     rundir::{self, RunDir},
     say,
@@ -34,6 +36,9 @@ use crate::{
 
 /// The pause after a renewal that failed, while the certificate still counts.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+/// How long the master holds the question of a request that waits for an operator. Meanwhile nothing
+/// that has drifted is put right.
+const HELD: Duration = Duration::from_secs(30);
 /// So many failures in a row on connections with a certificate, and the certificate is suspected.
 const SUSPICIOUS: u32 = 3;
 
@@ -57,6 +62,8 @@ pub struct Link<'a> {
     suspected: Option<Serial>,
     /// The certificate that the master does not honour.
     rejected: Option<Serial>,
+    /// The request that is asked for, or waits for an operator.
+    pending: Pending,
 }
 
 #[derive(Debug)]
@@ -83,6 +90,7 @@ impl<'a> Link<'a> {
             has_saved: false,
             suspected: None,
             rejected: None,
+            pending: Pending::default(),
         }
     }
 
@@ -211,19 +219,28 @@ impl<'a> Link<'a> {
         if self.resume() {
             return Ok(());
         }
-        let ask = match &self.settings.join {
-            Some(join) => {
-                let Joining { key, redemption } = join.prepare(self.run, &self.random)?;
-                Ask {
-                    key,
-                    seen: self.seen.as_ref(),
-                    token: Some(redemption),
-                }
-            }
-            None => Ask::new(&self.random, self.seen.as_ref()).map_err(IdentityError::from)?,
+        let joining = match &self.settings.join {
+            Some(join) => Some(join.prepare(self.run, &self.random)?),
+            None => None,
         };
-        let enrolled =
-            identity::request(&mut connection, Route::Enroll, &bundle, ask, env::now).await?;
+        let wait = if self.pending.waits() {
+            HELD
+        } else {
+            Duration::ZERO
+        };
+        let (key, token) = match &joining {
+            Some(Joining { key, redemption }) => (key, Some(redemption.clone())),
+            None => (self.pending.key(&self.random)?, None),
+        };
+        let ask = Ask {
+            route: Route::Enroll,
+            key,
+            seen: self.seen.as_ref(),
+            wait,
+            token,
+        };
+        let asked = identity::request(&mut connection, &bundle, ask, env::now).await;
+        let enrolled = self.settle(asked)?;
         self.adopt(enrolled, "enrolled")
     }
 
@@ -258,6 +275,16 @@ impl<'a> Link<'a> {
         true
     }
 
+    /// The certificate, where it was given. A request that waits, or that an operator denied and may
+    /// approve yet, keeps its key.
+    fn settle(&mut self, asked: Result<Asked, IdentityError>) -> Result<Enrolled, LinkError> {
+        let settled = self.pending.settle(asked);
+        if let Err(error) = self.pending.save(self.run) {
+            say!("{error}");
+        }
+        settled
+    }
+
     async fn first_contact(&mut self) -> Result<(Connection, Arc<TrustBundle>), LinkError> {
         let (master, bind) = (self.settings.master, self.settings.bind);
         let bundle = match (&self.trusted, &self.settings.anchor) {
@@ -280,9 +307,16 @@ impl<'a> Link<'a> {
             return Ok(());
         };
         let trusted = Arc::clone(trusted);
-        let ask = Ask::new(&self.random, self.seen.as_ref()).map_err(IdentityError::from)?;
-        let renewed = identity::request(connection, Route::Renew, &trusted, ask, env::now);
-        match renewed.await.map_err(LinkError::from) {
+        // Not held at the master: the certificate that counts has better to do.
+        let ask = Ask {
+            route: Route::Renew,
+            key: self.pending.key(&self.random)?,
+            seen: self.seen.as_ref(),
+            wait: Duration::ZERO,
+            token: None,
+        };
+        let asked = identity::request(connection, &trusted, ask, env::now).await;
+        match self.settle(asked) {
             // The old connection shows the old certificate.
             Ok(enrolled) => {
                 self.connection = None;

@@ -24,6 +24,8 @@ pub enum ProblemCode {
     NoLease,
     /// Several containers share the address and it cannot be told whose request it is.
     AmbiguousAddress,
+    /// The connection is not that of the container that holds the peer's address.
+    SocketMismatch,
     /// The address lies outside what this master may certify.
     AddressNotPermitted,
     /// The join token does not let this request in.
@@ -54,7 +56,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::BadCsr,
@@ -63,6 +65,7 @@ impl ProblemCode {
         Self::CertificateRevoked,
         Self::NoLease,
         Self::AmbiguousAddress,
+        Self::SocketMismatch,
         Self::AddressNotPermitted,
         Self::TokenRefused,
         Self::TooManyRequests,
@@ -90,6 +93,7 @@ impl ProblemCode {
             Self::CertificateRevoked => "certificate-revoked",
             Self::NoLease => "no-lease",
             Self::AmbiguousAddress => "ambiguous-address",
+            Self::SocketMismatch => "socket-mismatch",
             Self::AddressNotPermitted => "address-not-permitted",
             Self::TokenRefused => "token-refused",
             Self::TooManyRequests => "too-many-requests",
@@ -116,6 +120,7 @@ impl ProblemCode {
             | Self::CertificateRevoked
             | Self::NoLease
             | Self::AmbiguousAddress
+            | Self::SocketMismatch
             | Self::AddressNotPermitted
             | Self::TokenRefused
             | Self::DeniedByPolicy

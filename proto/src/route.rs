@@ -116,7 +116,7 @@ routes! {
     /// Puts a site in force: [`crate::api::documents::SiteProposal`] to [`crate::api::documents::Applied`].
     SiteDeploy: POST "/v1/site", Operator, DOCUMENT;
 
-    /// Certificates: `?node=&selector=&all=true&before=&limit=` to [`crate::api::certs::CertificateList`].
+    /// Certificates: `?node=&selector=&policy=&rule=&all=true&before=&limit=` to [`crate::api::certs::CertificateList`].
     Certificates: GET "/v1/certs", Operator, 0;
     /// One certificate: [`crate::api::certs::CertificateDetail`].
     Certificate: GET "/v1/certs/{serial}", Operator, 0;

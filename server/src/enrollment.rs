@@ -10,6 +10,7 @@ mod held;
 mod joining;
 mod next_step;
 mod refusal;
+mod socket;
 mod token;
 
 use std::{
@@ -21,6 +22,7 @@ use std::{
 use dockmaster_certs::{
     authority::Authority, bundle::TrustBundle, csr::VerifiedCsr, issue::Issued, key::random_serial,
 };
+use dockmaster_host::socket::Connection;
 use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
     api::identity::{CertificateRequest, HeldAnswer, IssuedCertificate},
@@ -40,8 +42,10 @@ pub use binding::{Binding, BindingError};
 use continuity::Seen;
 pub use continuity::{Continuity, ContinuityError, WAY_OUT};
 use decide::Decision;
-pub use decide::{Grant, Policy, Refusal};
-pub use next_step::next_step;
+pub use decide::{Grant, Policy};
+pub use next_step::{ABOUT_HELD, next_step};
+pub use refusal::Refusal;
+pub use socket::SocketVerdict;
 
 use crate::{
     env,
@@ -61,12 +65,20 @@ const CERTIFICATES: Allowance = Allowance {
 /// Who asks, as the connection tells it.
 #[derive(Debug, Clone)]
 pub struct Applicant {
-    /// The peer's IP.
-    pub source: IpAddr,
+    /// The connection that it speaks by.
+    pub connection: Connection,
     /// What its request has to be bound to.
     pub binding: Arc<Binding>,
     /// The container whose current certificate the peer showed; none at a first enrollment.
     pub renewing: Option<ContainerId>,
+}
+
+impl Applicant {
+    /// The peer's IP.
+    #[must_use]
+    pub const fn source(&self) -> IpAddr {
+        self.connection.source.ip().to_canonical()
+    }
 }
 
 /// The issuing part of a master.
@@ -147,11 +159,11 @@ impl Enrollment {
                 Ok(Answer::Held(held)) if self.is_decided(&held.request, deadline).await => {}
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Refused(refusal)) => {
-                    self.record(applicant.source, &refusal, cause).await;
+                    self.record(applicant.source(), &refusal, cause).await;
                     return Err(IssueError::Problem(refusal.into_problem()));
                 }
                 Err(Failure::Untold(refusal)) => {
-                    self.record(applicant.source, &refusal, cause).await;
+                    self.record(applicant.source(), &refusal, cause).await;
                     return Err(IssueError::Problem(token::untold()));
                 }
                 Err(Failure::Ours(problem)) => return Err(IssueError::Problem(problem)),
@@ -302,13 +314,15 @@ impl Enrollment {
             let state = self.journal.state();
             let node = state.node(&container);
             let holds = |node: &NodeRecord| {
-                grant
-                    .addresses
-                    .iter()
-                    .all(|held| node.addresses.contains(held))
+                // Without an address it is the run alone that tells.
+                node.facts.started_at_ms == grant.started_at_ms
+                    && grant
+                        .addresses
+                        .iter()
+                        .all(|held| node.addresses.contains(held))
             };
             (
-                node.is_some_and(|node| node.honours(&issued.serial)),
+                node.is_some_and(|node| holds(node) && node.honours(&issued.serial)),
                 node.is_some_and(holds),
             )
         };
@@ -327,7 +341,7 @@ impl Enrollment {
                 .commit(cause, vec![Event::CertRevoked(revoked)], vec![])
                 .await
                 .map_err(Failure::Commit)?;
-            return Err(Refusal::lease_closed(applicant.source, container).into());
+            return Err(Refusal::lease_closed(applicant.source(), container).into());
         }
         let Some((proof, committed)) = receipt.proof(at).zip(receipt.entries().get(at)) else {
             return Err(Failure::internal(&std::io::Error::other(

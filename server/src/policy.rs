@@ -94,8 +94,8 @@ pub enum Outcome {
 /// What is decided upon: one address of a container, and what supports the claim to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim<'a> {
-    /// The address.
-    pub address: &'a Address,
+    /// The address; none where the container shares another's network namespace and holds none.
+    pub address: Option<&'a Address>,
     /// The container.
     pub node: &'a NodeView,
     /// The kinds of evidence that there is.

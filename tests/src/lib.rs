@@ -49,7 +49,7 @@ pub use self::{
     master::{Master, Setup, Watch},
     names::unique,
     network::Network,
-    peer::{Enrolled, Peer, redemption},
+    peer::{Asked, Enrolled, Peer, redemption},
     process::Ran,
     require::{require, require_all, require_that},
     site::{HELLO_APP, example},

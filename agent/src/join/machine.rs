@@ -131,7 +131,7 @@ mod tests {
         let random = SystemRandom::new();
         let first = drawn(&run, &random).unwrap();
         assert_eq!(drawn(&run, &random).unwrap(), first);
-        run.remove(rundir::MACHINE_ID);
+        run.remove(rundir::MACHINE_ID).unwrap();
         assert_ne!(drawn(&run, &random).unwrap(), first);
     }
 

@@ -1,6 +1,10 @@
 //! What happened to certificates.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +34,9 @@ pub enum Evidence {
         host: Name,
         /// SHA-256 of the facts (JSON) on which it rests.
         facts_sha256: Digest,
+        /// Why the host's kernel could not be asked about the connection; empty where it was.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        no_socket: String,
     },
     /// Whoever sent the request held a join token, or renews what a join token began.
     Token {
@@ -42,6 +49,18 @@ pub enum Evidence {
         operator: Name,
         /// The request that was approved.
         request: RequestId,
+    },
+    /// The host's kernel said that the other end of the request's very connection is held by a process
+    /// of this container.
+    Socket {
+        /// The host.
+        host: Name,
+        /// The container's end of the connection.
+        source: SocketAddr,
+        /// The master's end.
+        local: SocketAddr,
+        /// The process, as the host counts.
+        pid: u32,
     },
     /// The master itself needs no other evidence than holding the key of the authority.
     Master,
@@ -110,6 +129,7 @@ impl Evidence {
             Self::Host { .. } => EvidenceKind::Host,
             Self::Token { .. } => EvidenceKind::Token,
             Self::Operator { .. } => EvidenceKind::Operator,
+            Self::Socket { .. } => EvidenceKind::Socket,
             Self::Master => EvidenceKind::Master,
         }
     }

@@ -5,16 +5,16 @@ use std::{collections::BTreeSet, net::IpAddr};
 use dockmaster_proto::{
     api::denials::{Foresight, Refusals, WhyDenied},
     id::ContainerId,
-    problem::Problem,
+    problem::{Problem, ProblemCode},
     time::UnixMs,
 };
 use http::StatusCode;
 
 use super::{Api, Reply, Request, problem, reply};
 use crate::{
-    enrollment::next_step,
+    enrollment::{ABOUT_HELD, next_step},
     env,
-    index::{DenialRecord, IndexError},
+    index::{DenialRecord, HELD, IndexError},
 };
 
 /// How many entries of each IP and container are looked at, the newest first.
@@ -132,6 +132,16 @@ impl Subject {
     }
 }
 
+/// The next step where the entry does not say it.
+fn hint_of(code: &str) -> &'static str {
+    if code == HELD {
+        return ABOUT_HELD;
+    }
+    let mut codes = ProblemCode::ALL.into_iter();
+    let code = codes.find(|known| known.as_str() == code);
+    code.and_then(next_step).unwrap_or_default()
+}
+
 /// Like ones as one, newest first.
 fn gathered(mut found: Vec<DenialRecord>) -> Vec<Refusals> {
     found.sort_by_key(|record| std::cmp::Reverse(record.index));
@@ -150,7 +160,7 @@ fn gathered(mut found: Vec<DenialRecord>) -> Vec<Refusals> {
             continue;
         }
         let hint = if record.hint.is_empty() {
-            next_step(&record.code).to_owned()
+            hint_of(&record.code).to_owned()
         } else {
             record.hint
         };
@@ -169,4 +179,77 @@ fn gathered(mut found: Vec<DenialRecord>) -> Vec<Refusals> {
         });
     }
     gathered
+}
+
+#[cfg(test)]
+mod tests {
+    use dockmaster_proto::event::{CertDenied, Event};
+
+    use super::*;
+    use crate::{
+        index::Index,
+        testing::{entry, id},
+    };
+
+    fn denied(code: ProblemCode, count: u64, rule: &str) -> Event {
+        Event::CertDenied(CertDenied {
+            source: [10, 0, 0, 1].into(),
+            container: Some(id(1)),
+            reason: code.as_str().to_owned(),
+            detail: "the fact".into(),
+            count,
+            rule: rule.into(),
+            hint: String::new(),
+        })
+    }
+
+    fn indexed(events: Vec<Event>) -> (tempfile::TempDir, Index) {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::open(&dir.path().join("index"), events.len() as u64).unwrap();
+        let entries: Vec<_> = (0..)
+            .zip(events)
+            .map(|(i, event)| (i, entry(i, event)))
+            .collect();
+        let entries = entries.iter().map(|(index, entry)| (*index, entry));
+        index.apply(entries).unwrap();
+        (dir, index)
+    }
+
+    #[test]
+    fn every_code_that_enrollment_refuses_with_is_found_by_container_and_by_ip_with_a_next_step() {
+        let codes = ProblemCode::ALL.into_iter();
+        let refusals: Vec<ProblemCode> = codes.filter(|code| next_step(*code).is_some()).collect();
+        assert_eq!(refusals.len(), 8);
+        let events = refusals.iter().map(|code| denied(*code, 1, "")).collect();
+        let (_dir, index) = indexed(events);
+        let by_container = index.denials_of(&id(1)).collect::<Result<_, _>>().unwrap();
+        let by_ip = index.denials_from([10, 0, 0, 1].into());
+        let by_ip = by_ip.collect::<Result<_, _>>().unwrap();
+        for found in [by_container, by_ip] {
+            let told = gathered(found);
+            let codes: Vec<&str> = told.iter().map(|one| one.code.as_str()).collect();
+            let newest_first: Vec<&str> = refusals.iter().rev().map(|code| code.as_str()).collect();
+            assert_eq!(codes, newest_first);
+            assert!(told.iter().all(|one| !one.hint.is_empty()));
+        }
+    }
+
+    #[test]
+    fn like_refusals_are_one_and_others_are_not() {
+        let code = ProblemCode::DeniedByPolicy;
+        let (_dir, index) = indexed(vec![
+            denied(code, 1, "a"),
+            denied(code, 5, "a"),
+            denied(code, 1, "b"),
+        ]);
+        let found = index.denials_of(&id(1)).collect::<Result<_, _>>().unwrap();
+        let told: Vec<_> = gathered(found)
+            .into_iter()
+            .map(|one| (one.rule, one.count, one.first_at_ms.0, one.last_at_ms.0))
+            .collect();
+        assert_eq!(
+            told,
+            [("b".into(), 1, 1002, 1002), ("a".into(), 6, 1000, 1001)]
+        );
+    }
 }

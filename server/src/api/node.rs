@@ -45,7 +45,7 @@ impl Api {
             _ => None,
         };
         let applicant = Applicant {
-            source: request.peer.address.ip().to_canonical(),
+            connection: request.peer.connection(),
             binding: request.peer.binding.clone(),
             renewing,
         };

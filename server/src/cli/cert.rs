@@ -56,6 +56,12 @@ pub(crate) struct ListArgs {
     /// Only those of this node: a container ID or its beginning, an IP, or a container name
     #[arg(long)]
     node: Option<String>,
+    /// Only those issued under this policy: its SHA-256, or the beginning of that
+    #[arg(long, value_name = "DIGEST")]
+    policy: Option<String>,
+    /// Only those issued by this rule of the policy
+    #[arg(long, value_name = "NAME")]
+    rule: Option<String>,
     /// Also those that expired or were revoked
     #[arg(long)]
     all: bool,
@@ -92,6 +98,8 @@ async fn list(global: &Global, args: ListArgs) -> Result<(), CliError> {
     let which = Which {
         node: args.node,
         selector: args.selector,
+        policy: args.policy,
+        rule: args.rule,
         all: args.all.then_some(All),
         pem: None,
     };
@@ -163,6 +171,10 @@ pub(crate) struct Which {
     pub(crate) node: Option<String>,
     /// Only those of live nodes that this selects.
     pub(crate) selector: Option<Selector>,
+    /// Only those issued under this policy.
+    pub(crate) policy: Option<String>,
+    /// Only those issued by this rule.
+    pub(crate) rule: Option<String>,
     /// Also those that no longer count.
     pub(crate) all: Option<All>,
     /// With the certificates themselves.
@@ -201,6 +213,8 @@ impl Pages {
         let query = [
             ("node", which.node.clone()),
             ("selector", which.selector.as_ref().map(Selector::to_string)),
+            ("policy", which.policy.clone()),
+            ("rule", which.rule.clone()),
             ("all", which.all.map(|All| "true".to_owned())),
             ("pem", which.pem.map(|WithPem| "true".to_owned())),
             ("before", self.before.map(|index| index.to_string())),
@@ -413,6 +427,7 @@ mod tests {
             summary: example(),
             entry: String::new(),
             proof: String::new(),
+            evidence: vec![],
         };
         let (serial, sha256) = (detail.summary.serial, detail.summary.der_sha256);
         let entry = format!(

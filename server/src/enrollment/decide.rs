@@ -1,6 +1,6 @@
 //! The decision: a pure function of the claim, the view and the policy.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use dockmaster_certs::{issue::Validity, profile::ContainerLeaf};
 use dockmaster_proto::{
@@ -10,7 +10,7 @@ use dockmaster_proto::{
     time::UnixMs,
 };
 
-use super::{Applicant, Claimed, held};
+use super::{Applicant, Claimed, Refusal, SocketVerdict, held};
 use crate::{
     policy::{self, Claim, Rules, Verdict},
     state::{
@@ -91,21 +91,6 @@ impl Grant {
     }
 }
 
-/// A certificate that may not be issued, and what the applicant is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The kind of reason.
-    pub code: ProblemCode,
-    /// The failing fact.
-    pub detail: String,
-    /// What to do next.
-    pub hint: String,
-    /// The container that it is about.
-    pub container: Option<ContainerId>,
-    /// The policy rule that refuses; empty where none does.
-    pub rule: String,
-}
-
 /// What the decision rests on beside the request.
 pub(super) struct Given<'a> {
     /// The view.
@@ -132,13 +117,13 @@ pub(super) fn decide(
         permits,
         now,
     } = *given;
-    let (source, container) = (applicant.source, claimed.container);
+    let (source, container) = (applicant.source(), claimed.container);
     let Some(node) = state.node(&container) else {
         return Err(Refusal::lease_closed(source, container));
     };
-    if state.is_suspended(&container)
-        || !node.addresses.iter().any(|held| held.address.ip == source)
-    {
+    let holds = node.addresses.iter().any(|held| held.address.ip == source);
+    let is_shared = node.shares_its_address();
+    if state.is_suspended(&container) || !(holds || is_shared) {
         return Err(Refusal::lease_closed(source, container));
     }
     if let Some(other) = applicant.renewing.filter(|other| *other != container) {
@@ -154,7 +139,8 @@ pub(super) fn decide(
             rule: String::new(),
         });
     }
-    if !permits(source) {
+    check_socket(applicant, claimed, is_shared)?;
+    if !is_shared && !permits(source) {
         return Err(Refusal {
             code: ProblemCode::AddressNotPermitted,
             detail: format!("{source} of container {} lies outside the ranges that this master's authority may certify", container.short()),
@@ -166,9 +152,9 @@ pub(super) fn decide(
     let evidence = evidence(node, claimed, applicant, key, given);
     let kinds: Vec<EvidenceKind> = evidence.iter().map(Evidence::kind).collect();
     let view = node.view();
-    let judge = |held: &HeldAddress| {
+    let judge = |held: Option<&HeldAddress>| {
         let claim = Claim {
-            address: &held.address,
+            address: held.map(|held| &held.address),
             node: &view,
             evidence: &kinds,
         };
@@ -180,14 +166,19 @@ pub(super) fn decide(
         .addresses
         .iter()
         .filter(|held| held.address.ip == source);
-    let judged: Vec<_> = asking.map(&judge).collect();
+    let judged: Vec<_> = if is_shared {
+        vec![judge(None)]
+    } else {
+        asking.map(|held| judge(Some(held))).collect()
+    };
     let refusing = judged
         .iter()
         .find(|judged| !matches!(judged.verdict, Verdict::Issue { .. }));
     let Some(judgement) = refusing.or(judged.first()) else {
         return Err(Refusal::lease_closed(source, container));
     };
-    match judgement.verdict {
+    let mut lifetime = match judgement.verdict {
+        Verdict::Issue { lifetime } => lifetime,
         Verdict::Deny { reason } => {
             return Err(Refusal::denied_by_policy(container, judgement.rule, reason));
         }
@@ -211,20 +202,17 @@ pub(super) fn decide(
             };
             return held::decide(held, state.requests(), now);
         }
-        Verdict::Issue { .. } => {}
-    }
+    };
     // An address outside the permitted ranges would make the whole certificate invalid, and one that
     // the policy would not give by itself does not come along with another.
-    let mut lifetime = policy.rules.lifetime();
     let mut addresses = Vec::new();
     for held in node
         .addresses
         .iter()
         .filter(|held| permits(held.address.ip))
     {
-        if let Verdict::Issue { lifetime: given } = judge(held).verdict {
-            let is_first = addresses.is_empty();
-            lifetime = if is_first { given } else { lifetime.min(given) };
+        if let Verdict::Issue { lifetime: given } = judge(Some(held)).verdict {
+            lifetime = lifetime.min(given);
             addresses.push(held.clone());
         }
     }
@@ -251,8 +239,9 @@ pub(super) fn renew_at(issued_at: UnixMs, not_after: UnixMs, serial: &Serial) ->
     UnixMs(issued_at.0 + life * 2 / 5 + jitter)
 }
 
-/// The host's word, whatever else supports the claim, and an operator's word where there is one:
-/// for this very key, or, at a renewal, that on which the certificate shown rests.
+/// The host's word, what its kernel says of the connection, whatever else supports the claim, and an
+/// operator's word where there is one: for this very key, or, at a renewal, that on which the
+/// certificate shown rests.
 fn evidence(
     node: &NodeRecord,
     claimed: &Claimed,
@@ -263,6 +252,16 @@ fn evidence(
     let host = Evidence::Host {
         host: node.host.clone(),
         facts_sha256: facts_digest(claimed),
+        no_socket: claimed.socket.unavailable().unwrap_or_default().to_owned(),
+    };
+    let socket = match claimed.socket {
+        SocketVerdict::Owned { pid } => Some(Evidence::Socket {
+            host: node.host.clone(),
+            source: canonical(applicant.connection.source),
+            local: canonical(applicant.connection.local),
+            pid,
+        }),
+        _ => None,
     };
     let requests = given.state.requests();
     let for_key = requests.approval(node.id(), node.facts.started_at_ms, key, given.now);
@@ -275,9 +274,34 @@ fn evidence(
         request: approved.request,
     });
     std::iter::once(host)
+        .chain(socket)
         .chain(claimed.further.iter().cloned())
         .chain(for_key.or(for_run))
         .collect()
+}
+
+fn canonical(at: SocketAddr) -> SocketAddr {
+    SocketAddr::new(at.ip().to_canonical(), at.port())
+}
+
+/// Why what is known of the connection's socket forbids an issuance, where it does.
+fn check_socket(applicant: &Applicant, claimed: &Claimed, is_shared: bool) -> Result<(), Refusal> {
+    let (source, container) = (applicant.source(), claimed.container);
+    match &claimed.socket {
+        SocketVerdict::Owned { .. } => Ok(()),
+        SocketVerdict::NotThere => Err(Refusal::elsewhere(source, container)),
+        SocketVerdict::Foreign => Err(Refusal::foreign(source, container)),
+        SocketVerdict::Unavailable { why, .. } if is_shared => {
+            Err(Refusal::shared_without_socket(source, container, why))
+        }
+        // A renewal shows the key of the container's own certificate, which the others do not have.
+        SocketVerdict::Unavailable { why, sharing }
+            if !sharing.is_empty() && applicant.renewing != Some(container) =>
+        {
+            Err(Refusal::shared_address(source, container, sharing, why))
+        }
+        SocketVerdict::Unavailable { .. } => Ok(()),
+    }
 }
 
 #[expect(

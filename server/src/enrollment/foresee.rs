@@ -1,7 +1,11 @@
 //! What a request would come to now: the same decision, on what the view knows.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
+use dockmaster_host::socket::Connection;
 use dockmaster_proto::{
     api::denials::{ForeseenVerdict, Foresight},
     id::{ContainerId, Digest},
@@ -9,14 +13,15 @@ use dockmaster_proto::{
 };
 
 use super::{
-    Applicant, Binding, Claimed, Enrollment, attest,
-    decide::{self, Decision, Refusal},
+    Applicant, Binding, Claimed, Enrollment, Refusal, SocketVerdict, attest,
+    decide::{self, Decision},
     token,
 };
 use crate::{enrollment::WAY_OUT, env, state::State};
 
 impl Enrollment {
-    /// What a request from an IP would come to, with host evidence and a key that nobody has seen;
+    /// What a request from an IP would come to, with the evidence that its host can give and a key that
+    /// nobody has seen;
     /// `renewing` when the holder would show its certificate.
     #[must_use]
     pub fn foresee(&self, source: IpAddr, renewing: Option<ContainerId>) -> Foresight {
@@ -77,10 +82,20 @@ impl Enrollment {
         let Some(node) = state.node(&container) else {
             return Err(Refusal::lease_closed(source, container));
         };
+        // The host would be asked about its connection; a holder that is itself is found to be.
+        let socket = if self.attestor.asks_for_sockets() {
+            SocketVerdict::Owned { pid: 0 }
+        } else {
+            SocketVerdict::Unavailable {
+                why: "the host tells of no processes".to_owned(),
+                sharing: Vec::new(),
+            }
+        };
         let applicant = applicant(source, renewing);
         let claimed = Claimed {
             container,
             facts: node.facts.clone(),
+            socket,
             further: Vec::new(),
         };
         let given = self.given(state, &permits);
@@ -89,8 +104,12 @@ impl Enrollment {
 }
 
 fn applicant(source: IpAddr, renewing: Option<ContainerId>) -> Applicant {
+    let nowhere = SocketAddr::new(source, 0);
     Applicant {
-        source,
+        connection: Connection {
+            source: nowhere,
+            local: nowhere,
+        },
         binding: Arc::new(Binding::new([0; 32])),
         renewing,
     }

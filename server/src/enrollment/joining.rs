@@ -49,8 +49,8 @@ impl Enrollment {
             .attempts
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .take(applicant.source, env::now());
-        attempt.map_err(|wait_ms| token::too_many(applicant.source, wait_ms))?;
+            .take(applicant.source(), env::now());
+        attempt.map_err(|wait_ms| token::too_many(applicant.source(), wait_ms))?;
         let permits = |ip| self.authority.permits(ip);
         let decide = || {
             let state = self.journal.state();
@@ -83,10 +83,13 @@ impl Enrollment {
 
     /// Whose address it is. Where it is a machine's, a refusal says so.
     pub(super) async fn claim(&self, applicant: &Applicant) -> Result<Claimed, Failure> {
-        let claimed = self.attestor.claim(&self.journal, applicant.source).await;
+        let claimed = self
+            .attestor
+            .claim(&self.journal, applicant.connection)
+            .await;
         claimed.map_err(|unclaimed| match unclaimed {
             Unclaimed::Refused(refusal) => {
-                token::explained(refusal, applicant.source, &self.journal.state()).into()
+                token::explained(refusal, applicant.source(), &self.journal.state()).into()
             }
             other => other.into(),
         })

@@ -1,4 +1,4 @@
-//! Why a request is refused: each kind says what, which, and what next.
+//! Why there is no certificate, in the words that the applicant and the log get.
 
 use std::net::IpAddr;
 
@@ -10,8 +10,23 @@ use dockmaster_proto::{
     problem::{Problem, ProblemCode},
 };
 
-use super::{BindingError, decide::Refusal};
+use super::BindingError;
 use crate::state::State;
+
+/// A certificate that may not be issued, and what the applicant is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kind of reason.
+    pub code: ProblemCode,
+    /// The failing fact.
+    pub detail: String,
+    /// What to do next.
+    pub hint: String,
+    /// The container that it is about.
+    pub container: Option<ContainerId>,
+    /// The policy rule that refuses; empty where none does.
+    pub rule: String,
+}
 
 impl Refusal {
     pub(super) fn bad_csr(error: &CsrError) -> Self {
@@ -52,7 +67,7 @@ impl Refusal {
             .nodes()
             .any(|node| node.facts.network_mode == NetworkMode::Host);
         let hint = if on_host_network {
-            "a container started with --network host has no address of its own; start it on a bridge network"
+            "a container started with --network host has no address of its own, and this connection is not shown to be one's; start it on a bridge network, or see the master's log for why its socket cannot be found"
         } else {
             "the request must come from a container of the engine that \"dockmaster serve --docker\" watches, and not through a proxy or NAT; \"dockmaster node list\" shows the addresses"
         };
@@ -75,6 +90,66 @@ impl Refusal {
             ),
             hint: "give the networks distinct ranges".into(),
             container: None,
+            rule: String::new(),
+        }
+    }
+
+    pub(super) fn elsewhere(source: IpAddr, container: ContainerId) -> Self {
+        Self {
+            code: ProblemCode::SocketMismatch,
+            detail: format!(
+                "{source} is the address of container {}, and this connection does not come from its network namespace",
+                container.short()
+            ),
+            hint: "either somebody else uses the container's address (drop the capabilities NET_RAW and NET_ADMIN of its neighbours), or the connection goes through a proxy or NAT: dial an address that the master itself listens on".into(),
+            container: Some(container),
+            rule: String::new(),
+        }
+    }
+
+    pub(super) fn foreign(source: IpAddr, container: ContainerId) -> Self {
+        Self {
+            code: ProblemCode::SocketMismatch,
+            detail: format!(
+                "the connection from {source} comes from the network namespace of container {}, and not from a process of it, nor of a container that shares its network",
+                container.short()
+            ),
+            hint: "the agent has to run in the container itself, as its entrypoint or by \"docker exec\"".into(),
+            container: Some(container),
+            rule: String::new(),
+        }
+    }
+
+    pub(super) fn shared_address(
+        source: IpAddr,
+        container: ContainerId,
+        sharing: &[ContainerId],
+        why: &str,
+    ) -> Self {
+        let sharing: Vec<String> = sharing.iter().map(ContainerId::short).collect();
+        Self {
+            code: ProblemCode::AmbiguousAddress,
+            detail: format!(
+                "{source} is the address of container {}, whose network {} share(s), and whose connection it is cannot be told: {why}",
+                container.short(),
+                sharing.join(", ")
+            ),
+            hint: "give each container a network of its own, or run the master as root on the engine's machine".into(),
+            container: Some(container),
+            rule: String::new(),
+        }
+    }
+
+    pub(super) fn shared_without_socket(source: IpAddr, container: ContainerId, why: &str) -> Self {
+        Self {
+            code: ProblemCode::AmbiguousAddress,
+            detail: format!(
+                "container {} shares its network, and whether the connection from {source} is its own cannot be told: {why}",
+                container.short()
+            ),
+            hint: "give it a network of its own, or run the master as root on the engine's machine"
+                .into(),
+            container: Some(container),
             rule: String::new(),
         }
     }

@@ -84,7 +84,7 @@ pub(super) fn redeem(
         ..
     } = *given;
     let token = good_token(redemption, key, state, now).map_err(Refused::Untold)?;
-    let (source, id) = (applicant.source, redemption.machine.node());
+    let (source, id) = (applicant.source(), redemption.machine.node());
     if !permits(source) {
         return Err(Refused::Told(not_permitted(source)));
     }
@@ -152,7 +152,7 @@ pub(super) fn renew(
     node: &NodeRecord,
     given: &Given<'_>,
 ) -> Result<Grant, Refusal> {
-    let (source, id) = (applicant.source, *node.id());
+    let (source, id) = (applicant.source(), *node.id());
     let holds = node.addresses.iter().any(|held| held.address.ip == source);
     let Some(joined) = node
         .joined
@@ -246,7 +246,7 @@ fn grant(
     let held = node.addresses.iter().find(|held| held.address.ip == source);
     let held = held.ok_or_else(|| Refusal::lease_closed(source, id))?;
     let claim = Claim {
-        address: &held.address,
+        address: Some(&held.address),
         node: &view,
         evidence: &[EvidenceKind::Token],
     };

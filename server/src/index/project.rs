@@ -274,12 +274,7 @@ fn certify(
         update_node(id, to, |node| {
             name.clone_from(&node.facts.name);
             node.join(event);
-            superseded = node.certify(CurrentCertificate {
-                serial: event.serial,
-                index,
-                not_after_ms: event.not_after_ms,
-                addresses: event.addresses.clone(),
-            });
+            superseded = node.certify(CurrentCertificate::of(index, event));
             node.approved = Approved::of(&event.evidence);
         })?;
     }

@@ -3,6 +3,7 @@
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use dockmaster_proto::{
+    address::Address,
     event::EvidenceKind,
     label::Tier,
     selector::{Key, Selector, glob_matches},
@@ -72,14 +73,24 @@ impl Conditions {
             labels,
             evidence,
         } = self;
-        let (network, ip) = (claim.address.network.as_str(), claim.address.ip);
         let host = claim.node.host.as_str();
         let digest = &claim.node.image_digest;
-        if !networks.is_empty() && !networks.iter().any(|pattern| pattern.matches(network)) {
-            return Some(format!("network {network} is none of {}", listed(networks)));
-        }
-        if !cidrs.is_empty() && !cidrs.iter().any(|range| range.0.contains(&ip)) {
-            return Some(format!("{ip} lies in none of {}", listed(cidrs)));
+        match claim.address {
+            Some(Address { network, .. })
+                if !networks.is_empty()
+                    && !networks.iter().any(|it| it.matches(network.as_str())) =>
+            {
+                return Some(format!("network {network} is none of {}", listed(networks)));
+            }
+            Some(Address { ip, .. })
+                if !cidrs.is_empty() && !cidrs.iter().any(|range| range.0.contains(ip)) =>
+            {
+                return Some(format!("{ip} lies in none of {}", listed(cidrs)));
+            }
+            None if !networks.is_empty() || !cidrs.is_empty() => {
+                return Some("it shares another's network and holds no address".to_owned());
+            }
+            _ => {}
         }
         if !hosts.is_empty() && !hosts.iter().any(|pattern| pattern.matches(host)) {
             return Some(format!("host {host} is none of {}", listed(hosts)));

@@ -53,7 +53,7 @@ fn node(labels: &[(&str, &str, Tier)]) -> NodeView {
 /// The deciding rule and the verdict's word.
 fn decided(rules: &Rules, node: &NodeView, evidence: &[EvidenceKind]) -> (String, &'static str) {
     let claim = Claim {
-        address: &node.addresses[0],
+        address: Some(&node.addresses[0]),
         node,
         evidence,
     };
@@ -320,7 +320,7 @@ proptest! {
         prop_assert_eq!(decided(&rules, &node, &evidence), (rule, verdict));
 
         // What explains agrees with what decides.
-        let claim = Claim { address: &node.addresses[0], node: &node, evidence: &evidence };
+        let claim = Claim { address: Some(&node.addresses[0]), node: &node, evidence: &evidence };
         let looked: Vec<bool> = rules.look(claim).map(|look| look.failure.is_none()).collect();
         prop_assert_eq!(looked.len(), first.map_or(written.len(), |index| index + 1));
         prop_assert_eq!(looked.iter().position(|matches| *matches), first);

@@ -192,12 +192,7 @@ impl State {
         };
         if let Some(node) = self.nodes.get_mut(id) {
             node.join(event);
-            node.certify(CurrentCertificate {
-                serial: event.serial,
-                index,
-                not_after_ms: event.not_after_ms,
-                addresses: event.addresses.clone(),
-            });
+            node.certify(CurrentCertificate::of(index, event));
             node.approved = Approved::of(&event.evidence);
         }
     }

@@ -1,6 +1,6 @@
 //! A node in the view.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use dockmaster_proto::{
     address::Address,
@@ -83,6 +83,27 @@ pub struct CurrentCertificate {
     pub not_after_ms: UnixMs,
     /// The addresses in it.
     pub addresses: Vec<HeldAddress>,
+    /// Where it counts when it names no address: the source of the connection that it was asked for by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_from: Option<IpAddr>,
+}
+
+impl CurrentCertificate {
+    /// The certificate of the issuance that is entry `index`.
+    #[must_use]
+    pub fn of(index: u64, event: &CertIssued) -> Self {
+        let source = event.evidence.iter().find_map(|evidence| match evidence {
+            Evidence::Socket { source, .. } => Some(source.ip().to_canonical()),
+            _ => None,
+        });
+        Self {
+            serial: event.serial,
+            index,
+            not_after_ms: event.not_after_ms,
+            addresses: event.addresses.clone(),
+            shown_from: source.filter(|_| event.addresses.is_empty()),
+        }
+    }
 }
 
 /// How many certificates of a node are honoured at a time: while an agent renews, the old one must
@@ -121,9 +142,15 @@ impl NodeRecord {
     /// Whether a certificate of it is honoured.
     #[must_use]
     pub fn honours(&self, serial: &Serial) -> bool {
+        self.certificate(serial).is_some()
+    }
+
+    /// A certificate of it that is honoured.
+    #[must_use]
+    pub fn certificate(&self, serial: &Serial) -> Option<&CurrentCertificate> {
         self.certificates
             .iter()
-            .any(|certificate| certificate.serial == *serial)
+            .find(|certificate| certificate.serial == *serial)
     }
 
     /// Whether it came in by a join token: no host vouches for it, and none is asked about it.

@@ -126,7 +126,7 @@ pub(super) fn run(args: TestArgs) -> Result<(), CliError> {
     let address = Address::new(network, args.ip);
     let node = node(&args, host, address.clone());
     let claim = Claim {
-        address: &address,
+        address: Some(&address),
         node: &node,
         evidence: &args.evidence,
     };
@@ -233,7 +233,7 @@ mod tests {
         let address = Address::new(network, args.ip);
         let node = node(&args, "h1".parse().unwrap(), address.clone());
         let claim = Claim {
-            address: &address,
+            address: Some(&address),
             node: &node,
             evidence: &args.evidence,
         };

@@ -72,6 +72,7 @@ pub(crate) fn example() -> dockmaster_proto::api::requests::HeldRequest {
             evidence: vec![Evidence::Host {
                 host: "h1".parse().unwrap(),
                 facts_sha256: Digest::from_bytes([0x56; 32]),
+                no_socket: String::new(),
             }],
             rule: "back".into(),
             policy_sha256: Digest::from_bytes([0x78; 32]),

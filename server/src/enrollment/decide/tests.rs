@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use dockmaster_host::Observation;
+use dockmaster_host::{Observation, socket::Connection};
 use dockmaster_proto::{
     event::{CertIssued, Event, LeaseCause, RequestApproved, RequestDenied},
     facts::{Attachment, ContainerFacts, NetworkMode},
@@ -36,7 +36,10 @@ fn state(containers: &[ContainerFacts]) -> State {
 
 fn applicant(source: &str) -> Applicant {
     Applicant {
-        source: source.parse().unwrap(),
+        connection: Connection {
+            source: SocketAddr::new(source.parse().unwrap(), 40312),
+            local: "172.17.0.1:8140".parse().unwrap(),
+        },
         binding: Arc::new(Binding::new([0; 32])),
         renewing: None,
     }
@@ -46,6 +49,7 @@ fn claimed(facts: &ContainerFacts) -> Claimed {
     Claimed {
         container: facts.id,
         facts: facts.clone(),
+        socket: SocketVerdict::Owned { pid: 7 },
         further: Vec::new(),
     }
 }
@@ -110,7 +114,10 @@ fn a_holder_gets_its_addresses_with_their_epochs_and_nothing_from_before_its_sta
     assert_eq!(held, ["h1/bridge/172.17.0.2 1", "h1/bridge/172.18.0.2 1"]);
     assert_eq!(grant.validity.not_before, web.started_at_ms);
     assert_eq!(grant.validity.not_after, NOW.plus_ms(3_600_000));
-    assert!(matches!(grant.evidence[..], [Evidence::Host { .. }]));
+    assert!(matches!(
+        grant.evidence[..],
+        [Evidence::Host { .. }, Evidence::Socket { pid: 7, .. }]
+    ));
 }
 
 #[test]
@@ -297,7 +304,7 @@ fn a_request_that_is_held_waits_and_is_granted_to_the_key_that_was_approved() {
     let grant = granted(ask(&policy, &state, 1).unwrap());
     assert!(matches!(
         &grant.evidence[..],
-        [Evidence::Host { .. }, Evidence::Operator { operator, .. }] if operator.as_str() == "ada"
+        [Evidence::Host { .. }, Evidence::Socket { .. }, Evidence::Operator { operator, .. }] if operator.as_str() == "ada"
     ));
     assert_eq!(grant.rule, "look");
     assert_eq!(grant.policy_sha256, policy.rules.sha256());
@@ -317,7 +324,7 @@ fn an_approval_burns_with_its_certificate_and_renewals_go_on_from_that() {
     assert!(matches!(ask(&policy, &state, 1), Ok(Decision::Hold(_))));
     let renewal = ask_with(&policy, &state, &web(), Some(id(1)), 2).unwrap();
     let renewed = granted(renewal);
-    assert_eq!(renewed.evidence[1].kind(), EvidenceKind::Operator);
+    assert_eq!(renewed.evidence[2].kind(), EvidenceKind::Operator);
     // The container is started again: nobody has approved this run.
     let again = ContainerFacts {
         started_at_ms: UnixMs(NOW.0 - 1),

@@ -1,6 +1,6 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
-use dockmaster_host::Observation;
+use dockmaster_host::{Observation, socket::Connection};
 use dockmaster_proto::{
     event::{CertIssued, TokenCreated, TokenUsed},
     id::{Serial, TrustDomain},
@@ -71,8 +71,12 @@ fn unwritten() -> Policy {
 }
 
 fn applicant(source: &str) -> Applicant {
+    let source = SocketAddr::new(source.parse().unwrap(), 999);
     Applicant {
-        source: source.parse().unwrap(),
+        connection: Connection {
+            source,
+            local: source,
+        },
         binding: Arc::new(Binding::new([0; 32])),
         renewing: None,
     }
