@@ -13,8 +13,8 @@ use std::{
 };
 
 use dockmaster_certs::bundle::TrustBundle;
-use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer, Reply};
-use dockmaster_proto::{header, report::Report, route::Route};
+use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer, Identity, Reply};
+use dockmaster_proto::{header, id::Serial, report::Report, route::Route};
 use dockmaster_tlog::note::VerifierKey;
 use http::StatusCode;
 use ring::rand::SystemRandom;
@@ -29,6 +29,7 @@ use self::{addresses::Addresses, error::Verdict, pending::Pending, schedule::Sch
 use crate::{
     env,
     identity::{self, Ask, Asked, Enrolled, Fork, IdentityError, SeenHead},
+    join::{Joining, Kept},
     rundir::{self, RunDir},
     say,
     settings::{Anchor, Settings},
@@ -58,6 +59,10 @@ pub struct Link<'a> {
     alarm: Option<String>,
     /// The run dir has taken a certificate.
     has_saved: bool,
+    /// The certificate that seemed to be what was wrong: the next time it is done without.
+    suspected: Option<Serial>,
+    /// The certificate that the master does not honour.
+    rejected: Option<Serial>,
     /// The request that is asked for, or waits for an operator.
     pending: Pending,
     /// Made with the first connection.
@@ -66,7 +71,8 @@ pub struct Link<'a> {
 
 #[derive(Debug)]
 struct Certificate {
-    enrolled: Enrolled,
+    identity: Identity,
+    serial: Serial,
     schedule: Schedule,
 }
 
@@ -85,6 +91,8 @@ impl<'a> Link<'a> {
             seen: None,
             alarm: None,
             has_saved: false,
+            suspected: None,
+            rejected: None,
             pending: Pending::default(),
             addresses: None,
         }
@@ -228,6 +236,7 @@ impl<'a> Link<'a> {
                 if self.certificate.is_some() {
                     say!("the certificate is not accepted any more; asking for a new one");
                 }
+                self.rejected = self.serial().or(self.rejected);
                 self.forget();
             }
             Verdict::Keep => {}
@@ -236,10 +245,17 @@ impl<'a> Link<'a> {
                     self.failures += 1;
                 }
                 if self.failures >= SUSPICIOUS {
+                    self.suspected = self.serial();
                     self.forget();
                 }
             }
         }
+    }
+
+    fn serial(&self) -> Option<Serial> {
+        self.certificate
+            .as_ref()
+            .map(|certificate| certificate.serial)
     }
 
     fn forget(&mut self) {
@@ -254,20 +270,63 @@ impl<'a> Link<'a> {
             let key = VerifierKey::parse(bundle.log_key()).ok();
             self.seen = key.and_then(|key| SeenHead::load(self.run, &key));
         }
+        if self.resume() {
+            return Ok(());
+        }
+        let joining = match &self.settings.join {
+            Some(join) => Some(join.prepare(self.run, &self.random)?),
+            None => None,
+        };
         let wait = if self.pending.waits() {
             HELD
         } else {
             Duration::ZERO
         };
+        let (key, token) = match &joining {
+            Some(Joining { key, redemption }) => (key, Some(redemption.clone())),
+            None => (self.pending.key(&self.random)?, None),
+        };
         let ask = Ask {
             route: Route::Enroll,
-            key: self.pending.key(&self.random)?,
+            key,
             seen: self.seen.as_ref(),
             wait,
+            token,
         };
         let asked = identity::request(&mut connection, &bundle, ask, env::now).await;
         let enrolled = self.settle(asked)?;
         self.adopt(enrolled, "enrolled")
+    }
+
+    /// Takes up the certificate of an earlier start, where this machine joined by a token: nobody
+    /// gives it another. It is renewed at once.
+    fn resume(&mut self) -> bool {
+        // Tried by turns with asking anew: what failed with it may have been the master's trouble.
+        let doubtful = [self.suspected.take(), self.rejected];
+        let kept = Kept::load(self.run);
+        let Some(kept) = kept.filter(|kept| !doubtful.contains(&Some(kept.serial))) else {
+            return false;
+        };
+        let now = env::now();
+        if kept.not_after <= now {
+            say!(
+                "the certificate that this machine kept expired at {}; it needs a new join token (\"dockmaster token create\" on the master, DOCKMASTER_TOKEN_FILE here)",
+                kept.not_after
+            );
+            return false;
+        }
+        say!(
+            "going on with certificate {} until {}, of an earlier start",
+            kept.serial,
+            kept.not_after
+        );
+        self.certificate = Some(Certificate {
+            identity: kept.identity,
+            serial: kept.serial,
+            schedule: Schedule::kept(kept.not_after.since(now), Instant::now()),
+        });
+        self.has_saved = true;
+        true
     }
 
     /// The certificate, where it was given. A request that waits, or that an operator denied and may
@@ -308,6 +367,7 @@ impl<'a> Link<'a> {
             key: self.pending.key(&self.random)?,
             seen: self.seen.as_ref(),
             wait: Duration::ZERO,
+            token: None,
         };
         let asked = identity::request(connection, &trusted, ask, env::now).await;
         match self.settle(asked) {
@@ -358,7 +418,8 @@ impl<'a> Link<'a> {
         self.trusted = Some(Arc::new(enrolled.bundle.clone()));
         self.certificate = Some(Certificate {
             schedule: Schedule::of(issued, Instant::now()),
-            enrolled,
+            serial: issued.serial,
+            identity: enrolled.identity,
         });
         Ok(())
     }
@@ -405,7 +466,7 @@ impl<'a> Link<'a> {
                 self.settings.master,
                 self.settings.bind,
                 Arc::clone(trusted),
-                Some(&certificate.enrolled.identity),
+                Some(&certificate.identity),
             )?;
             self.connection = Some(dialer.dial().await?);
         }

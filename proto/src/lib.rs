@@ -22,6 +22,7 @@ pub mod route;
 pub mod selector;
 pub mod spiffe;
 pub mod time;
+pub mod token;
 
 /// Bytes as base64 (RFC 4648 section 4) in JSON strings; for `#[serde(with = "base64_bytes")]`.
 pub mod base64_bytes {

@@ -28,6 +28,8 @@ pub enum ProblemCode {
     SocketMismatch,
     /// The address lies outside what this master may certify.
     AddressNotPermitted,
+    /// The join token does not let this request in.
+    TokenRefused,
     /// Too many requests from one source.
     TooManyRequests,
     /// A rule of the policy says no.
@@ -54,7 +56,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::BadCsr,
@@ -65,6 +67,7 @@ impl ProblemCode {
         Self::AmbiguousAddress,
         Self::SocketMismatch,
         Self::AddressNotPermitted,
+        Self::TokenRefused,
         Self::TooManyRequests,
         Self::DeniedByPolicy,
         Self::RequestDenied,
@@ -92,6 +95,7 @@ impl ProblemCode {
             Self::AmbiguousAddress => "ambiguous-address",
             Self::SocketMismatch => "socket-mismatch",
             Self::AddressNotPermitted => "address-not-permitted",
+            Self::TokenRefused => "token-refused",
             Self::TooManyRequests => "too-many-requests",
             Self::DeniedByPolicy => "denied-by-policy",
             Self::RequestDenied => "request-denied",
@@ -118,6 +122,7 @@ impl ProblemCode {
             | Self::AmbiguousAddress
             | Self::SocketMismatch
             | Self::AddressNotPermitted
+            | Self::TokenRefused
             | Self::DeniedByPolicy
             | Self::RequestDenied => 403,
             Self::NotFound => 404,

@@ -16,6 +16,7 @@ mod reply;
 mod requests;
 mod router;
 mod service;
+mod tokens;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -44,6 +45,7 @@ use crate::{
     index::Index,
     journal::{Cause, Journal},
     reports::Reports,
+    tokens::TokenDesk,
     witnesses::Witnesses,
 };
 
@@ -58,6 +60,8 @@ pub struct Api {
     pub blobs: Blobs,
     /// Certificates.
     pub enrollment: Enrollment,
+    /// Join tokens.
+    pub tokens: TokenDesk,
     /// Catalogs.
     pub delivery: Arc<Delivery>,
     /// The classification and the site.
@@ -152,6 +156,9 @@ impl Api {
             Route::SiteDeploy => self.deploy_site(request).await,
             Route::Certificates => self.certificates(request),
             Route::Certificate => self.certificate(request),
+            Route::Tokens => Ok(self.tokens()),
+            Route::TokenCreate => self.create_token(request).await,
+            Route::TokenRevoke => self.revoke_token(request).await,
             Route::Audit => self.audit(request).await,
             Route::AuditWho => self.who(request),
             Route::AuditProof => self.prove(request),

@@ -7,10 +7,12 @@ mod continuity;
 mod decide;
 mod foresee;
 mod held;
+mod joining;
 mod judge;
 mod next_step;
 mod refusal;
 mod socket;
+mod token;
 
 use std::{
     net::IpAddr,
@@ -40,7 +42,7 @@ pub use attest::{Attestor, Claimed};
 pub use binding::{Binding, BindingError};
 use continuity::Seen;
 pub use continuity::{Continuity, ContinuityError, WAY_OUT};
-use decide::{Decision, Given};
+use decide::Decision;
 pub use decide::{Grant, Policy};
 pub use next_step::{ABOUT_HELD, next_step};
 pub use refusal::Refusal;
@@ -94,6 +96,8 @@ pub struct Enrollment {
     continuity: Arc<Continuity>,
     refusals: Mutex<Refusals>,
     quota: Mutex<Quota<ContainerId>>,
+    /// Requests with join tokens.
+    attempts: Mutex<Quota<IpAddr>>,
     /// Whoever begins to wait for an operator, or uses an operator's word, goes before the next one.
     holding: tokio::sync::Mutex<()>,
 }
@@ -132,6 +136,7 @@ impl Enrollment {
             continuity,
             refusals: Mutex::default(),
             quota: Mutex::new(Quota::new(CERTIFICATES)),
+            attempts: Mutex::new(Quota::new(token::ATTEMPTS)),
             holding: tokio::sync::Mutex::default(),
         }
     }
@@ -157,6 +162,10 @@ impl Enrollment {
                 Err(Failure::Refused(refusal)) => {
                     self.record(applicant.source(), &refusal, cause).await;
                     return Err(IssueError::Problem(refusal.into_problem()));
+                }
+                Err(Failure::Untold(refusal)) => {
+                    self.record(applicant.source(), &refusal, cause).await;
+                    return Err(IssueError::Problem(token::untold()));
                 }
                 Err(Failure::Ours(problem)) => return Err(IssueError::Problem(problem)),
                 Err(Failure::Commit(error)) => return Err(IssueError::Commit(error)),
@@ -201,32 +210,35 @@ impl Enrollment {
         let csr = VerifiedCsr::parse(&request.csr, applicant.binding.exporter())
             .map_err(|error| Refusal::bad_csr(&error))?;
         let key = csr.public_key().spki_sha256();
-        let claimed = self
-            .attestor
-            .claim(&self.journal, applicant.connection)
-            .await?;
-        let decide = || {
-            let given = Given {
-                state: &self.journal.state(),
-                policy: &self.policy,
-                permits: &|ip| self.authority.permits(ip),
-                now: env::now(),
+        // Both until the issuance is committed.
+        let (mut _turn, mut _one_at_a_time) = (None, None);
+        let admission = if let Some(redemption) = &request.token {
+            let (admission, turn) = self.redeem(applicant, redemption, &key).await?;
+            _turn = Some(turn);
+            admission
+        } else if let Some(grant) = self.renew_by_token(applicant)? {
+            grant.into()
+        } else {
+            let claimed = self.claim(applicant).await?;
+            let permits = |ip| self.authority.permits(ip);
+            let decide = || {
+                let state = self.journal.state();
+                decide::decide(applicant, &claimed, &key, &self.given(&state, &permits))
             };
-            decide::decide(applicant, &claimed, &key, &given)
+            let mut decision = decide()?;
+            // What counts or burns an approval is decided once more when nobody else does: two at once
+            // must not both be the last that may wait, nor both have the one certificate.
+            if decision.counts() {
+                _one_at_a_time = Some(self.holding.lock().await);
+                decision = decide()?;
+            }
+            match decision {
+                Decision::Grant(grant) => grant.into(),
+                Decision::Wait(held) => return Ok(Answer::Held(answer(held))),
+                Decision::Hold(held) => return self.hold(held, cause).await,
+            }
         };
-        let mut decision = decide()?;
-        // What counts or burns an approval is decided once more when nobody else does: two at once
-        // must not both be the last that may wait, nor both have the one certificate.
-        let mut _one_at_a_time = None;
-        if decision.counts() {
-            _one_at_a_time = Some(self.holding.lock().await);
-            decision = decide()?;
-        }
-        let grant = match decision {
-            Decision::Grant(grant) => grant,
-            Decision::Wait(held) => return Ok(Answer::Held(answer(held))),
-            Decision::Hold(held) => return self.hold(held, cause).await,
-        };
+        let token::Admission { before, grant } = admission;
         let claim = applicant
             .binding
             .claim(key)
@@ -244,7 +256,9 @@ impl Enrollment {
             .authority
             .issue_container(&csr, &grant.leaf(&self.policy, serial))
             .map_err(|error| Failure::internal(&error))?;
-        let issued = self.commit(applicant, grant, issued, seen, cause).await?;
+        let issued = self
+            .commit(applicant, (before, grant), issued, seen, cause)
+            .await?;
         claim.keep();
         Ok(Answer::Issued(Box::new(issued)))
     }
@@ -278,7 +292,7 @@ impl Enrollment {
     async fn commit(
         &self,
         applicant: &Applicant,
-        grant: Grant,
+        (mut events, grant): (Vec<Event>, Grant),
         issued: Issued,
         seen: Option<Seen<'_>>,
         cause: &Cause,
@@ -290,15 +304,16 @@ impl Enrollment {
         } else {
             Event::CertIssued(record)
         };
+        let at = events.len();
+        events.push(event);
         // Whoever was told to renew for another set of addresses is to be known by that set alone.
-        let revoked = grant.superseded.iter().map(|serial| {
+        events.extend(grant.superseded.iter().map(|serial| {
             Event::CertRevoked(CertRevoked {
                 serial: *serial,
                 container: Some(container),
                 reason: "the addresses changed".to_owned(),
             })
-        });
-        let events = std::iter::once(event).chain(revoked).collect();
+        }));
         let receipt = self
             .journal
             .commit(cause, events, vec![issued.der.to_vec()])
@@ -346,7 +361,7 @@ impl Enrollment {
                 "ask again, for one with the addresses of now",
             )));
         }
-        let Some((proof, committed)) = receipt.proof(0).zip(receipt.entries().first()) else {
+        let Some((proof, committed)) = receipt.proof(at).zip(receipt.entries().get(at)) else {
             return Err(Failure::internal(&std::io::Error::other(
                 "the receipt lacks the entry",
             )));
@@ -442,6 +457,8 @@ pub enum IssueError {
 enum Failure {
     /// The applicant's fault, or the policy's verdict: recorded.
     Refused(Refusal),
+    /// The same, where the applicant is not told why.
+    Untold(Refusal),
     /// The master's fault: not evidence about anyone.
     Ours(Problem),
     /// The ledger's.

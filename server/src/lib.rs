@@ -37,6 +37,7 @@ pub mod setup;
 pub mod state;
 pub mod store;
 pub mod stored;
+pub mod tokens;
 pub mod witnesses;
 
 #[cfg(test)]

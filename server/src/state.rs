@@ -7,6 +7,7 @@ mod apply;
 mod lookup;
 mod node;
 pub mod requests;
+mod tokens;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -24,8 +25,9 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use apply::{RestoredParts, revision_info};
 pub use lookup::{LookupError, NodeReference};
-pub use node::{Approved, CurrentCertificate, NodeRecord};
+pub use node::{Approved, CurrentCertificate, Joined, NodeRecord};
 pub use requests::Requests;
+pub use tokens::{Burn, Ended, TokenRecord, Tokens, token_of};
 
 /// The view.
 #[derive(Debug, Default)]
@@ -44,6 +46,7 @@ pub struct State {
     /// Containers whose loss of a lease is decided and not durable yet. Not part of the fold.
     suspended: HashSet<ContainerId>,
     documents: Documents,
+    tokens: Tokens,
     /// Requests that wait for an operator.
     requests: Requests,
     /// Grows whenever one of them changes.
@@ -168,6 +171,12 @@ impl State {
     #[must_use]
     pub const fn documents(&self) -> &Documents {
         &self.documents
+    }
+
+    /// The join tokens that are remembered.
+    #[must_use]
+    pub const fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Requests that wait for an operator.

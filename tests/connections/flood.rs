@@ -31,6 +31,7 @@ fn request(csr: Vec<u8>) -> Call {
         csr,
         agent_version: "flood".to_owned(),
         seen: None,
+        token: None,
     })
 }
 

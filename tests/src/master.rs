@@ -76,6 +76,21 @@ impl Setup {
         }
     }
 
+    /// Watches nobody, and serves loopback addresses.
+    pub fn nobody() -> Self {
+        Self {
+            watch: Watch::Nothing,
+            ..Self::default()
+        }
+    }
+
+    /// Dialled at this address too, by the machines of this range.
+    pub fn serving(mut self, address: IpAddr, range: &str) -> Self {
+        self.addresses.push(address);
+        self.permit.push(range.to_owned());
+        self
+    }
+
     /// With its data directory here, where nothing is yet.
     pub fn data(self, data: PathBuf) -> Self {
         Self {

@@ -33,6 +33,16 @@ impl Schedule {
         }
     }
 
+    /// The times of a certificate of an earlier start, with so many milliseconds left: it is renewed at
+    /// once, so that the master's clock counts again.
+    pub(super) fn kept(left_ms: u64, now: Instant) -> Self {
+        Self {
+            put_off: false,
+            renew_at: now,
+            expires_at: now + Duration::from_millis(left_ms.min(FAR)),
+        }
+    }
+
     /// Renewal failed; it is tried again then.
     pub(super) fn put_off(&mut self, renew_at: Instant) {
         self.renew_at = renew_at;

@@ -108,7 +108,8 @@ fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem>
     if state.is_suspended(id) {
         return Err(ended(format!("container {} is losing a lease", id.short())));
     }
-    if !state.is_watched(&node.host) {
+    // A machine that a token let in has no host that could report.
+    if !node.is_by_token() && !state.is_watched(&node.host) {
         return Err(Problem::new(
             ProblemCode::Unavailable,
             format!(

@@ -11,7 +11,7 @@ use http::{HeaderName, Method, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use super::{Admitted, Api, Peer, Reply, Request, admit, budget::Held, reply, too_large};
+use super::{Admitted, Api, Caller, Peer, Reply, Request, admit, budget::Held, reply, too_large};
 use crate::env;
 
 /// How long the body of a request may take to arrive.
@@ -71,6 +71,9 @@ impl Api {
             caller,
             cause,
         } = admit(self, peer, head, request_id)?;
+        if let Caller::Node(node) = &caller {
+            self.tokens.confirm(node, &cause).await;
+        }
         let source = peer.address.ip().to_canonical();
         // Held until the request is dealt with.
         let mut held = self.budget.hold(source);

@@ -8,6 +8,7 @@ mod classify;
 mod compile;
 mod completions;
 mod error;
+mod evidence;
 mod files;
 mod init;
 mod log;
@@ -28,6 +29,7 @@ mod site;
 mod table;
 #[cfg(test)]
 mod testing;
+mod token;
 mod unprintable;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -85,6 +87,7 @@ enum Command {
     Catalog(catalog::CatalogArgs),
     Compile(compile::CompileArgs),
     Cert(cert::CertArgs),
+    Token(token::TokenArgs),
     Audit(audit::AuditArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
@@ -117,6 +120,7 @@ fn run(global: &Global, command: Command) -> Result<(), CliError> {
         Command::Catalog(args) => catalog::run(global, args),
         Command::Compile(args) => compile::run(args),
         Command::Cert(args) => cert::run(global, args),
+        Command::Token(args) => token::run(global, args),
         Command::Audit(args) => audit::run(global, args),
         Command::Backup(args) => backup::run(global, &args),
         Command::Restore(args) => restore::run(args),

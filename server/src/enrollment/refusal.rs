@@ -56,7 +56,7 @@ impl Refusal {
             detail: format!(
                 "this master watches no container host, so nothing vouches for {source}"
             ),
-            hint: "start it as \"dockmaster serve --docker\"".into(),
+            hint: "start it as \"dockmaster serve --docker\", or give the machine a join token (\"dockmaster token create\")".into(),
             container: None,
             rule: String::new(),
         }

@@ -11,10 +11,11 @@ use super::{
     IndexError, denials, keys,
     overlay::Overlay,
     records::{CertificateRecord, LeaseRecord, Revocation, WatchRecord},
+    tokens,
 };
 use crate::state::{
-    Approved, CurrentCertificate, NodeRecord, Operator, Requests, requests::concerns_requests,
-    revision_info,
+    Approved, CurrentCertificate, Ended, NodeRecord, Operator, Requests,
+    requests::concerns_requests, revision_info,
 };
 
 /// The key under which the time of the newest entry stands: how far a watch is certain that a
@@ -27,9 +28,9 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
     match &entry.event {
         Event::CaCreated(_)
         | Event::BackupTaken(_)
-        | Event::Restored(_)
         | Event::RequestApproved(_)
         | Event::RequestDenied(_) => {}
+        Event::Restored(_) => tokens::end_all(Ended::Restored, to)?,
         Event::CertDenied(event) => denials::refused(index, event, entry.ts_ms, to),
         Event::RequestHeld(event) => denials::held(index, event, entry.ts_ms, to),
         Event::PolicyChanged(event) => to.put(keys::POLICY, &event.policy_sha256),
@@ -61,7 +62,11 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         Event::NodeGone(event) => {
             end(&event.container, entry.ts_ms, to)?;
         }
-        Event::CertIssued(event) | Event::CertRenewed(event) => {
+        Event::CertIssued(event) => {
+            tokens::burn(event, to)?;
+            certify(index, event, entry.ts_ms, to)?;
+        }
+        Event::CertRenewed(event) => {
             certify(index, event, entry.ts_ms, to)?;
         }
         Event::CertRevoked(event) => {
@@ -91,6 +96,14 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
                 not_after_ms: event.not_after_ms,
             };
             to.put(&keys::operator(&event.serial), &operator);
+        }
+        Event::TokenCreated(event) => tokens::create(event, entry, to)?,
+        Event::TokenUsed(event) => {
+            tokens::change(&event.token, to, |token| token.confirm(&event.spki_sha256))?;
+            update_node(&event.container, to, |node| node.confirm(event))?;
+        }
+        Event::TokenRevoked(event) => {
+            tokens::change(&event.token, to, |token| token.end(Ended::Revoked))?;
         }
     }
     project_requests(index, entry, to)?;
@@ -260,6 +273,7 @@ fn certify(
     if let Principal::Container { id, .. } = &event.subject.principal {
         update_node(id, to, |node| {
             name.clone_from(&node.facts.name);
+            node.join(event);
             superseded = node.certify(CurrentCertificate::of(index, event));
             node.approved = Approved::of(&event.evidence);
         })?;

@@ -73,6 +73,7 @@ impl Index {
             documents,
             size: self.applied()?,
         });
+        self.load_tokens(&mut state)?;
         Ok(state)
     }
 
@@ -161,7 +162,7 @@ impl Index {
         })
     }
 
-    fn scan<T: DeserializeOwned>(
+    pub(super) fn scan<T: DeserializeOwned>(
         &self,
         prefix: &[u8],
     ) -> impl Iterator<Item = Result<(sled::IVec, T), IndexError>> + use<T> {

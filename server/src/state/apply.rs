@@ -11,7 +11,9 @@ use dockmaster_proto::{
     spiffe::Principal,
 };
 
-use super::{Approved, CurrentCertificate, Lease, NodeRecord, Operator, State};
+use super::{
+    Approved, CurrentCertificate, Ended, Lease, NodeRecord, Operator, State, TokenRecord, token_of,
+};
 
 impl State {
     /// Takes up the entry with this index. Entries come in order, each once.
@@ -20,10 +22,10 @@ impl State {
             Event::CaCreated(_)
             | Event::CertDenied(_)
             | Event::BackupTaken(_)
-            | Event::Restored(_)
             | Event::RequestHeld(_)
             | Event::RequestApproved(_)
             | Event::RequestDenied(_) => {}
+            Event::Restored(_) => self.tokens.end_all(Ended::Restored),
             Event::PolicyChanged(event) => self.policy = Some(event.policy_sha256),
             // A master that starts knows nothing yet.
             Event::MasterStarted(_) => {
@@ -46,7 +48,14 @@ impl State {
                     self.keep_labels(node);
                 }
             }
-            Event::CertIssued(event) | Event::CertRenewed(event) => self.certify(index, event),
+            Event::CertIssued(event) => {
+                if let (Some(token), Some(node)) = (token_of(event), event.container) {
+                    self.tokens
+                        .change(&token, |token| token.take(event.spki_sha256, node));
+                }
+                self.certify(index, event);
+            }
+            Event::CertRenewed(event) => self.certify(index, event),
             Event::CertRevoked(event) => self.revoke(event.container.as_ref(), &event.serial),
             Event::LabelsChanged(event) => {
                 if let Some(node) = self.nodes.get_mut(&event.container) {
@@ -64,6 +73,18 @@ impl State {
                     not_after_ms: event.not_after_ms,
                 };
                 self.operators.insert(event.serial, operator);
+            }
+            Event::TokenCreated(event) => self.tokens.create(event, entry),
+            Event::TokenUsed(event) => {
+                self.tokens
+                    .change(&event.token, |token| token.confirm(&event.spki_sha256));
+                if let Some(node) = self.nodes.get_mut(&event.container) {
+                    node.confirm(event);
+                }
+            }
+            Event::TokenRevoked(event) => {
+                self.tokens
+                    .change(&event.token, |token| token.end(Ended::Revoked));
             }
         }
         let is_changed = self.requests.apply(index, entry);
@@ -122,6 +143,11 @@ impl State {
         self.generation += 1;
     }
 
+    /// Puts back a token.
+    pub(crate) fn restore_token(&mut self, token: TokenRecord) {
+        self.tokens.restore(token);
+    }
+
     fn open(&mut self, event: &LeaseOpened, entry: &Entry) {
         let lease = Lease {
             container: event.container,
@@ -165,6 +191,7 @@ impl State {
             return;
         };
         if let Some(node) = self.nodes.get_mut(id) {
+            node.join(event);
             node.certify(CurrentCertificate::of(index, event));
             node.approved = Approved::of(&event.evidence);
         }
@@ -200,6 +227,9 @@ const fn concerns_catalogs(event: &Event) -> bool {
         | Event::OperatorGranted(_)
         | Event::BackupTaken(_)
         | Event::Restored(_)
+        | Event::TokenCreated(_)
+        | Event::TokenUsed(_)
+        | Event::TokenRevoked(_)
         | Event::PolicyChanged(_)
         | Event::RequestHeld(_)
         | Event::RequestApproved(_)

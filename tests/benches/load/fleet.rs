@@ -95,6 +95,7 @@ impl Node {
             csr: create_request(&key, connection.exporter()).unwrap(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             seen: self.seen.borrow().clone(),
+            token: None,
         };
         let call = Call::new(route).json(&request);
         let issued: IssuedCertificate = connection.call(&call).await.unwrap();
