@@ -4,5 +4,6 @@ pub mod audit;
 pub mod backup;
 pub mod certs;
 pub mod documents;
+pub mod hosts;
 pub mod identity;
 pub mod nodes;

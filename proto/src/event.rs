@@ -6,6 +6,7 @@
 mod certificate;
 mod host;
 mod installation;
+mod membership;
 
 use std::net::IpAddr;
 
@@ -19,6 +20,7 @@ pub use host::{
 pub use installation::{
     BackupTaken, CaCreated, DocumentChanged, MasterStarted, OperatorGranted, Restored,
 };
+pub use membership::{HostEnrolled, HostEvicted, HostRefused, Reach};
 
 use crate::{
     id::{ContainerId, Digest, Name, Serial},
@@ -86,6 +88,12 @@ pub enum Event {
     BackupTaken(BackupTaken),
     /// This data directory was made from a backup.
     Restored(Restored),
+    /// A host may vouch for containers from now on.
+    HostEnrolled(HostEnrolled),
+    /// A host may vouch for nobody any more.
+    HostEvicted(HostEvicted),
+    /// A host vouched for what is not its own.
+    HostRefused(HostRefused),
 }
 
 impl Event {
@@ -111,11 +119,14 @@ impl Event {
             Self::OperatorGranted(_) => "operator_granted",
             Self::BackupTaken(_) => "backup_taken",
             Self::Restored(_) => "restored",
+            Self::HostEnrolled(_) => "host_enrolled",
+            Self::HostEvicted(_) => "host_evicted",
+            Self::HostRefused(_) => "host_refused",
         }
     }
 
     /// All names, for filters and their completion.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: [&'static str; 21] = [
         "ca_created",
         "master_started",
         "host_watched",
@@ -134,6 +145,9 @@ impl Event {
         "operator_granted",
         "backup_taken",
         "restored",
+        "host_enrolled",
+        "host_evicted",
+        "host_refused",
     ];
 
     /// The container that the event is about.
@@ -148,6 +162,7 @@ impl Event {
             Self::CertDenied(event) => event.container.as_ref(),
             Self::CertRevoked(event) => event.container.as_ref(),
             Self::LabelsChanged(event) => Some(&event.container),
+            Self::HostRefused(event) => Some(&event.container),
             Self::CaCreated(_)
             | Self::MasterStarted(_)
             | Self::HostWatched(_)
@@ -156,7 +171,9 @@ impl Event {
             | Self::SiteDeployed(_)
             | Self::OperatorGranted(_)
             | Self::BackupTaken(_)
-            | Self::Restored(_) => None,
+            | Self::Restored(_)
+            | Self::HostEnrolled(_)
+            | Self::HostEvicted(_) => None,
         }
     }
 
@@ -177,6 +194,7 @@ impl Event {
             Self::CertIssued(event) | Self::CertRenewed(event) => Some(&event.serial),
             Self::CertRevoked(event) => Some(&event.serial),
             Self::OperatorGranted(event) => Some(&event.serial),
+            Self::HostEnrolled(event) => Some(&event.serial),
             _ => None,
         }
     }

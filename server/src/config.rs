@@ -22,16 +22,21 @@ use dockmaster_tlog::note::{Algorithm, VerifierKey};
 
 use crate::witnesses::Witness;
 
+mod patience;
+
+pub use patience::{Patience, PatienceError};
+
 /// The largest configuration file in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 /// What a configuration may say.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "name",
     "trust_domain",
     "listen",
     "addresses",
     "host",
     "certificate_lifetime",
+    "host_lost_after",
     "witnesses",
     "witnesses_required",
 ];
@@ -51,6 +56,8 @@ pub struct Config {
     pub host: Name,
     /// How long a container's certificate lasts.
     pub lifetime: Lifetime,
+    /// How long a further host may be lost before its leases end.
+    pub host_lost_after: Patience,
     /// Who cosigns the head of the log.
     pub witnesses: Vec<Witness>,
     /// How many of them have to before a head is shown.
@@ -112,6 +119,7 @@ impl Config {
         let host = fields.required("host", &mut wrong);
         let addresses = fields.parsed_list("addresses", &mut wrong);
         let lifetime = fields.parsed("certificate_lifetime", &mut wrong);
+        let host_lost_after = fields.parsed("host_lost_after", &mut wrong);
         let witnesses = witnesses(file, &fields, &mut wrong);
         let required = fields.parsed("witnesses_required", &mut wrong);
         let witnesses_required = required.unwrap_or_default();
@@ -131,6 +139,7 @@ impl Config {
                     addresses,
                     host,
                     lifetime: lifetime.unwrap_or_default(),
+                    host_lost_after: host_lost_after.unwrap_or_default(),
                     witnesses,
                     witnesses_required,
                 })
@@ -149,6 +158,7 @@ impl Config {
             addresses,
             host,
             lifetime,
+            host_lost_after,
             witnesses,
             witnesses_required,
         } = self;
@@ -170,7 +180,9 @@ impl Config {
              # The name under which this machine's containers are known.\n\
              host: {host}\n\
              # How long a container's certificate lasts: a number with m, h or d; 5m to 30d.\n\
-             certificate_lifetime: {lifetime}\n",
+             certificate_lifetime: {lifetime}\n\
+             # How long a further host may be lost before the leases of its containers end: a number with s, m or h; 1s to 24h.
+             host_lost_after: {host_lost_after}\n",
             addresses.join(", "),
         );
         if !witnesses.is_empty() {
@@ -301,6 +313,7 @@ mod tests {
             addresses: vec!["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()],
             host: "h1".parse().unwrap(),
             lifetime: Lifetime::default(),
+            host_lost_after: Patience::default(),
             witnesses: vec![],
             witnesses_required: 0,
         }

@@ -6,10 +6,7 @@ mod binding;
 mod continuity;
 mod decide;
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dockmaster_certs::{
     authority::Authority, bundle::TrustBundle, csr::VerifiedCsr, issue::Issued, key::random_serial,
@@ -34,6 +31,7 @@ pub use decide::{Grant, Policy, Refusal};
 use crate::{
     env,
     journal::{Cause, Journal},
+    origin::Origin,
     quota::{Allowance, Quota},
     refusals::Refusals,
     state::NodeRecord,
@@ -49,8 +47,8 @@ const CERTIFICATES: Allowance = Allowance {
 /// Who asks, as the connection tells it.
 #[derive(Debug, Clone)]
 pub struct Applicant {
-    /// The peer's IP.
-    pub source: IpAddr,
+    /// Where its connection comes from.
+    pub source: Origin,
     /// What its request has to be bound to.
     pub binding: Arc<Binding>,
     /// The container whose current certificate the peer showed; none at a first enrollment.
@@ -110,7 +108,7 @@ impl Enrollment {
     ) -> Result<IssuedCertificate, IssueError> {
         match self.try_issue(applicant, request, cause).await {
             Err(Failure::Refused(refusal)) => {
-                self.record(applicant.source, &refusal, cause).await;
+                self.record(&applicant.source, &refusal, cause).await;
                 Err(IssueError::Problem(refusal.into_problem()))
             }
             Err(Failure::Ours(problem)) => Err(IssueError::Problem(problem)),
@@ -130,7 +128,7 @@ impl Enrollment {
         }
         let csr = VerifiedCsr::parse(&request.csr, applicant.binding.exporter())
             .map_err(|error| Refusal::bad_csr(&error))?;
-        let claimed = self.attestor.claim(&self.journal, applicant.source).await?;
+        let claimed = self.attestor.claim(&self.journal, &applicant.source).await?;
         let grant = {
             let state = self.journal.state();
             decide::decide(
@@ -228,7 +226,7 @@ impl Enrollment {
                 .commit(cause, vec![Event::CertRevoked(revoked)], vec![])
                 .await
                 .map_err(Failure::Commit)?;
-            return Err(Refusal::lease_closed(applicant.source, container).into());
+            return Err(Refusal::lease_closed(&applicant.source, container).into());
         }
         let Some((proof, committed)) = receipt.proof(0).zip(receipt.entries().first()) else {
             return Err(Failure::internal(&std::io::Error::other(
@@ -263,13 +261,14 @@ impl Enrollment {
         })
     }
 
-    async fn record(&self, source: IpAddr, refusal: &Refusal, cause: &Cause) {
+    async fn record(&self, source: &Origin, refusal: &Refusal, cause: &Cause) {
         let denied = CertDenied {
-            source,
+            source: source.ip,
             container: refusal.container,
             reason: refusal.code.as_str().to_owned(),
             detail: refusal.detail.clone(),
             count: 1,
+            relay: source.relay.clone(),
         };
         let first = self
             .refusals

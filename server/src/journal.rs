@@ -294,6 +294,7 @@ mod tests {
             reason: String::new(),
             detail: String::new(),
             count: 1,
+            relay: None,
         });
         projector.apply(&[committed(0, denied)]);
         assert!(progress.applied.has_changed().unwrap());

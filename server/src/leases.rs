@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use dockmaster_host::Observation;
+pub use dockmaster_host::bounded;
 use dockmaster_proto::{
     address::Address,
     event::{CertRevoked, Event, LeaseCause, LeaseClosed, LeaseOpened, NodeGone, NodeObserved},
@@ -16,12 +17,7 @@ use crate::state::{NodeRecord, State};
 /// No event at all when the report says nothing new.
 #[must_use]
 pub fn decide(observation: &Observation, host: &Name, state: &State) -> Vec<Event> {
-    let mut decision = Decision {
-        host,
-        state,
-        events: Vec::new(),
-        moved: BTreeMap::new(),
-    };
+    let mut decision = Decision::new(host, state);
     match observation {
         Observation::Snapshot {
             containers,
@@ -34,64 +30,20 @@ pub fn decide(observation: &Observation, host: &Name, state: &State) -> Vec<Even
             }
         }
         // Not seeing a container is no evidence that it ended; a snapshot follows.
-        Observation::Lost(_) => {}
+        // What was refused at the wall is the keeper's to record.
+        Observation::Lost(_) | Observation::Refused { .. } => {}
     }
     decision.events
 }
 
-/// Bytes of all labels of a container together; what goes beyond is left out.
-const MAX_LABEL_BYTES: usize = 24 << 10;
-/// Bytes of a name or an image.
-const MAX_TEXT: usize = 1024;
-/// Networks of a container, and its addresses in each.
-const MAX_ATTACHMENTS: usize = 64;
-const MAX_IPS: usize = 8;
-
-/// The observation with what a container may say of itself cut to what an entry of the ledger
-/// holds: whoever starts a container chooses its labels, and must not choose that nobody's leases
-/// can be recorded any more.
+/// The events by which all that a host vouched for ends, when it is lost for good or evicted. Pure.
 #[must_use]
-pub fn bounded(observation: Observation) -> Observation {
-    match observation {
-        Observation::Snapshot {
-            containers,
-            unclear,
-        } => Observation::Snapshot {
-            containers: containers.into_iter().map(bounded_facts).collect(),
-            unclear,
-        },
-        Observation::Up(facts) => Observation::Up(bounded_facts(facts)),
-        other @ (Observation::Down { .. } | Observation::Lost(_)) => other,
+pub fn end_of_host(host: &Name, cause: LeaseCause, state: &State) -> Vec<Event> {
+    let mut decision = Decision::new(host, state);
+    for node in state.nodes().filter(|node| node.host == *host) {
+        decision.end(node, cause);
     }
-}
-
-fn bounded_facts(mut facts: ContainerFacts) -> ContainerFacts {
-    let mut room = MAX_LABEL_BYTES;
-    let before = facts.labels.len();
-    facts.labels.retain(|key, value| {
-        // JSON may need six bytes for one.
-        let size = serde_json::to_string(&(key, &value)).map_or(usize::MAX, |json| json.len());
-        let fits = size <= room;
-        if fits {
-            room -= size;
-        }
-        fits
-    });
-    if facts.labels.len() < before {
-        tracing::warn!(container = %facts.id.short(), name = %facts.name, "labels beyond {MAX_LABEL_BYTES} bytes are left out");
-    }
-    for text in [&mut facts.name, &mut facts.image, &mut facts.image_digest] {
-        let mut end = MAX_TEXT.min(text.len());
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-    }
-    facts.attachments.truncate(MAX_ATTACHMENTS);
-    for attachment in &mut facts.attachments {
-        attachment.ips.truncate(MAX_IPS);
-    }
-    facts
+    decision.events
 }
 
 struct Decision<'a> {
@@ -102,7 +54,16 @@ struct Decision<'a> {
     moved: BTreeMap<Address, (u64, Option<ContainerId>)>,
 }
 
-impl Decision<'_> {
+impl<'a> Decision<'a> {
+    const fn new(host: &'a Name, state: &'a State) -> Self {
+        Self {
+            host,
+            state,
+            events: Vec::new(),
+            moved: BTreeMap::new(),
+        }
+    }
+
     /// Not seeing a container is no evidence against it while it is said to run.
     fn reconcile(&mut self, containers: &[ContainerFacts], unclear: &[ContainerId]) {
         let running: HashSet<&ContainerId> = containers
@@ -155,7 +116,11 @@ impl Decision<'_> {
             self.close(address, LeaseCause::Disconnected);
         }
         for address in wanted.into_iter().filter(|address| !held.contains(address)) {
-            self.open(address, facts, cause);
+            // In a network that several hosts share an address moves only when the other host has
+            // given it up: no host takes away what another vouches for.
+            if !self.is_of_another_host(&address) {
+                self.open(address, facts, cause);
+            }
         }
     }
 
@@ -177,6 +142,13 @@ impl Decision<'_> {
             host: self.host.clone(),
             cause,
         }));
+    }
+
+    fn is_of_another_host(&self, address: &Address) -> bool {
+        let holder = self
+            .holder(address)
+            .and_then(|(holder, _)| self.state.node(&holder));
+        holder.is_some_and(|node| node.host != *self.host)
     }
 
     /// Who holds an address by now, and in which epoch.

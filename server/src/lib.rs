@@ -18,6 +18,7 @@ pub mod delivery;
 pub mod documents;
 pub mod enrollment;
 pub mod env;
+pub mod hosts;
 pub mod identity;
 pub mod index;
 pub mod journal;
@@ -26,6 +27,7 @@ pub mod leases;
 pub mod listener;
 pub mod logkey;
 pub mod newdir;
+pub mod origin;
 pub mod quota;
 pub mod refusals;
 pub mod reports;
@@ -34,6 +36,7 @@ pub mod setup;
 pub mod state;
 pub mod store;
 pub mod stored;
+pub mod watchers;
 pub mod witnesses;
 
 #[cfg(test)]

@@ -144,6 +144,7 @@ async fn fill(new: &NewDir, setup: &Setup) -> Result<Installation, SetupError> {
         addresses: setup.addresses.clone(),
         host: setup.host.clone(),
         lifetime: crate::config::Lifetime::default(),
+        host_lost_after: crate::config::Patience::default(),
         witnesses: vec![],
         witnesses_required: 0,
     };

@@ -87,6 +87,9 @@ pub struct CertDenied {
     pub detail: String,
     /// How many like it came from the same source in the minute that this entry speaks for.
     pub count: u64,
+    /// The host that relayed it; none where it came straight to the master.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Name>,
 }
 
 /// A certificate ended before its time.

@@ -43,6 +43,10 @@ pub enum LeaseCause {
     Missing,
     /// Another container took the address.
     Superseded,
+    /// Its host could not be watched for longer than `host_lost_after`: the true end is not known.
+    HostLost,
+    /// An operator evicted the host that vouched for it.
+    HostEvicted,
 }
 
 /// A container holds an address from now on.

@@ -2,8 +2,9 @@
 //! to questions.
 //!
 //! In scope: watching a Docker-compatible engine over its Unix socket, and an inventory file for
-//! places without an engine (VMs, other runtimes, demonstrations, load tests). Out of scope: what
-//! an observation means. Opening and closing leases is the master's decision.
+//! places without an engine (VMs, other runtimes, demonstrations, load tests); and both ends of the
+//! stream by which the watcher of another machine tells the master the same ([`remote`]). Out of
+//! scope: what an observation means. Opening and closing leases is the master's decision.
 //!
 //! Two ways in, and both are needed: [`Inventory::watch`] tells of changes as they happen, while
 //! [`Inventory::inspect`] and [`Inventory::find`] look afresh, for a request that overtakes the
@@ -12,17 +13,24 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod bounded;
 mod clock;
 pub mod docker;
 pub mod file;
 mod known;
+pub mod remote;
 
 use std::net::IpAddr;
 
 use dockmaster_proto::{error::chain, event::LeaseCause, facts::ContainerFacts, id::ContainerId};
 use tokio::sync::mpsc;
 
-pub use crate::{docker::DockerInventory, file::FileInventory};
+pub use crate::{
+    bounded::{bounded, bounded_facts},
+    docker::DockerInventory,
+    file::FileInventory,
+    remote::RemoteInventory,
+};
 
 /// One piece of news about a host's containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +56,13 @@ pub enum Observation {
     /// The host cannot be watched at the moment, and why. A snapshot follows once it can; until
     /// then nothing is known to have changed.
     Lost(String),
+    /// A further host said of a container what it may not say; nothing of it is taken up.
+    Refused {
+        /// The container.
+        id: ContainerId,
+        /// Why, in words.
+        reason: String,
+    },
 }
 
 /// Why a host has no answer.
@@ -59,6 +74,9 @@ pub enum HostError {
     /// The inventory file.
     #[error(transparent)]
     File(#[from] std::sync::Arc<file::FileError>),
+    /// The host watcher on another machine.
+    #[error(transparent)]
+    Remote(#[from] remote::RemoteError),
 }
 
 /// A source of truth about the containers of one host.
@@ -68,6 +86,8 @@ pub enum Inventory {
     Docker(DockerInventory),
     /// A file.
     File(FileInventory),
+    /// The host watcher of another machine, over its connection.
+    Remote(RemoteInventory),
 }
 
 impl Inventory {
@@ -76,6 +96,7 @@ impl Inventory {
         match self {
             Self::Docker(docker) => docker.watch(observations).await,
             Self::File(file) => file.watch(observations).await,
+            Self::Remote(remote) => remote.watch(observations).await,
         }
     }
 
@@ -87,6 +108,7 @@ impl Inventory {
         match self {
             Self::Docker(docker) => Ok(docker.inspect(id).await?),
             Self::File(file) => Ok(file.inspect(id)?),
+            Self::Remote(remote) => Ok(remote.inspect(id).await?),
         }
     }
 
@@ -99,6 +121,7 @@ impl Inventory {
         match self {
             Self::Docker(docker) => Ok(docker.find(ip).await?),
             Self::File(file) => Ok(file.find(ip)?),
+            Self::Remote(remote) => Ok(remote.find(ip).await?),
         }
     }
 }

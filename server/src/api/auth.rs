@@ -1,6 +1,6 @@
 //! Who may call what.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{any::Any, net::SocketAddr, sync::Arc};
 
 use dockmaster_certs::identity::PeerIdentity;
 use dockmaster_proto::{
@@ -11,26 +11,45 @@ use dockmaster_proto::{
     time::UnixMs,
 };
 
-use crate::{enrollment::Binding, state::State};
+use crate::{enrollment::Binding, hosts::evicted, origin::Origin, state::State};
 
 /// The other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Its address.
+    /// Its address, as the master sees it or as a host that relays says.
     pub address: SocketAddr,
+    /// The host that relays the connection; none where it came straight to the master.
+    pub relay: Option<Name>,
     /// What its certificate says, where it showed one that leads to the trust bundle.
     pub identity: Option<PeerIdentity>,
     /// What certificate requests that come by this connection have to be bound to.
     pub binding: Arc<Binding>,
+    /// What the connection occupies: whoever goes on using it after its last request keeps this.
+    pub seat: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Peer {
+    /// Where the connection comes from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin {
+            ip: self.address.ip().to_canonical(),
+            relay: self.relay.clone(),
+        }
+    }
+
     /// Who it is, for the ledger and the log.
     #[must_use]
     pub fn actor(&self) -> String {
         match &self.identity {
             Some(identity) => identity.id.principal.to_string(),
-            None => format!("anyone@{}", self.address.ip().to_canonical()),
+            None => {
+                let Origin { ip, relay } = self.origin();
+                relay.map_or_else(
+                    || format!("anyone@{ip}"),
+                    |host| format!("anyone@{host}/{ip}"),
+                )
+            }
         }
     }
 }
@@ -42,6 +61,8 @@ pub enum Caller {
     Anyone,
     /// A container whose certificate is honoured and whose address is its own.
     Node(ContainerId),
+    /// A host that is enrolled.
+    Host(Name),
     /// An operator.
     Operator(Name),
 }
@@ -57,6 +78,7 @@ pub(super) fn authorise(
     match route.audience() {
         Audience::Anyone => Ok(Caller::Anyone),
         Audience::Node => node(peer, state, now).map(Caller::Node),
+        Audience::Host => host(peer, state, now).map(Caller::Host),
         Audience::Operator => operator(peer, state, now).map(Caller::Operator),
     }
 }
@@ -103,14 +125,47 @@ fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem>
             id.short()
         )));
     }
-    let source = peer.address.ip().to_canonical();
-    if !node.addresses.iter().any(|held| held.address.ip == source) {
+    let source = peer.origin();
+    if !source.may_be_of(&node.host, state) {
+        return Err(ended(format!(
+            "the certificate is that of container {} of host {}, and the connection comes from {source}",
+            id.short(),
+            node.host
+        )));
+    }
+    if !node.addresses.iter().any(|held| held.address.ip == source.ip) {
         return Err(ended(format!(
             "the certificate is that of container {}, which does not hold {source}",
             id.short()
         )));
     }
     Ok(*id)
+}
+
+fn host(peer: &Peer, state: &State, now: UnixMs) -> Result<Name, Problem> {
+    let identity = identity(
+        peer,
+        now,
+        "a host's certificate; \"dockmaster host enroll\" makes one",
+    )?;
+    let Principal::Host(name) = &identity.id.principal else {
+        return Err(forbidden(identity, "hosts"));
+    };
+    // A container that got hold of its host's key still comes through the relay.
+    if let Some(relay) = &peer.relay {
+        return Err(Problem::new(
+            ProblemCode::Forbidden,
+            format!("host {name} comes through the relay of host {relay}"),
+            "a host dials the master itself",
+        ));
+    }
+    let is_honoured = state
+        .host(name)
+        .is_some_and(|host| host.honours(&identity.serial));
+    if !is_honoured {
+        return Err(evicted(name));
+    }
+    Ok(name.clone())
 }
 
 fn operator(peer: &Peer, state: &State, now: UnixMs) -> Result<Name, Problem> {
@@ -197,8 +252,10 @@ mod tests {
         };
         Peer {
             address: format!("{ip}:999").parse().unwrap(),
+            relay: None,
             identity: Some(identity),
             binding: Arc::new(Binding::new([0; 32])),
+            seat: None,
         }
     }
 
@@ -215,6 +272,7 @@ mod tests {
 
     fn state() -> State {
         let mut state = State::default();
+        state.watch_here(host());
         apply(
             &mut state,
             Event::HostWatched(HostWatched {

@@ -3,12 +3,13 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
 use dockmaster_proto::problem::{Problem, ProblemCode};
+
+use crate::origin::Origin;
 
 /// Bytes of all together.
 const ALL: usize = 512 << 20;
@@ -24,20 +25,20 @@ pub struct Budget(Arc<Mutex<Spent>>);
 #[derive(Debug, Default)]
 struct Spent {
     all: usize,
-    each: HashMap<IpAddr, usize>,
+    each: HashMap<Origin, usize>,
 }
 
 /// Bytes that an address holds; they are given back with the value.
 #[derive(Debug)]
 pub(super) struct Held {
     budget: Budget,
-    source: IpAddr,
+    source: Origin,
     bytes: usize,
 }
 
 impl Budget {
     /// Nothing yet, for an address.
-    pub(super) fn hold(&self, source: IpAddr) -> Held {
+    pub(super) fn hold(&self, source: Origin) -> Held {
         Held {
             budget: self.clone(),
             source,
@@ -49,7 +50,7 @@ impl Budget {
     ///
     /// # Errors
     /// When the address holds too much already.
-    pub(super) fn answer(&self, source: IpAddr, answer: Bytes) -> Result<Bytes, Problem> {
+    pub(super) fn answer(&self, source: Origin, answer: Bytes) -> Result<Bytes, Problem> {
         if answer.len() < SMALL {
             return Ok(answer);
         }
@@ -91,7 +92,7 @@ impl Held {
             ));
         }
         spent.all = all;
-        spent.each.insert(self.source, each);
+        spent.each.insert(self.source.clone(), each);
         self.bytes += more;
         Ok(())
     }
@@ -120,10 +121,10 @@ mod tests {
     #[test]
     fn one_address_gets_its_share_and_no_more_and_gives_it_back() {
         let budget = Budget::default();
-        let [one, other] = ["10.0.0.1", "10.0.0.2"].map(|ip| ip.parse().unwrap());
-        let mut held = budget.hold(one);
+        let [one, other] = ["10.0.0.1", "10.0.0.2"].map(|ip| Origin::direct(ip.parse().unwrap()));
+        let mut held = budget.hold(one.clone());
         held.grow(EACH).unwrap();
-        assert!(budget.hold(one).grow(1).is_err());
+        assert!(budget.hold(one.clone()).grow(1).is_err());
         budget.hold(other).grow(EACH).unwrap();
         drop(held);
         let answer = budget.answer(one, Bytes::from(vec![7; SMALL])).unwrap();
@@ -144,7 +145,7 @@ mod tests {
         let budget = Budget::default();
         let mut held = Vec::new();
         for number in 0..=u8::MAX {
-            let mut one = budget.hold([10, 0, 0, number].into());
+            let mut one = budget.hold(Origin::direct([10, 0, 0, number].into()));
             if one.grow(EACH).is_ok() {
                 held.push(one);
             }

@@ -43,7 +43,7 @@ impl Api {
             _ => None,
         };
         let applicant = Applicant {
-            source: request.peer.address.ip().to_canonical(),
+            source: request.peer.origin(),
             binding: request.peer.binding.clone(),
             renewing,
         };
@@ -197,7 +197,7 @@ fn caller(request: &Request) -> Result<ContainerId, Problem> {
     match &request.caller {
         Caller::Node(id) => Ok(*id),
         // The route table says that only nodes come here.
-        Caller::Anyone | Caller::Operator(_) => {
+        Caller::Anyone | Caller::Host(_) | Caller::Operator(_) => {
             Err(problem::bad_request("the route is for containers"))
         }
     }

@@ -1,7 +1,5 @@
 //! Answers.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use dockmaster_proto::problem::Problem;
 use futures_util::FutureExt as _;
@@ -11,6 +9,7 @@ use hyper::body::Body;
 use serde::Serialize;
 
 use super::budget::Budget;
+use crate::origin::Origin;
 
 /// A whole answer.
 pub type Reply = Response<Full<Bytes>>;
@@ -30,6 +29,15 @@ pub(super) fn bytes(status: StatusCode, content_type: &'static str, body: Bytes)
     reply
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    reply
+}
+
+/// The answer after which the connection speaks another protocol (RFC 9110 section 7.8).
+pub(super) fn switching(protocol: &'static str) -> Reply {
+    let mut reply = empty(StatusCode::SWITCHING_PROTOCOLS);
+    let headers = reply.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static(protocol));
     reply
 }
 
@@ -69,7 +77,7 @@ pub(super) fn without_body(mut reply: Reply) -> Reply {
 ///
 /// # Errors
 /// When the address has too much on its way already.
-pub(super) fn counted(reply: Reply, budget: &Budget, source: IpAddr) -> Result<Reply, Problem> {
+pub(super) fn counted(reply: Reply, budget: &Budget, source: Origin) -> Result<Reply, Problem> {
     let (head, body) = reply.into_parts();
     // A `Full` is one piece, and gives it without waiting.
     let whole = body.collect().now_or_never().and_then(Result::ok);

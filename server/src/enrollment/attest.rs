@@ -7,15 +7,20 @@ use std::{
     time::Duration,
 };
 
-use dockmaster_host::Inventory;
-use dockmaster_proto::{event::Evidence, facts::ContainerFacts, id::ContainerId};
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
+use dockmaster_proto::{
+    event::Evidence,
+    facts::ContainerFacts,
+    id::{ContainerId, Name},
 };
+use tokio::{sync::watch, time::Instant};
 
 use super::decide::Refusal;
-use crate::journal::Journal;
+use crate::{
+    journal::Journal,
+    origin::Origin,
+    state::State,
+    watchers::{Watcher, Watchers},
+};
 
 /// How long a request that came before its host's report is kept waiting.
 const PARK: Duration = Duration::from_secs(10);
@@ -58,20 +63,18 @@ impl From<Refusal> for Unclaimed {
 /// Asks the host about addresses.
 #[derive(Debug, Clone)]
 pub struct Attestor {
-    inventory: Option<Arc<Inventory>>,
-    /// Containers that the lease keeper should look at again.
-    look: mpsc::Sender<ContainerId>,
+    watchers: Watchers,
     /// Becomes true when the master is about to stop.
     stopping: watch::Receiver<bool>,
     park: Duration,
     /// How many requests of each address are being looked into.
-    parked: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    parked: Arc<Mutex<HashMap<Origin, usize>>>,
 }
 
 /// A request that is being looked into; it ends with the value.
 struct Parked {
-    all: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    source: IpAddr,
+    all: Arc<Mutex<HashMap<Origin, usize>>>,
+    source: Origin,
 }
 
 impl Drop for Parked {
@@ -87,16 +90,11 @@ impl Drop for Parked {
 }
 
 impl Attestor {
-    /// An attestor; without an inventory nothing can be attested and every request is refused.
+    /// An attestor; where no host is watched nothing can be attested and every request is refused.
     #[must_use]
-    pub fn new(
-        inventory: Option<Arc<Inventory>>,
-        look: mpsc::Sender<ContainerId>,
-        stopping: watch::Receiver<bool>,
-    ) -> Self {
+    pub fn new(watchers: Watchers, stopping: watch::Receiver<bool>) -> Self {
         Self {
-            inventory,
-            look,
+            watchers,
             stopping,
             park: PARK,
             parked: Arc::default(),
@@ -104,16 +102,16 @@ impl Attestor {
     }
 
     /// The engine is asked for every request, so one address must not ask for all of its time.
-    fn park(&self, source: IpAddr) -> Option<Parked> {
+    fn park(&self, source: &Origin) -> Option<Parked> {
         let mut all = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = all.entry(source).or_default();
+        let count = all.entry(source.clone()).or_default();
         if *count >= MAX_PARKED {
             return None;
         }
         *count += 1;
         Some(Parked {
             all: Arc::clone(&self.parked),
-            source,
+            source: source.clone(),
         })
     }
 
@@ -125,11 +123,11 @@ impl Attestor {
     pub(super) async fn claim(
         &self,
         journal: &Journal,
-        source: IpAddr,
+        source: &Origin,
     ) -> Result<Claimed, Unclaimed> {
-        let Some(inventory) = &self.inventory else {
+        if self.watchers.is_empty() {
             return Err(Refusal::no_inventory(source).into());
-        };
+        }
         let _parked = self.park(source).ok_or(Unclaimed::Crowded)?;
         let mut stopping = self.stopping.clone();
         let deadline = Instant::now() + self.park;
@@ -137,14 +135,25 @@ impl Attestor {
         loop {
             changes.mark_unchanged();
             let mut is_answered = true;
-            let holders: Vec<ContainerId> = journal
-                .state()
-                .leases_of_ip(source)
-                .map(|(_, lease)| lease.container)
+            let (holders, hosts) = {
+                let state = journal.state();
+                let holders: Vec<ContainerId> = state
+                    .leases_from(source)
+                    .map(|lease| lease.container)
+                    .collect();
+                let hosts = match &holders[..] {
+                    [] => hosts_of(source, &state),
+                    held => hosts_of_holders(held, &state),
+                };
+                (holders, hosts)
+            };
+            let watchers: Vec<Watcher> = hosts
+                .iter()
+                .filter_map(|host| self.watchers.get(host))
                 .collect();
-            match holders[..] {
-                [container] => match inventory.inspect(&container).await {
-                    Ok(Some(facts)) if has_ip(&facts, source) => {
+            match (&holders[..], &watchers[..]) {
+                (&[container], [watcher]) => match watcher.inventory.inspect(&container).await {
+                    Ok(Some(facts)) if has_ip(&facts, source.ip) => {
                         let further = Vec::new();
                         return Ok(Claimed {
                             container,
@@ -153,23 +162,29 @@ impl Attestor {
                         });
                     }
                     // The host contradicts the view: the event is still on its way.
-                    Ok(_) => self.look_at(container),
+                    Ok(_) => look_at(watcher, container),
                     Err(error) => {
                         is_answered = false;
                         tracing::warn!(%source, %error, "the host could not confirm a lease; trying again");
                     }
                 },
-                [] => match inventory.find(source).await {
-                    Ok(found) => {
-                        for facts in found {
-                            self.look_at(facts.id);
+                ([], watchers) => {
+                    for watcher in watchers {
+                        match watcher.inventory.find(source.ip).await {
+                            Ok(found) => {
+                                for facts in found {
+                                    look_at(watcher, facts.id);
+                                }
+                            }
+                            Err(error) => {
+                                is_answered = false;
+                                tracing::warn!(%source, %error, "the host could not be asked for an address; trying again");
+                            }
                         }
                     }
-                    Err(error) => {
-                        is_answered = false;
-                        tracing::warn!(%source, %error, "the host could not be asked for an address; trying again");
-                    }
-                },
+                }
+                // Its host was evicted a moment ago: the end of its lease is on its way.
+                ([_], []) => {}
                 _ => return Err(Refusal::ambiguous(source, &holders).into()),
             }
             let now = Instant::now();
@@ -188,11 +203,27 @@ impl Attestor {
         }
     }
 
-    fn look_at(&self, container: ContainerId) {
-        // Not waited for, or an applicant would be parked past its time. A keeper whose queue is
-        // full is asked again at the next look, and it ends only when the master does.
-        let _ = self.look.try_send(container);
-    }
+}
+
+fn look_at(watcher: &Watcher, container: ContainerId) {
+    // Not waited for, or an applicant would be parked past its time. A keeper whose queue is
+    // full is asked again at the next look, and it ends only with its host.
+    let _ = watcher.look.try_send(container);
+}
+
+/// The hosts whose container may be at the beginning of a connection.
+fn hosts_of(source: &Origin, state: &State) -> Vec<Name> {
+    let enrolled = state.hosts().map(|(name, _)| name);
+    enrolled
+        .chain(state.here())
+        .filter(|host| source.may_be_of(host, state))
+        .cloned()
+        .collect()
+}
+
+fn hosts_of_holders(holders: &[ContainerId], state: &State) -> Vec<Name> {
+    let hosts = holders.iter().filter_map(|holder| state.node(holder));
+    hosts.map(|node| node.host.clone()).collect()
 }
 
 fn has_ip(facts: &ContainerFacts, ip: IpAddr) -> bool {

@@ -12,7 +12,7 @@ use dockmaster_proto::{
 };
 
 use super::{Applicant, BindingError, Claimed};
-use crate::state::State;
+use crate::{origin::Origin, state::State};
 
 /// What may be issued.
 #[derive(Debug, Clone)]
@@ -83,12 +83,16 @@ pub(super) fn decide(
     permits: impl Fn(IpAddr) -> bool,
     now: UnixMs,
 ) -> Result<Grant, Refusal> {
-    let (source, container) = (applicant.source, claimed.container);
+    let (source, container) = (&applicant.source, claimed.container);
     let Some(node) = state.node(&container) else {
         return Err(Refusal::lease_closed(source, container));
     };
     if state.is_suspended(&container)
-        || !node.addresses.iter().any(|held| held.address.ip == source)
+        || !source.may_be_of(&node.host, state)
+        || !node
+            .addresses
+            .iter()
+            .any(|held| held.address.ip == source.ip)
     {
         return Err(Refusal::lease_closed(source, container));
     }
@@ -104,7 +108,7 @@ pub(super) fn decide(
             container: Some(container),
         });
     }
-    if !permits(source) {
+    if !permits(source.ip) {
         return Err(Refusal {
             code: ProblemCode::AddressNotPermitted,
             detail: format!("{source} of container {} lies outside the ranges that this master's authority may certify", container.short()),
@@ -180,25 +184,25 @@ impl Refusal {
         }
     }
 
-    pub(super) fn no_inventory(source: IpAddr) -> Self {
+    pub(super) fn no_inventory(source: &Origin) -> Self {
         Self {
             code: ProblemCode::NoLease,
             detail: format!(
                 "this master watches no container host, so nothing vouches for {source}"
             ),
-            hint: "start it as \"dockmaster serve --docker\"".into(),
+            hint: "start it as \"dockmaster serve --docker\", or enroll the container's host".into(),
             container: None,
         }
     }
 
-    pub(super) fn no_lease(source: IpAddr, state: &State) -> Self {
+    pub(super) fn no_lease(source: &Origin, state: &State) -> Self {
         let on_host_network = state
             .nodes()
             .any(|node| node.facts.network_mode == NetworkMode::Host);
         let hint = if on_host_network {
             "a container started with --network host has no address of its own; start it on a bridge network"
         } else {
-            "the request must come from a container of the engine that \"dockmaster serve --docker\" watches, and not through a proxy or NAT; \"dockmaster node list\" shows the addresses"
+            "the request must come from a container of the engine that \"dockmaster serve --docker\" watches, or by the relay of a host that is enrolled, and not through a proxy or NAT; \"dockmaster node list\" shows the addresses"
         };
         Self {
             code: ProblemCode::NoLease,
@@ -208,7 +212,7 @@ impl Refusal {
         }
     }
 
-    pub(super) fn ambiguous(source: IpAddr, holders: &[ContainerId]) -> Self {
+    pub(super) fn ambiguous(source: &Origin, holders: &[ContainerId]) -> Self {
         let holders: Vec<String> = holders.iter().map(ContainerId::short).collect();
         Self {
             code: ProblemCode::AmbiguousAddress,
@@ -245,7 +249,7 @@ impl Refusal {
         }
     }
 
-    pub(super) fn lease_closed(source: IpAddr, container: ContainerId) -> Self {
+    pub(super) fn lease_closed(source: &Origin, container: ContainerId) -> Self {
         Self {
             code: ProblemCode::NoLease,
             detail: format!("container {} no longer holds {source}", container.short()),

@@ -22,6 +22,8 @@ pub(super) const LABELLED: &[u8] = b"h/";
 pub(super) const EPOCHS: &[u8] = b"e/";
 pub(super) const CERTIFICATES_BY_INDEX: &[u8] = b"i/";
 pub(super) const OPERATORS: &[u8] = b"p/";
+/// Hosts that may vouch for containers.
+pub(super) const HOSTS: &[u8] = b"v/";
 pub(super) const WATCHES: &[u8] = b"w/";
 const LEASES: &[u8] = b"l/";
 const LEASE_CERTIFICATES: &[u8] = b"k/";
@@ -107,6 +109,10 @@ pub(super) fn certificate_at(index: u64) -> Vec<u8> {
 
 pub(super) fn operator(serial: &Serial) -> Vec<u8> {
     key(OPERATORS, &[serial.as_bytes()])
+}
+
+pub(super) fn host(name: &Name) -> Vec<u8> {
+    key(HOSTS, &[name.as_str().as_bytes()])
 }
 
 pub(super) fn watches_of(host: &Name) -> Vec<u8> {

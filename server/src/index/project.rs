@@ -12,7 +12,7 @@ use super::{
     overlay::Overlay,
     records::{CertificateRecord, LeaseRecord, Revocation, WatchRecord},
 };
-use crate::state::{CurrentCertificate, NodeRecord, Operator, revision_info};
+use crate::state::{CurrentCertificate, EnrolledHost, HostKey, NodeRecord, Operator, revision_info};
 
 /// The key under which the time of the newest entry stands: how far a watch is certain that a
 /// crash of the master cut off.
@@ -22,8 +22,11 @@ const WATCHED: &[u8] = b"m/watched";
 
 pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
     match &entry.event {
-        Event::CaCreated(_) | Event::CertDenied(_) | Event::BackupTaken(_) | Event::Restored(_) => {
-        }
+        Event::CaCreated(_)
+        | Event::CertDenied(_)
+        | Event::HostRefused(_)
+        | Event::BackupTaken(_)
+        | Event::Restored(_) => {}
         Event::MasterStarted(_) => end_watches(None, to)?,
         Event::HostWatched(event) => {
             end_watches(Some(&event.host), to)?;
@@ -58,6 +61,10 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         Event::CertRevoked(event) => {
             revoke(&event.serial, entry.ts_ms, &event.reason, to)?;
             to.delete(&keys::operator(&event.serial));
+            let of: Option<CertificateRecord> = to.get(&keys::certificate(&event.serial))?;
+            if let Some(Principal::Host(name)) = of.map(|of| of.issued.subject.principal) {
+                to.update::<EnrolledHost>(&keys::host(&name), |host| host.revoke(&event.serial))?;
+            }
             if let Some(container) = &event.container {
                 update_node(container, to, |node| {
                     node.certificates
@@ -82,6 +89,14 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
                 not_after_ms: event.not_after_ms,
             };
             to.put(&keys::operator(&event.serial), &operator);
+        }
+        Event::HostEnrolled(event) => {
+            let host = EnrolledHost::new(event, entry.ts_ms);
+            to.put(&keys::host(&event.host), &host);
+        }
+        Event::HostEvicted(event) => {
+            end_watches(Some(&event.host), to)?;
+            to.delete(&keys::host(&event.host));
         }
     }
     to.put(LAST_TIME, &entry.ts_ms);
@@ -221,6 +236,15 @@ fn certify(
     to: &mut Overlay<'_>,
 ) -> Result<(), IndexError> {
     let (mut name, mut superseded) = (String::new(), Vec::new());
+    let mut replaced = Vec::new();
+    if let Principal::Host(name) = &event.subject.principal {
+        to.update::<EnrolledHost>(&keys::host(name), |host| {
+            replaced = host.certify(HostKey {
+                serial: event.serial,
+                not_after_ms: event.not_after_ms,
+            });
+        })?;
+    }
     if let Principal::Container { id, .. } = &event.subject.principal {
         update_node(id, to, |node| {
             name.clone_from(&node.facts.name);
@@ -248,8 +272,9 @@ fn certify(
         revoked: None,
     };
     to.put(&keys::certificate(&event.serial), &record);
-    for certificate in superseded {
-        revoke(&certificate.serial, at_ms, "superseded", to)?;
+    let superseded = superseded.into_iter().map(|certificate| certificate.serial);
+    for serial in superseded.chain(replaced.into_iter().map(|key| key.serial)) {
+        revoke(&serial, at_ms, "superseded", to)?;
     }
     Ok(())
 }

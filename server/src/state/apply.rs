@@ -7,11 +7,13 @@ use dockmaster_proto::{
         CertIssued, DocumentChanged, Entry, Event, HeldAddress, LeaseClosed, LeaseOpened,
         NodeObserved,
     },
-    id::{ContainerId, Serial},
+    id::{ContainerId, Name, Serial},
     spiffe::Principal,
 };
 
-use super::{CurrentCertificate, Lease, NodeRecord, Operator, State};
+use super::{
+    CurrentCertificate, EnrolledHost, HostKey, Lease, LostWatch, NodeRecord, Operator, State,
+};
 
 impl State {
     /// Takes up the entry with this index. Entries come in order, each once.
@@ -19,20 +21,25 @@ impl State {
         match &entry.event {
             Event::CaCreated(_)
             | Event::CertDenied(_)
+            | Event::HostRefused(_)
             | Event::BackupTaken(_)
             | Event::Restored(_) => {}
             // A master that starts knows nothing yet.
             Event::MasterStarted(_) => {
-                self.watched.clear();
-                self.lost.clear();
+                self.hosts.watched.clear();
+                self.hosts.lost.clear();
             }
             Event::HostWatched(event) => {
-                self.lost.remove(&event.host);
-                self.watched.insert(event.host.clone());
+                self.hosts.lost.remove(&event.host);
+                self.hosts.watched.insert(event.host.clone(), entry.ts_ms);
             }
             // A host that is lost for a moment loses nobody, so it stays among the watched.
             Event::HostLost(event) => {
-                self.lost.insert(event.host.clone(), event.reason.clone());
+                let lost = LostWatch {
+                    since: entry.ts_ms,
+                    reason: event.reason.clone(),
+                };
+                self.hosts.lost.insert(event.host.clone(), lost);
             }
             Event::LeaseOpened(event) => self.open(event, entry),
             Event::LeaseClosed(event) => self.close(event),
@@ -61,6 +68,11 @@ impl State {
                 };
                 self.operators.insert(event.serial, operator);
             }
+            Event::HostEnrolled(event) => {
+                let host = EnrolledHost::new(event, entry.ts_ms);
+                self.hosts.enrolled.insert(event.host.clone(), host);
+            }
+            Event::HostEvicted(event) => self.hosts.evict(&event.host),
         }
         self.size = index + 1;
         self.newest = entry.ts_ms;
@@ -102,9 +114,11 @@ impl State {
         let RestoredParts {
             epochs,
             operators,
+            hosts,
             documents,
             size,
         } = parts;
+        self.hosts.enrolled.extend(hosts);
         self.epochs.extend(epochs);
         self.operators.extend(operators);
         self.documents = documents;
@@ -151,6 +165,14 @@ impl State {
     }
 
     fn certify(&mut self, index: u64, event: &CertIssued) {
+        if let Principal::Host(name) = &event.subject.principal
+            && let Some(host) = self.hosts.enrolled.get_mut(name)
+        {
+            host.certify(HostKey {
+                serial: event.serial,
+                not_after_ms: event.not_after_ms,
+            });
+        }
         let Principal::Container { id, .. } = &event.subject.principal else {
             return;
         };
@@ -166,6 +188,9 @@ impl State {
 
     fn revoke(&mut self, container: Option<&ContainerId>, serial: &Serial) {
         self.operators.remove(serial);
+        for host in self.hosts.enrolled.values_mut() {
+            host.revoke(serial);
+        }
         if let Some(node) = container.and_then(|id| self.nodes.get_mut(id)) {
             node.certificates
                 .retain(|certificate| certificate.serial != *serial);
@@ -193,7 +218,10 @@ const fn concerns_catalogs(event: &Event) -> bool {
         | Event::CertRevoked(_)
         | Event::OperatorGranted(_)
         | Event::BackupTaken(_)
-        | Event::Restored(_) => false,
+        | Event::Restored(_)
+        | Event::HostEnrolled(_)
+        | Event::HostEvicted(_)
+        | Event::HostRefused(_) => false,
     }
 }
 
@@ -202,6 +230,7 @@ const fn concerns_catalogs(event: &Event) -> bool {
 pub(crate) struct RestoredParts {
     pub(crate) epochs: Vec<(Address, u64)>,
     pub(crate) operators: Vec<(Serial, Operator)>,
+    pub(crate) hosts: Vec<(Name, EnrolledHost)>,
     pub(crate) documents: super::Documents,
     pub(crate) size: u64,
 }

@@ -73,6 +73,17 @@ pub(super) fn summary(event: &Event) -> String {
             "a log of {}, from a backup of {}",
             e.log_size, e.backup_at_ms
         ),
+        Event::HostEnrolled(e) => {
+            let ranges = match &e.cidrs[..] {
+                [] => "any range".to_owned(),
+                cidrs => joined(cidrs),
+            };
+            format!("{} for {ranges}, until {}", e.host, e.not_after_ms)
+        }
+        Event::HostEvicted(e) => e.host.to_string(),
+        Event::HostRefused(e) => {
+            format!("{} of {}: {}", short_id(&e.container), e.host, e.reason)
+        }
     }
 }
 
@@ -114,6 +125,8 @@ pub(super) const fn cause(cause: LeaseCause) -> &'static str {
         LeaseCause::Disconnected => "left the network",
         LeaseCause::Missing => "found gone",
         LeaseCause::Superseded => "another took the address",
+        LeaseCause::HostLost => "its host was lost",
+        LeaseCause::HostEvicted => "its host was evicted",
     }
 }
 

@@ -4,7 +4,7 @@ use dockmaster_host::Observation;
 use dockmaster_proto::{event::LeaseCause, facts::ContainerFacts};
 
 use super::{super::Binding, *};
-use crate::testing::{facts, observe};
+use crate::testing::{facts, host, observe};
 
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
@@ -18,6 +18,7 @@ fn recent(container: u8, ips: &[&str]) -> ContainerFacts {
 
 fn state(containers: &[ContainerFacts]) -> State {
     let mut state = State::default();
+    state.watch_here(host());
     for facts in containers {
         observe(&mut state, &Observation::Up(facts.clone()));
     }
@@ -26,7 +27,7 @@ fn state(containers: &[ContainerFacts]) -> State {
 
 fn applicant(source: &str) -> Applicant {
     Applicant {
-        source: source.parse().unwrap(),
+        source: Origin::direct(source.parse().unwrap()),
         binding: Arc::new(Binding::new([0; 32])),
         renewing: None,
     }

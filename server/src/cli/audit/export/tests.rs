@@ -33,6 +33,7 @@ fn entry(number: u64, detail: &str) -> Vec<u8> {
             reason: "no-lease".into(),
             detail: detail.into(),
             count: 1,
+            relay: None,
         }),
         request_id: format!("r{number}"),
         actor: "anyone@172.17.0.9".into(),
