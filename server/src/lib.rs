@@ -28,6 +28,7 @@ pub mod listener;
 pub mod logkey;
 pub mod newdir;
 pub mod origin;
+pub mod outpost;
 pub mod quota;
 pub mod refusals;
 pub mod reports;

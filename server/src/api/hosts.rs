@@ -11,7 +11,7 @@ use dockmaster_proto::{
     error::chain,
     event::Reach,
     id::Name,
-    problem::{Problem, ProblemCode},
+    problem::Problem,
 };
 use http::{StatusCode, header};
 use hyper::upgrade::OnUpgrade;

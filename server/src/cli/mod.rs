@@ -9,6 +9,7 @@ mod compile;
 mod completions;
 mod error;
 mod files;
+mod host;
 mod init;
 mod log;
 mod man;
@@ -74,6 +75,7 @@ enum Command {
     Quickstart(quickstart::QuickstartArgs),
     Init(init::InitArgs),
     Serve(serve::ServeArgs),
+    Host(host::HostArgs),
     Node(node::NodeArgs),
     Classify(classify::ClassifyArgs),
     Site(site::SiteArgs),
@@ -104,6 +106,7 @@ fn run(global: &Global, command: Command) -> Result<(), CliError> {
         Command::Quickstart(args) => quickstart::run(args),
         Command::Init(args) => init::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Host(args) => host::run(global, args),
         Command::Node(args) => node::run(global, args),
         Command::Classify(args) => classify::run(global, args),
         Command::Site(args) => site::run(global, args),
