@@ -20,8 +20,10 @@ mod container;
 mod credentials;
 mod docker;
 mod engine;
+mod host;
 mod image;
 mod inventory;
+mod machine;
 mod master;
 pub mod measure;
 mod names;
@@ -42,8 +44,10 @@ pub use self::{
     credentials::{Answer, Credentials},
     docker::docker,
     engine::{Engine, OnStop},
+    host::Host,
     image::Image,
     inventory::{Inventory, StandIn},
+    machine::{Machine, Space},
     master::{Master, Setup, Watch},
     names::unique,
     network::Network,

@@ -1,0 +1,36 @@
+//! A host with the real engine.
+
+use dockmaster_tests::{Host, Image, Network, Setup, eventually, require};
+
+#[test]
+fn containers_of_an_engine_on_another_host_get_certificates_by_its_relay() {
+    if !require("docker") {
+        return;
+    }
+    let network = Network::create("hosts");
+    let image = Image::shared();
+    let master = Setup::hosts(&[network.subnet()]).start();
+    let host = Host::start_docker(&master, "h2", &network);
+    let container = image
+        .run("relayed")
+        .network(&network)
+        .env("DOCKMASTER_MASTER", &host.relay().to_string())
+        .env("DOCKMASTER_TRUST", &master.trust().to_string())
+        .command(&["/dockmaster-agent", "run"])
+        .start();
+    let (certificate, _) = eventually("a certificate by the relay", || {
+        container.text("/run/dockmaster/cert.pem")
+    });
+    assert!(certificate.contains("BEGIN CERTIFICATE"));
+    let san = container.credentials().print(&["-ext", "subjectAltName"]);
+    assert!(san.contains("/host/h2/container/"), "{san}");
+    let node = master
+        .cli(["node", "show", container.name(), "-o", "json"])
+        .json();
+    assert_eq!(node["host"], "h2");
+    container.kill();
+    eventually("the end of its node", || {
+        let list = master.cli(["node", "list", "-o", "json"]).ok();
+        (!list.contains(container.name())).then_some(())
+    });
+}
