@@ -2,6 +2,7 @@
 
 mod blobs;
 mod error;
+mod pending;
 mod received;
 mod schedule;
 
@@ -19,13 +20,14 @@ use ring::rand::SystemRandom;
 
 pub use self::blobs::MasterBlobs;
 pub use self::error::{Cause, LinkError};
+pub use self::pending::{Held, Note};
 pub use self::received::Received;
 
-use self::{error::Verdict, schedule::Schedule};
+use self::{error::Verdict, pending::Pending, schedule::Schedule};
 
 use crate::{
     env,
-    identity::{self, Enrolled, Fork, SeenHead},
+    identity::{self, Ask, Asked, Enrolled, Fork, IdentityError, SeenHead},
     rundir::{self, RunDir},
     say,
     settings::{Anchor, Settings},
@@ -33,6 +35,9 @@ use crate::{
 
 /// The pause after a renewal that failed, while the certificate still counts.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+/// How long the master holds the question of a request that waits for an operator. Meanwhile nothing
+/// that has drifted is put right.
+const HELD: Duration = Duration::from_secs(30);
 /// So many failures in a row on connections with a certificate, and the certificate is suspected.
 const SUSPICIOUS: u32 = 3;
 
@@ -52,6 +57,8 @@ pub struct Link<'a> {
     alarm: Option<String>,
     /// The run dir has taken a certificate.
     has_saved: bool,
+    /// The request that is asked for, or waits for an operator.
+    pending: Pending,
 }
 
 #[derive(Debug)]
@@ -75,6 +82,7 @@ impl<'a> Link<'a> {
             seen: None,
             alarm: None,
             has_saved: false,
+            pending: Pending::default(),
         }
     }
 
@@ -192,16 +200,30 @@ impl<'a> Link<'a> {
             let key = VerifierKey::parse(bundle.log_key()).ok();
             self.seen = key.and_then(|key| SeenHead::load(self.run, &key));
         }
-        let enrolled = identity::request(
-            &mut connection,
-            Route::Enroll,
-            &bundle,
-            self.seen.as_ref(),
-            &self.random,
-            env::now,
-        );
-        let enrolled = enrolled.await?;
+        let wait = if self.pending.waits() {
+            HELD
+        } else {
+            Duration::ZERO
+        };
+        let ask = Ask {
+            route: Route::Enroll,
+            key: self.pending.key(&self.random)?,
+            seen: self.seen.as_ref(),
+            wait,
+        };
+        let asked = identity::request(&mut connection, &bundle, ask, env::now).await;
+        let enrolled = self.settle(asked)?;
         self.adopt(enrolled, "enrolled")
+    }
+
+    /// The certificate, where it was given. A request that waits, or that an operator denied and may
+    /// approve yet, keeps its key.
+    fn settle(&mut self, asked: Result<Asked, IdentityError>) -> Result<Enrolled, LinkError> {
+        let settled = self.pending.settle(asked);
+        if let Err(error) = self.pending.save(self.run) {
+            say!("{error}");
+        }
+        settled
     }
 
     async fn first_contact(&mut self) -> Result<(Connection, Arc<TrustBundle>), LinkError> {
@@ -226,15 +248,15 @@ impl<'a> Link<'a> {
             return Ok(());
         };
         let trusted = Arc::clone(trusted);
-        let renewed = identity::request(
-            connection,
-            Route::Renew,
-            &trusted,
-            self.seen.as_ref(),
-            &self.random,
-            env::now,
-        );
-        match renewed.await.map_err(LinkError::from) {
+        // Not held at the master: the certificate that counts has better to do.
+        let ask = Ask {
+            route: Route::Renew,
+            key: self.pending.key(&self.random)?,
+            seen: self.seen.as_ref(),
+            wait: Duration::ZERO,
+        };
+        let asked = identity::request(connection, &trusted, ask, env::now).await;
+        match self.settle(asked) {
             // The old connection shows the old certificate.
             Ok(enrolled) => {
                 self.connection = None;

@@ -7,12 +7,13 @@ mod certificate;
 mod host;
 mod installation;
 mod membership;
+mod request;
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use certificate::{CertDenied, CertIssued, CertRevoked, Evidence, HeldAddress};
+pub use certificate::{CertDenied, CertIssued, CertRevoked, Evidence, EvidenceKind, HeldAddress};
 pub use host::{
     HostLost, HostWatched, LabelsChanged, LeaseCause, LeaseClosed, LeaseOpened, NodeGone,
     NodeObserved,
@@ -21,6 +22,7 @@ pub use installation::{
     BackupTaken, CaCreated, DocumentChanged, MasterStarted, OperatorGranted, Restored,
 };
 pub use membership::{HostEnrolled, HostEvicted, HostRefused, Reach};
+pub use request::{PolicyChanged, RequestApproved, RequestDenied, RequestHeld};
 
 use crate::{
     id::{ContainerId, Digest, Name, Serial},
@@ -94,6 +96,14 @@ pub enum Event {
     HostEvicted(HostEvicted),
     /// A host vouched for what is not its own.
     HostRefused(HostRefused),
+    /// Another policy is in force.
+    PolicyChanged(PolicyChanged),
+    /// A request for a certificate waits for an operator.
+    RequestHeld(RequestHeld),
+    /// An operator approved a held request.
+    RequestApproved(RequestApproved),
+    /// An operator denied a held request.
+    RequestDenied(RequestDenied),
 }
 
 impl Event {
@@ -122,11 +132,15 @@ impl Event {
             Self::HostEnrolled(_) => "host_enrolled",
             Self::HostEvicted(_) => "host_evicted",
             Self::HostRefused(_) => "host_refused",
+            Self::PolicyChanged(_) => "policy_changed",
+            Self::RequestHeld(_) => "request_held",
+            Self::RequestApproved(_) => "request_approved",
+            Self::RequestDenied(_) => "request_denied",
         }
     }
 
     /// All names, for filters and their completion.
-    pub const NAMES: [&'static str; 21] = [
+    pub const NAMES: [&'static str; 25] = [
         "ca_created",
         "master_started",
         "host_watched",
@@ -148,6 +162,10 @@ impl Event {
         "host_enrolled",
         "host_evicted",
         "host_refused",
+        "policy_changed",
+        "request_held",
+        "request_approved",
+        "request_denied",
     ];
 
     /// The container that the event is about.
@@ -163,6 +181,9 @@ impl Event {
             Self::CertRevoked(event) => event.container.as_ref(),
             Self::LabelsChanged(event) => Some(&event.container),
             Self::HostRefused(event) => Some(&event.container),
+            Self::RequestHeld(event) => Some(&event.container),
+            Self::RequestApproved(event) => Some(&event.container),
+            Self::RequestDenied(event) => Some(&event.container),
             Self::CaCreated(_)
             | Self::MasterStarted(_)
             | Self::HostWatched(_)
@@ -173,7 +194,8 @@ impl Event {
             | Self::BackupTaken(_)
             | Self::Restored(_)
             | Self::HostEnrolled(_)
-            | Self::HostEvicted(_) => None,
+            | Self::HostEvicted(_)
+            | Self::PolicyChanged(_) => None,
         }
     }
 
@@ -182,6 +204,7 @@ impl Event {
         let blob = match self {
             Self::CertIssued(event) | Self::CertRenewed(event) => Some(&event.der_sha256),
             Self::ClassificationChanged(event) | Self::SiteDeployed(event) => Some(&event.sha256),
+            Self::PolicyChanged(event) => Some(&event.policy_sha256),
             _ => None,
         };
         blob.into_iter()
@@ -214,6 +237,7 @@ impl Event {
                 event.addresses.iter().any(|held| held.address.ip == ip)
             }
             Self::CertDenied(event) => event.source == ip,
+            Self::RequestHeld(event) => event.addresses.iter().any(|held| held.address.ip == ip),
             _ => false,
         }
     }

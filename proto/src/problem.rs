@@ -24,10 +24,16 @@ pub enum ProblemCode {
     NoLease,
     /// Several containers share the address and it cannot be told whose request it is.
     AmbiguousAddress,
+    /// The connection is not that of the container that holds the peer's address.
+    SocketMismatch,
     /// The address lies outside what this master may certify.
     AddressNotPermitted,
     /// Too many requests from one source.
     TooManyRequests,
+    /// A rule of the policy says no.
+    DeniedByPolicy,
+    /// An operator said no to the request.
+    RequestDenied,
     /// There is no such thing.
     NotFound,
     /// A name or prefix fits several things.
@@ -48,7 +54,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::BadCsr,
@@ -57,8 +63,11 @@ impl ProblemCode {
         Self::CertificateRevoked,
         Self::NoLease,
         Self::AmbiguousAddress,
+        Self::SocketMismatch,
         Self::AddressNotPermitted,
         Self::TooManyRequests,
+        Self::DeniedByPolicy,
+        Self::RequestDenied,
         Self::NotFound,
         Self::Ambiguous,
         Self::MethodNotAllowed,
@@ -81,8 +90,11 @@ impl ProblemCode {
             Self::CertificateRevoked => "certificate-revoked",
             Self::NoLease => "no-lease",
             Self::AmbiguousAddress => "ambiguous-address",
+            Self::SocketMismatch => "socket-mismatch",
             Self::AddressNotPermitted => "address-not-permitted",
             Self::TooManyRequests => "too-many-requests",
+            Self::DeniedByPolicy => "denied-by-policy",
+            Self::RequestDenied => "request-denied",
             Self::NotFound => "not-found",
             Self::Ambiguous => "ambiguous",
             Self::MethodNotAllowed => "method-not-allowed",
@@ -104,7 +116,10 @@ impl ProblemCode {
             | Self::CertificateRevoked
             | Self::NoLease
             | Self::AmbiguousAddress
-            | Self::AddressNotPermitted => 403,
+            | Self::SocketMismatch
+            | Self::AddressNotPermitted
+            | Self::DeniedByPolicy
+            | Self::RequestDenied => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::Ambiguous | Self::Conflict => 409,

@@ -425,6 +425,7 @@ fn record(issued: &Issued, rule: &str) -> CertIssued {
         der_sha256: issued.der_sha256,
         evidence: vec![Evidence::Master],
         rule: rule.to_owned(),
+        policy_sha256: None,
         prev: None,
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -181,7 +181,7 @@ async fn serve_relayed(
     } = relayed;
     let arrival = Arrival {
         address: from.origin,
-        local: from.dialled.ip(),
+        local: from.dialled,
         relay: Some(host.clone()),
     };
     let address = from.origin;
@@ -288,7 +288,7 @@ struct Arrival {
     /// Where it comes from.
     address: SocketAddr,
     /// What was dialled.
-    local: IpAddr,
+    local: SocketAddr,
     /// The host that relays it.
     relay: Option<Name>,
 }
@@ -297,7 +297,7 @@ fn arrival(stream: &TcpStream, address: SocketAddr) -> io::Result<Arrival> {
     stream.set_nodelay(true)?;
     Ok(Arrival {
         address,
-        local: stream.local_addr()?.ip(),
+        local: stream.local_addr()?,
         relay: None,
     })
 }
@@ -312,12 +312,12 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         local,
         relay,
     } = arrival;
-    let config = identity.tls_for(local).await.map_err(|error| {
+    let config = identity.tls_for(local.ip()).await.map_err(|error| {
         // What anyone may cause is not for anyone to fill the log with.
         if matches!(error, IdentityError::TooManyAddresses { .. }) {
-            tracing::debug!(error = %chain(&error), "no certificate for a connection to {local}");
+            tracing::debug!(error = %chain(&error), "no certificate for a connection to {}", local.ip());
         } else {
-            tracing::error!(error = %chain(&error), "no certificate for a connection to {local}");
+            tracing::error!(error = %chain(&error), "no certificate for a connection to {}", local.ip());
         }
         error.to_string()
     })?;
@@ -338,6 +338,7 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         stream,
         Peer {
             address,
+            local,
             relay,
             identity,
             binding: Arc::new(Binding::new(binding)),

@@ -82,6 +82,8 @@ mod tests {
             detail: "x".into(),
             count: 1,
             relay: None,
+            rule: String::new(),
+            hint: String::new(),
         }
     }
 

@@ -30,8 +30,10 @@ use crate::{
     datadir::{DataDir, Readers},
     env,
     journal::Cause,
+    lifetime::Lifetime,
     logkey::LogSeed,
     newdir::{NewDir, NewDirError},
+    policy::Rules,
     store,
 };
 
@@ -143,8 +145,9 @@ async fn fill(new: &NewDir, setup: &Setup) -> Result<Installation, SetupError> {
         listen: setup.listen,
         addresses: setup.addresses.clone(),
         host: setup.host.clone(),
-        lifetime: crate::config::Lifetime::default(),
+        lifetime: Lifetime::default(),
         host_lost_after: crate::config::Patience::default(),
+        policy: Rules::unwritten(Lifetime::default()),
         witnesses: vec![],
         witnesses_required: 0,
     };

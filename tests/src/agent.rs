@@ -83,6 +83,17 @@ impl Agent {
         Credentials::new(&texts.0, &texts.1, &texts.2)
     }
 
+    /// Runs `dockmaster-agent status` beside it.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    #[must_use]
+    pub fn status(&self) -> Ran {
+        let mut status = Command::new(binary("dockmaster-agent"));
+        status.env_clear().arg("status");
+        Ran::run(status.env("DOCKMASTER_RUN_DIR", self.path("run")))
+    }
+
     /// Its process ID.
     #[must_use]
     pub fn pid(&self) -> u32 {

@@ -41,6 +41,7 @@ pub struct Setup {
     permit: Vec<String>,
     data: Option<PathBuf>,
     settings: Vec<(String, String)>,
+    policy: String,
 }
 
 impl Setup {
@@ -98,6 +99,14 @@ impl Setup {
         }
     }
 
+    /// With this policy: YAML, the key `policy` included.
+    pub fn policy(self, policy: &str) -> Self {
+        Self {
+            policy: policy.to_owned(),
+            ..self
+        }
+    }
+
     /// Makes the data directory and starts the master.
     ///
     /// # Panics
@@ -129,6 +138,7 @@ impl Setup {
             running: None,
             log: Arc::default(),
         };
+        master.set_policy(&self.policy);
         master.serve();
         master
     }
@@ -168,6 +178,17 @@ impl Master {
         // An end of the log before the line "ready" is an end of the master.
         let ready = ready.recv_timeout(patience());
         assert!(ready.is_ok(), "the master did not get ready");
+    }
+
+    /// Writes another policy in place of the one before; a master takes it up when it starts.
+    ///
+    /// # Panics
+    /// When the configuration cannot be written.
+    pub fn set_policy(&self, policy: &str) {
+        let path = self.data.join("dockmaster.yaml");
+        let text = fs::read_to_string(&path).unwrap();
+        let before = text.split("\npolicy:").next().unwrap().trim_end();
+        fs::write(&path, format!("{before}\n\n{policy}")).unwrap();
     }
 
     /// Tries to start it where it is not expected to get ready, and gives what it said at its end.

@@ -223,6 +223,14 @@ impl Connection {
     /// When the master refuses, does not answer, or answers something else.
     pub async fn call<T: DeserializeOwned>(&mut self, call: &Call) -> Result<T, ClientError> {
         let reply = self.send(call).await?;
+        self.read(&reply)
+    }
+
+    /// Reads the JSON of an answer, where the status says which it is.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn read<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T, ClientError> {
         serde_json::from_slice(&reply.body).map_err(|error| ClientError::BadAnswer {
             master: self.master,
             why: error.to_string(),
@@ -276,7 +284,7 @@ impl Connection {
             let upgraded = hyper::upgrade::on(response).await.map_err(broken)?;
             return Ok(TokioIo::new(upgraded));
         }
-        match self.read(response, call).await {
+        match self.receive(response, call).await {
             Ok(_) => Err(ClientError::BadAnswer {
                 master,
                 why: format!("it does not speak {protocol}"),
@@ -297,10 +305,10 @@ impl Connection {
             .send_request(request(master, call)?)
             .await
             .map_err(broken)?;
-        self.read(response, call).await
+        self.receive(response, call).await
     }
 
-    async fn read(&self, response: Response<Incoming>, call: &Call) -> Result<Reply, ClientError> {
+    async fn receive(&self, response: Response<Incoming>, call: &Call) -> Result<Reply, ClientError> {
         let master = self.master;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, call.largest_answer).collect().await;

@@ -150,7 +150,14 @@ pub enum HostSays {
         /// The question's number.
         number: u64,
         /// The containers that were found; at most [`MAX_FOUND`].
-        found: Vec<ContainerFacts>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        found: Vec<FoundContainer>,
+        /// The containers that share a namespace; at most [`MAX_SHARING`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sharing: Vec<ContainerId>,
+        /// What the host's kernel says of a connection.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        socket: Option<SocketAnswer>,
         /// Why there is no answer; empty where there is one.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         error: String,
@@ -161,6 +168,67 @@ pub enum HostSays {
 
 /// The most containers in an answer: an IP in more networks than that is no evidence of anything.
 pub const MAX_FOUND: usize = 16;
+
+/// The most containers that share a network namespace.
+pub const MAX_SHARING: usize = 64;
+
+/// A container by a fresh look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundContainer {
+    /// All that is told of it.
+    pub facts: ContainerFacts,
+    /// Its first process, as the host counts; none where the host has no processes to tell of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub main_pid: Option<u32>,
+}
+
+/// A network namespace that containers may share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "snake_case")]
+pub enum SharedNamespace {
+    /// The host's.
+    Host,
+    /// A container's.
+    Container {
+        /// Its ID.
+        id: ContainerId,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// A container whose processes may hold a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketSubject {
+    /// The container.
+    pub id: ContainerId,
+    /// Its first process, as the host counts.
+    pub main_pid: u32,
+}
+
+/// What a host's kernel says of a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum SocketAnswer {
+    /// A process of this container holds it.
+    Owned {
+        /// The container.
+        container: ContainerId,
+        /// The process.
+        pid: u32,
+    },
+    /// It is not in the network namespace.
+    NotThere,
+    /// It is there, and none of the containers holds it.
+    Foreign,
+    /// The first container's process is not that container's any more.
+    Ended,
+    /// The kernel cannot be asked.
+    Unavailable {
+        /// Why.
+        why: String,
+    },
+}
 
 /// What the master says on the watch stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +247,24 @@ pub enum MasterSays {
         number: u64,
         /// The IP.
         ip: IpAddr,
+    },
+    /// The running containers that share a network namespace are wanted.
+    Sharing {
+        /// The question's number.
+        number: u64,
+        /// The namespace.
+        namespace: SharedNamespace,
+    },
+    /// What the kernel says of a connection to the relay is wanted.
+    Look {
+        /// The question's number.
+        number: u64,
+        /// The container's end.
+        source: SocketAddr,
+        /// The relay's end.
+        local: SocketAddr,
+        /// The containers that may hold it; the namespace is the first one's.
+        subjects: Vec<SocketSubject>,
     },
     /// It lives.
     Beat,

@@ -3,21 +3,30 @@
 use std::{any::Any, net::SocketAddr, sync::Arc};
 
 use dockmaster_certs::identity::PeerIdentity;
+use dockmaster_host::{Namespace, socket::Connection};
 use dockmaster_proto::{
-    id::{ContainerId, Name},
+    facts::NetworkMode,
+    id::{ContainerId, Name, Serial},
     problem::{Problem, ProblemCode},
     route::{Audience, Route},
     spiffe::Principal,
     time::UnixMs,
 };
 
-use crate::{enrollment::Binding, hosts::evicted, origin::Origin, state::State};
+use crate::{
+    enrollment::Binding,
+    hosts::evicted,
+    origin::Origin,
+    state::{NodeRecord, State},
+};
 
 /// The other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// Its address, as the master sees it or as a host that relays says.
     pub address: SocketAddr,
+    /// The master's own, that it dialled, or the relay's.
+    pub local: SocketAddr,
     /// The host that relays the connection; none where it came straight to the master.
     pub relay: Option<Name>,
     /// What its certificate says, where it showed one that leads to the trust bundle.
@@ -29,6 +38,15 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// The connection, for a question about its other end.
+    #[must_use]
+    pub const fn connection(&self) -> Connection {
+        Connection {
+            source: self.address,
+            local: self.local,
+        }
+    }
+
     /// Where the connection comes from.
     #[must_use]
     pub fn origin(&self) -> Origin {
@@ -133,7 +151,7 @@ fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem>
             node.host
         )));
     }
-    if !node.addresses.iter().any(|held| held.address.ip == source.ip) {
+    if !may_speak_from(node, &source, &identity.serial, state) {
         return Err(ended(format!(
             "the certificate is that of container {}, which does not hold {source}",
             id.short()
@@ -166,6 +184,35 @@ fn host(peer: &Peer, state: &State, now: UnixMs) -> Result<Name, Problem> {
         return Err(evicted(name));
     }
     Ok(name.clone())
+}
+
+/// Whether a certificate counts when it is shown from an address: one that its container holds. A
+/// container that shares a network namespace holds none: its certificate counts from the address
+/// that it was asked for from, as long as that is still the owner's of the namespace (or, on the
+/// host's own network, no container's).
+fn may_speak_from(node: &NodeRecord, source: &Origin, serial: &Serial, state: &State) -> bool {
+    if !node.shares_its_address() {
+        return node.addresses.iter().any(|held| held.address.ip == source.ip);
+    }
+    let asked_from = node
+        .certificate(serial)
+        .and_then(|certificate| certificate.shown_from);
+    if asked_from != Some(source.ip) {
+        return false;
+    }
+    let mut holders = state.leases_from(source).map(|lease| lease.container);
+    if node.facts.network_mode == NetworkMode::Host {
+        return holders.next().is_none();
+    }
+    holders.any(|holder| {
+        state.node(&holder).is_some_and(|owner| {
+            let namespace = Namespace::Container {
+                id: holder,
+                name: owner.facts.name.clone(),
+            };
+            namespace.is_used_by(&node.facts.network_mode)
+        })
+    })
 }
 
 fn operator(peer: &Peer, state: &State, now: UnixMs) -> Result<Name, Problem> {
@@ -229,7 +276,7 @@ mod tests {
             CertIssued, Event, Evidence, HeldAddress, HostWatched, LeaseCause, LeaseClosed,
             MasterStarted, OperatorGranted,
         },
-        id::{Digest, Serial},
+        id::Digest,
     };
 
     use super::*;
@@ -253,6 +300,7 @@ mod tests {
         Peer {
             address: format!("{ip}:999").parse().unwrap(),
             relay: None,
+            local: "10.0.0.1:8140".parse().unwrap(),
             identity: Some(identity),
             binding: Arc::new(Binding::new([0; 32])),
             seat: None,
@@ -300,6 +348,7 @@ mod tests {
                 evidence: vec![Evidence::Master],
                 rule: String::new(),
                 prev: None,
+                policy_sha256: None,
             }),
         );
         let granted = OperatorGranted {

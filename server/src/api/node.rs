@@ -16,12 +16,14 @@ use tokio::sync::watch;
 use super::{Api, Caller, Reply, Request, auth, problem, reply, service};
 use crate::{
     delivery::Assignment,
-    enrollment::{Applicant, IssueError},
+    enrollment::{Answer, Applicant, IssueError},
     env,
 };
 
 /// How long a request for a catalog may be held.
 const MAX_WAIT: Duration = Duration::from_secs(300);
+/// How long a request for a certificate may be held that waits for an operator.
+const MAX_HELD: Duration = Duration::from_secs(60);
 /// How long a request waits for a first catalog that is still being compiled.
 const FIRST_COMPILE: Duration = Duration::from_secs(30);
 
@@ -43,19 +45,28 @@ impl Api {
             _ => None,
         };
         let applicant = Applicant {
-            source: request.peer.origin(),
+            connection: request.peer.connection(),
+            relay: request.peer.relay.clone(),
             binding: request.peer.binding.clone(),
             renewing,
         };
-        let issued = self
+        let wait = service::wait_preference(request, MAX_HELD).unwrap_or_default();
+        let answer = self
             .enrollment
-            .issue(&applicant, &body, &request.cause)
+            .issue(&applicant, &body, &request.cause, wait)
             .await
             .map_err(|error| match error {
                 IssueError::Problem(problem) => problem,
                 IssueError::Commit(error) => problem::from_commit(&error),
             })?;
-        Ok(reply::json(StatusCode::CREATED, &issued))
+        Ok(match answer {
+            Answer::Issued(issued) => reply::json(StatusCode::CREATED, &issued),
+            Answer::Held(held) => {
+                let seconds = held.retry_after_ms.div_ceil(1000).to_string();
+                let reply = reply::json(StatusCode::ACCEPTED, &held);
+                reply::with_header(reply, header::RETRY_AFTER, &seconds)
+            }
+        })
     }
 
     pub(super) async fn catalog(&self, request: &Request) -> Result<Reply, Problem> {

@@ -15,11 +15,14 @@ mod log;
 mod man;
 mod node;
 mod output;
+mod policy;
 mod progress;
 mod prompt;
+mod proof;
 mod public_log;
 mod quickstart;
 mod remote;
+mod request;
 mod restore;
 mod serve;
 mod site;
@@ -77,6 +80,8 @@ enum Command {
     Serve(serve::ServeArgs),
     Host(host::HostArgs),
     Node(node::NodeArgs),
+    Request(request::RequestArgs),
+    Policy(policy::PolicyArgs),
     Classify(classify::ClassifyArgs),
     Site(site::SiteArgs),
     Catalog(catalog::CatalogArgs),
@@ -108,6 +113,8 @@ fn run(global: &Global, command: Command) -> Result<(), CliError> {
         Command::Serve(args) => serve::run(args),
         Command::Host(args) => host::run(global, args),
         Command::Node(args) => node::run(global, args),
+        Command::Request(args) => request::run(global, args),
+        Command::Policy(args) => policy::run(args),
         Command::Classify(args) => classify::run(global, args),
         Command::Site(args) => site::run(global, args),
         Command::Catalog(args) => catalog::run(global, args),

@@ -1,4 +1,5 @@
-//! Whose address is it? The view's answer, confirmed by a fresh look at the host.
+//! Who speaks? The view says whose address it is, a fresh look at the host confirms it, and the host's
+//! kernel says whose socket it is.
 
 use std::{
     collections::HashMap,
@@ -7,18 +8,23 @@ use std::{
     time::Duration,
 };
 
+use dockmaster_host::{HostError, Inventory};
 use dockmaster_proto::{
     event::Evidence,
-    facts::ContainerFacts,
+    facts::{ContainerFacts, NetworkMode},
     id::{ContainerId, Name},
 };
 use tokio::{sync::watch, time::Instant};
 
-use super::decide::Refusal;
+use super::{
+    Applicant,
+    refusal::Refusal,
+    socket::{SocketVerdict, SocketWitness, Speaker},
+};
 use crate::{
     journal::Journal,
     origin::Origin,
-    state::State,
+    state::{NodeRecord, State},
     watchers::{Watcher, Watchers},
 };
 
@@ -27,17 +33,22 @@ const PARK: Duration = Duration::from_secs(10);
 /// How often a parked request has the host looked at again: an address may be given without an event.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// How long the host may take to list a container that speaks already.
+const UNLISTED: Duration = Duration::from_secs(2);
+
 /// Requests of one address that may be looked into at a time: an honest container makes one.
 const MAX_PARKED: usize = 4;
 
-/// The container that an applicant's address belongs to, confirmed by its host a moment ago.
+/// The container that speaks from an applicant's address, confirmed by its host a moment ago.
 #[derive(Debug, Clone)]
 pub struct Claimed {
     /// The container.
     pub container: ContainerId,
     /// What the host said of it just now.
     pub facts: ContainerFacts,
-    /// What supports the claim besides the host's word.
+    /// What is known of the socket that it speaks by.
+    pub socket: SocketVerdict,
+    /// What supports the claim besides.
     pub further: Vec<Evidence>,
 }
 
@@ -69,6 +80,17 @@ pub struct Attestor {
     park: Duration,
     /// How many requests of each address are being looked into.
     parked: Arc<Mutex<HashMap<Origin, usize>>>,
+    witness: Arc<SocketWitness>,
+}
+
+/// What one look brings.
+enum Look {
+    /// It is clear who speaks.
+    Claimed(Box<Claimed>),
+    /// It never will be.
+    Refused(Refusal),
+    /// Not yet.
+    Again,
 }
 
 /// A request that is being looked into; it ends with the value.
@@ -98,7 +120,24 @@ impl Attestor {
             stopping,
             park: PARK,
             parked: Arc::default(),
+            witness: Arc::default(),
         }
+    }
+
+    /// Whether there is a host that could attest anything.
+    pub(super) fn has_inventory(&self) -> bool {
+        !self.watchers.is_empty()
+    }
+
+    /// Whether a host can be asked about sockets, as far as one knows before one asks.
+    pub(super) fn asks_for_sockets(&self, host: &Name) -> bool {
+        let watcher = self.watchers.get(host);
+        watcher.is_some_and(|watcher| !matches!(&*watcher.inventory, Inventory::File(_)))
+    }
+
+    /// Becomes true when the master is about to stop.
+    pub(super) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.clone()
     }
 
     /// The engine is asked for every request, so one address must not ask for all of its time.
@@ -115,7 +154,7 @@ impl Attestor {
         })
     }
 
-    /// Whose address it is. Waits while the host has not reported yet.
+    /// Who speaks by a connection. Waits while the host has not reported yet.
     ///
     /// # Errors
     /// The refusal, when nobody holds the address within the time that a request is parked, or that
@@ -123,69 +162,29 @@ impl Attestor {
     pub(super) async fn claim(
         &self,
         journal: &Journal,
-        source: &Origin,
+        applicant: &Applicant,
     ) -> Result<Claimed, Unclaimed> {
+        let source = &applicant.origin();
         if self.watchers.is_empty() {
             return Err(Refusal::no_inventory(source).into());
         }
         let _parked = self.park(source).ok_or(Unclaimed::Crowded)?;
         let mut stopping = self.stopping.clone();
-        let deadline = Instant::now() + self.park;
+        let begun = Instant::now();
+        let deadline = begun + self.park;
         let mut changes = journal.changes();
         loop {
             changes.mark_unchanged();
             let mut is_answered = true;
-            let (holders, hosts) = {
-                let state = journal.state();
-                let holders: Vec<ContainerId> = state
-                    .leases_from(source)
-                    .map(|lease| lease.container)
-                    .collect();
-                let hosts = match &holders[..] {
-                    [] => hosts_of(source, &state),
-                    held => hosts_of_holders(held, &state),
-                };
-                (holders, hosts)
-            };
-            let watchers: Vec<Watcher> = hosts
-                .iter()
-                .filter_map(|host| self.watchers.get(host))
-                .collect();
-            match (&holders[..], &watchers[..]) {
-                (&[container], [watcher]) => match watcher.inventory.inspect(&container).await {
-                    Ok(Some(facts)) if has_ip(&facts, source.ip) => {
-                        let further = Vec::new();
-                        return Ok(Claimed {
-                            container,
-                            facts,
-                            further,
-                        });
-                    }
-                    // The host contradicts the view: the event is still on its way.
-                    Ok(_) => look_at(watcher, container),
-                    Err(error) => {
-                        is_answered = false;
-                        tracing::warn!(%source, %error, "the host could not confirm a lease; trying again");
-                    }
-                },
-                ([], watchers) => {
-                    for watcher in watchers {
-                        match watcher.inventory.find(source.ip).await {
-                            Ok(found) => {
-                                for facts in found {
-                                    look_at(watcher, facts.id);
-                                }
-                            }
-                            Err(error) => {
-                                is_answered = false;
-                                tracing::warn!(%source, %error, "the host could not be asked for an address; trying again");
-                            }
-                        }
-                    }
+            let look = self.look(journal, applicant, begun.elapsed());
+            match look.await {
+                Ok(Look::Claimed(claimed)) => return Ok(*claimed),
+                Ok(Look::Refused(refusal)) => return Err(refusal.into()),
+                Ok(Look::Again) => {}
+                Err(error) => {
+                    is_answered = false;
+                    tracing::warn!(%source, %error, "the host could not be asked about an address; trying again");
                 }
-                // Its host was evicted a moment ago: the end of its lease is on its way.
-                ([_], []) => {}
-                _ => return Err(Refusal::ambiguous(source, &holders).into()),
             }
             let now = Instant::now();
             if now >= deadline && !is_answered {
@@ -203,6 +202,124 @@ impl Attestor {
         }
     }
 
+    async fn look(
+        &self,
+        journal: &Journal,
+        applicant: &Applicant,
+        waited: Duration,
+    ) -> Result<Look, HostError> {
+        let source = &applicant.origin();
+        let (holders, hosts) = {
+            let state = journal.state();
+            let holders: Vec<ContainerId> = state
+                .leases_from(source)
+                .map(|lease| lease.container)
+                .collect();
+            let hosts = match &holders[..] {
+                [] => hosts_of(source, &state),
+                holders => hosts_of_holders(holders, &state),
+            };
+            (holders, hosts)
+        };
+        match (&holders[..], &hosts[..]) {
+            ([], hosts) => self.look_for_holder(journal, applicant, hosts).await,
+            (&[container], [host]) => match self.watchers.get(host) {
+                Some(watcher) => {
+                    self.look_at_holder(journal, applicant, &watcher, container, waited)
+                        .await
+                }
+                // It was evicted a moment ago: the end of the lease is on its way.
+                None => Ok(Look::Again),
+            },
+            _ => Ok(Look::Refused(Refusal::ambiguous(source, &holders))),
+        }
+    }
+
+    async fn look_at_holder(
+        &self,
+        journal: &Journal,
+        applicant: &Applicant,
+        watcher: &Watcher,
+        container: ContainerId,
+        waited: Duration,
+    ) -> Result<Look, HostError> {
+        let (inventory, connection) = (&*watcher.inventory, applicant.connection);
+        match inventory.inspect(&container).await? {
+            Some(holder) if has_ip(&holder.facts, applicant.source()) => {
+                let facts = holder.facts.clone();
+                let speaker = self.witness.speaker(inventory, connection, holder).await?;
+                if matches!(speaker, Speaker::Unlisted) && waited >= UNLISTED {
+                    return Ok(Look::Claimed(Box::new(Claimed {
+                        container,
+                        facts,
+                        socket: SocketVerdict::Foreign,
+                        further: Vec::new(),
+                    })));
+                }
+                Ok(claimed(journal, watcher, speaker))
+            }
+            // The host contradicts the view: the event is still on its way.
+            _ => {
+                look_at(watcher, container);
+                Ok(Look::Again)
+            }
+        }
+    }
+
+    async fn look_for_holder(
+        &self,
+        journal: &Journal,
+        applicant: &Applicant,
+        hosts: &[Name],
+    ) -> Result<Look, HostError> {
+        let watchers = hosts.iter().filter_map(|host| {
+            let watcher = self.watchers.get(host)?;
+            Some((host, watcher))
+        });
+        for (host, watcher) in watchers.collect::<Vec<_>>() {
+            let found = watcher.inventory.find(applicant.source()).await?;
+            if !found.is_empty() {
+                for facts in found {
+                    look_at(&watcher, facts.id);
+                }
+                return Ok(Look::Again);
+            }
+            let shares_the_hosts = {
+                let state = journal.state();
+                let on_the_host = |node: &NodeRecord| {
+                    node.host == *host && node.facts.network_mode == NetworkMode::Host
+                };
+                state.nodes().any(on_the_host)
+            };
+            if shares_the_hosts {
+                let inventory: &Inventory = &watcher.inventory;
+                let speaker = self
+                    .witness
+                    .speaker_on_the_host(inventory, applicant.connection);
+                if let Some(speaker) = speaker.await? {
+                    return Ok(claimed(journal, &watcher, speaker));
+                }
+            }
+        }
+        Ok(Look::Again)
+    }
+}
+
+fn claimed(journal: &Journal, watcher: &Watcher, speaker: Speaker) -> Look {
+    let Speaker::Known(speaker, socket) = speaker else {
+        return Look::Again;
+    };
+    let container = speaker.facts.id;
+    if journal.state().node(&container).is_none() {
+        look_at(watcher, container);
+        return Look::Again;
+    }
+    Look::Claimed(Box::new(Claimed {
+        container,
+        facts: speaker.facts,
+        socket,
+        further: Vec::new(),
+    }))
 }
 
 fn look_at(watcher: &Watcher, container: ContainerId) {

@@ -8,11 +8,14 @@ use dockmaster_proto::{
 };
 
 use super::{
-    IndexError, keys,
+    IndexError, denials, keys,
     overlay::Overlay,
     records::{CertificateRecord, LeaseRecord, Revocation, WatchRecord},
 };
-use crate::state::{CurrentCertificate, EnrolledHost, HostKey, NodeRecord, Operator, revision_info};
+use crate::state::{
+    Approved, CurrentCertificate, EnrolledHost, HostKey, NodeRecord, Operator, Requests,
+    requests::concerns_requests, revision_info,
+};
 
 /// The key under which the time of the newest entry stands: how far a watch is certain that a
 /// crash of the master cut off.
@@ -23,10 +26,14 @@ const WATCHED: &[u8] = b"m/watched";
 pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
     match &entry.event {
         Event::CaCreated(_)
-        | Event::CertDenied(_)
         | Event::HostRefused(_)
         | Event::BackupTaken(_)
-        | Event::Restored(_) => {}
+        | Event::Restored(_)
+        | Event::RequestApproved(_)
+        | Event::RequestDenied(_) => {}
+        Event::CertDenied(event) => denials::refused(index, event, entry.ts_ms, to),
+        Event::RequestHeld(event) => denials::held(index, event, entry.ts_ms, to),
+        Event::PolicyChanged(event) => to.put(keys::POLICY, &event.policy_sha256),
         Event::MasterStarted(_) => end_watches(None, to)?,
         Event::HostWatched(event) => {
             end_watches(Some(&event.host), to)?;
@@ -99,7 +106,34 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
             to.delete(&keys::host(&event.host));
         }
     }
+    project_requests(index, entry, to)?;
     to.put(LAST_TIME, &entry.ts_ms);
+    Ok(())
+}
+
+/// The same fold as in the view; what differs afterwards is written.
+fn project_requests(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
+    if !concerns_requests(&entry.event) {
+        return Ok(());
+    }
+    let mut before = Requests::default();
+    for one in to.scan(keys::REQUESTS)? {
+        before.restore(one);
+    }
+    let mut after = before.clone();
+    if !after.apply(index, entry) {
+        return Ok(());
+    }
+    for id in before.all().keys() {
+        if !after.all().contains_key(id) {
+            to.delete(&keys::request(id));
+        }
+    }
+    for (id, one) in after.all() {
+        if before.all().get(id) != Some(one) {
+            to.put(&keys::request(id), one);
+        }
+    }
     Ok(())
 }
 
@@ -248,12 +282,8 @@ fn certify(
     if let Principal::Container { id, .. } = &event.subject.principal {
         update_node(id, to, |node| {
             name.clone_from(&node.facts.name);
-            superseded = node.certify(CurrentCertificate {
-                serial: event.serial,
-                index,
-                not_after_ms: event.not_after_ms,
-                addresses: event.addresses.clone(),
-            });
+            superseded = node.certify(CurrentCertificate::of(index, event));
+            node.approved = Approved::of(&event.evidence);
         })?;
     }
     for held in &event.addresses {

@@ -10,7 +10,7 @@ use super::{
     overlay::{Overlay, decode},
     records::{CertificateRecord, LeaseCertificate, LeaseRecord, WatchRecord},
 };
-use crate::state::{Documents, Lease, NodeRecord, RestoredParts, State};
+use crate::state::{Documents, Lease, NodeRecord, Requests, RestoredParts, State};
 
 impl Index {
     /// The view as of the entries that the index has taken up.
@@ -69,7 +69,13 @@ impl Index {
             classification: read.get(keys::CLASSIFICATION)?,
             site: read.get(keys::SITE)?,
         };
+        let mut requests = Requests::default();
+        for one in read.scan(keys::REQUESTS)? {
+            requests.restore(one);
+        }
         state.restore(RestoredParts {
+            requests,
+            policy: read.get(keys::POLICY)?,
             epochs,
             operators,
             hosts,

@@ -7,12 +7,13 @@ use dockmaster_proto::{
         CertIssued, DocumentChanged, Entry, Event, HeldAddress, LeaseClosed, LeaseOpened,
         NodeObserved,
     },
-    id::{ContainerId, Name, Serial},
+    id::{ContainerId, Digest, Name, Serial},
     spiffe::Principal,
 };
 
 use super::{
-    CurrentCertificate, EnrolledHost, HostKey, Lease, LostWatch, NodeRecord, Operator, State,
+    Approved, CurrentCertificate, EnrolledHost, HostKey, Lease, LostWatch, NodeRecord, Operator,
+    State,
 };
 
 impl State {
@@ -23,7 +24,11 @@ impl State {
             | Event::CertDenied(_)
             | Event::HostRefused(_)
             | Event::BackupTaken(_)
-            | Event::Restored(_) => {}
+            | Event::Restored(_)
+            | Event::RequestHeld(_)
+            | Event::RequestApproved(_)
+            | Event::RequestDenied(_) => {}
+            Event::PolicyChanged(event) => self.policy = Some(event.policy_sha256),
             // A master that starts knows nothing yet.
             Event::MasterStarted(_) => {
                 self.hosts.watched.clear();
@@ -74,6 +79,8 @@ impl State {
             }
             Event::HostEvicted(event) => self.hosts.evict(&event.host),
         }
+        let is_changed = self.requests.apply(index, entry);
+        self.request_generation += u64::from(is_changed);
         self.size = index + 1;
         self.newest = entry.ts_ms;
         self.generation += u64::from(concerns_catalogs(&entry.event));
@@ -116,12 +123,16 @@ impl State {
             operators,
             hosts,
             documents,
+            requests,
+            policy,
             size,
         } = parts;
         self.hosts.enrolled.extend(hosts);
         self.epochs.extend(epochs);
         self.operators.extend(operators);
         self.documents = documents;
+        self.requests = requests;
+        self.policy = policy;
         self.size = size;
         self.generation += 1;
     }
@@ -177,12 +188,8 @@ impl State {
             return;
         };
         if let Some(node) = self.nodes.get_mut(id) {
-            node.certify(CurrentCertificate {
-                serial: event.serial,
-                index,
-                not_after_ms: event.not_after_ms,
-                addresses: event.addresses.clone(),
-            });
+            node.certify(CurrentCertificate::of(index, event));
+            node.approved = Approved::of(&event.evidence);
         }
     }
 
@@ -221,7 +228,11 @@ const fn concerns_catalogs(event: &Event) -> bool {
         | Event::Restored(_)
         | Event::HostEnrolled(_)
         | Event::HostEvicted(_)
-        | Event::HostRefused(_) => false,
+        | Event::HostRefused(_)
+        | Event::PolicyChanged(_)
+        | Event::RequestHeld(_)
+        | Event::RequestApproved(_)
+        | Event::RequestDenied(_) => false,
     }
 }
 
@@ -232,6 +243,8 @@ pub(crate) struct RestoredParts {
     pub(crate) operators: Vec<(Serial, Operator)>,
     pub(crate) hosts: Vec<(Name, EnrolledHost)>,
     pub(crate) documents: super::Documents,
+    pub(crate) requests: super::Requests,
+    pub(crate) policy: Option<Digest>,
     pub(crate) size: u64,
 }
 

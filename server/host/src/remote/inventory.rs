@@ -8,6 +8,7 @@ use std::{
 };
 
 use dockmaster_proto::{
+    api::hosts::{FoundContainer, MAX_SHARING, SharedNamespace, SocketAnswer, SocketSubject},
     error::chain,
     facts::ContainerFacts,
     id::{ContainerId, Name},
@@ -16,9 +17,12 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{
     Conduit, Remit,
-    link::{self, Ask, Question},
+    link::{self, Ask, Found, Question},
 };
-use crate::{Observation, holds};
+use crate::{
+    Inspected, Namespace, Observation, holds,
+    socket::{Connection, SocketEvidence, Subject},
+};
 
 /// Questions that may wait for a host.
 const QUESTIONS: usize = 256;
@@ -130,21 +134,56 @@ impl RemoteInventory {
     pub(crate) async fn inspect(
         &self,
         id: &ContainerId,
-    ) -> Result<Option<ContainerFacts>, RemoteError> {
-        let found = self.ask(Question::Inspect(*id)).await?;
-        Ok(found
+    ) -> Result<Option<Inspected>, RemoteError> {
+        let found = self.ask(Question::Inspect(*id)).await?.containers;
+        let found = found
             .into_iter()
-            .find(|facts| facts.id == *id && self.remit.admits(facts).is_ok()))
+            .find(|found| found.facts.id == *id && self.remit.admits(&found.facts).is_ok());
+        Ok(found.map(|FoundContainer { facts, main_pid }| Inspected { facts, main_pid }))
+    }
+
+    pub(crate) async fn sharing(
+        &self,
+        namespace: &Namespace,
+    ) -> Result<Vec<ContainerId>, RemoteError> {
+        let namespace = match namespace.clone() {
+            Namespace::Host => SharedNamespace::Host,
+            Namespace::Container { id, name } => SharedNamespace::Container { id, name },
+        };
+        Ok(self.ask(Question::Sharing(namespace)).await?.sharing)
+    }
+
+    pub(crate) async fn look(
+        &self,
+        connection: Connection,
+        subjects: &[Subject],
+    ) -> Result<SocketEvidence, RemoteError> {
+        let subjects = subjects.iter().map(|subject| SocketSubject {
+            id: subject.id,
+            main_pid: subject.main_pid,
+        });
+        let question = Question::Look(connection, subjects.take(MAX_SHARING + 1).collect());
+        Ok(match self.ask(question).await?.socket {
+            Some(SocketAnswer::Owned { container, pid }) => {
+                SocketEvidence::Owned { container, pid }
+            }
+            Some(SocketAnswer::NotThere) => SocketEvidence::NotThere,
+            Some(SocketAnswer::Foreign) => SocketEvidence::Foreign,
+            Some(SocketAnswer::Ended) => SocketEvidence::Ended,
+            Some(SocketAnswer::Unavailable { why }) => SocketEvidence::Unavailable(why),
+            None => SocketEvidence::Unavailable("the host's answer says nothing of it".to_owned()),
+        })
     }
 
     pub(crate) async fn find(&self, ip: IpAddr) -> Result<Vec<ContainerFacts>, RemoteError> {
         let ip = ip.to_canonical();
-        let mut found = self.ask(Question::Find(ip)).await?;
+        let found = self.ask(Question::Find(ip)).await?.containers;
+        let mut found: Vec<ContainerFacts> = found.into_iter().map(|found| found.facts).collect();
         found.retain(|facts| holds(facts, ip) && self.remit.admits(facts).is_ok());
         Ok(found)
     }
 
-    async fn ask(&self, question: Question) -> Result<Vec<ContainerFacts>, RemoteError> {
+    async fn ask(&self, question: Question) -> Result<Found, RemoteError> {
         let host = || self.remit.host.clone();
         let questions = lock(&self.questions).clone();
         let questions = questions.ok_or_else(|| RemoteError::Away(host()))?;

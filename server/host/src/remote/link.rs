@@ -8,7 +8,10 @@ use std::{
 };
 
 use dockmaster_proto::{
-    api::hosts::{HostSays, MAX_FOUND, MasterSays},
+    api::hosts::{
+        FoundContainer, HostSays, MAX_FOUND, MAX_SHARING, MasterSays, SharedNamespace,
+        SocketAnswer, SocketSubject,
+    },
     event::LeaseCause,
     facts::ContainerFacts,
     id::ContainerId,
@@ -23,7 +26,7 @@ use super::{
     BEAT, Conduit, Remit, SILENCE,
     frame::{self, FrameError},
 };
-use crate::Observation;
+use crate::{Observation, socket::Connection};
 
 /// The most containers of a host, and bytes that tell of them in one snapshot.
 const MAX_CONTAINERS: usize = 20_000;
@@ -34,16 +37,28 @@ const BURST: u32 = 4096;
 const REFILL: Duration = Duration::from_millis(5);
 
 /// A question to a host.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Question {
     /// One container.
     Inspect(ContainerId),
     /// The holders of an IP.
     Find(IpAddr),
+    /// Those that share a namespace.
+    Sharing(SharedNamespace),
+    /// Whose socket it is.
+    Look(Connection, Vec<SocketSubject>),
+}
+
+/// What a host answers; each question has one kind of it.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) containers: Vec<FoundContainer>,
+    pub(super) sharing: Vec<ContainerId>,
+    pub(super) socket: Option<SocketAnswer>,
 }
 
 /// The host's answer, or why it has none.
-pub(super) type Answer = Result<Vec<ContainerFacts>, String>;
+pub(super) type Answer = Result<Found, String>;
 
 /// A question and where its answer goes.
 #[derive(Debug)]
@@ -129,6 +144,13 @@ async fn ask(
                     match question {
                         Question::Inspect(id) => MasterSays::Inspect { number, id },
                         Question::Find(ip) => MasterSays::Find { number, ip },
+                        Question::Sharing(namespace) => MasterSays::Sharing { number, namespace },
+                        Question::Look(Connection { source, local }, subjects) => MasterSays::Look {
+                            number,
+                            source,
+                            local,
+                            subjects,
+                        },
                     }
                 }
             },
@@ -155,12 +177,19 @@ async fn listen(
         if let HostSays::Answer {
             number,
             mut found,
+            mut sharing,
+            socket,
             error,
         } = says
         {
             found.truncate(MAX_FOUND);
+            sharing.truncate(MAX_SHARING);
             let answer = if error.is_empty() {
-                Ok(found)
+                Ok(Found {
+                    containers: found,
+                    sharing,
+                    socket,
+                })
             } else {
                 Err(error)
             };

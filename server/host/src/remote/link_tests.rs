@@ -159,6 +159,8 @@ async fn both_ends_speak_and_a_question_is_answered() {
     );
     let found = remote.find([172, 17, 0, 2].into()).await.unwrap();
     assert_eq!(found[0].id.to_string(), id);
+    let namespace = crate::Namespace::Host;
+    assert_eq!(remote.sharing(&namespace).await.unwrap(), []);
     let absent = ContainerId::from_bytes([1; 32]);
     assert_eq!(remote.inspect(&absent).await.unwrap(), None);
 

@@ -3,9 +3,13 @@
 use std::{convert::Infallible, sync::Arc};
 
 use dockmaster_proto::{
-    api::hosts::{HostSays, MAX_FOUND, MasterSays},
+    api::hosts::{
+        FoundContainer, HostSays, MAX_FOUND, MAX_SHARING, MasterSays, SharedNamespace,
+        SocketAnswer,
+    },
     error::chain,
     facts::ContainerFacts,
+    id::ContainerId,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -17,7 +21,10 @@ use super::{
     BEAT, Conduit, SILENCE,
     frame::{self, FrameError},
 };
-use crate::{HostError, Inventory, Observation, bounded, bounded_facts};
+use crate::{
+    HostError, Inspected, Inventory, Namespace, Observation, bounded, bounded_facts,
+    socket::{Connection, SocketEvidence, Subject},
+};
 
 /// Messages that wait to be sent, and observations that wait to be made messages of.
 const QUEUE: usize = 1024;
@@ -131,9 +138,49 @@ async fn answer_all(
                 MasterSays::Beat => None,
                 MasterSays::Inspect { number, id } => {
                     let found = inventory.inspect(&id).await;
-                    Some(answer(number, found.map(|found| found.into_iter().collect())))
+                    Some(answer(number, found, |inspected, answer| {
+                        answer.found = inspected
+                            .into_iter()
+                            .map(|Inspected { facts, main_pid }| found_container(facts, main_pid))
+                            .collect();
+                    }))
                 }
-                MasterSays::Find { number, ip } => Some(answer(number, inventory.find(ip).await)),
+                MasterSays::Find { number, ip } => {
+                    let found = inventory.find(ip).await;
+                    Some(answer(number, found, |facts, answer| {
+                        let found = facts.into_iter().map(|facts| found_container(facts, None));
+                        answer.found = found.take(MAX_FOUND).collect();
+                    }))
+                }
+                MasterSays::Sharing { number, namespace } => {
+                    let namespace = match namespace {
+                        SharedNamespace::Host => Namespace::Host,
+                        SharedNamespace::Container { id, name } => {
+                            Namespace::Container { id, name }
+                        }
+                    };
+                    let sharing = inventory.sharing(&namespace).await;
+                    Some(answer(number, sharing, |mut sharing, answer| {
+                        sharing.truncate(MAX_SHARING);
+                        answer.sharing = sharing;
+                    }))
+                }
+                MasterSays::Look {
+                    number,
+                    source,
+                    local,
+                    subjects,
+                } => {
+                    let subjects = subjects.into_iter().map(|subject| Subject {
+                        id: subject.id,
+                        main_pid: subject.main_pid,
+                    });
+                    let connection = Connection { source, local };
+                    let evidence = inventory.look(connection, subjects.collect()).await;
+                    Some(answer(number, evidence, |evidence, answer| {
+                        answer.socket = Some(socket_answer(evidence));
+                    }))
+                }
             }
         };
         tokio::spawn(async move {
@@ -146,18 +193,54 @@ async fn answer_all(
     }
 }
 
-fn answer(number: u64, found: Result<Vec<ContainerFacts>, HostError>) -> HostSays {
-    let (found, error) = match found {
-        Ok(found) => (found, String::new()),
-        Err(error) => (vec![], chain(&error)),
+/// The parts of an answer.
+#[derive(Default)]
+struct Answered {
+    found: Vec<FoundContainer>,
+    sharing: Vec<ContainerId>,
+    socket: Option<SocketAnswer>,
+}
+
+fn answer<T>(
+    number: u64,
+    known: Result<T, HostError>,
+    fill: impl FnOnce(T, &mut Answered),
+) -> HostSays {
+    let mut answered = Answered::default();
+    let error = match known {
+        Ok(known) => {
+            fill(known, &mut answered);
+            String::new()
+        }
+        Err(error) => chain(&error),
     };
+    let Answered {
+        found,
+        sharing,
+        socket,
+    } = answered;
     HostSays::Answer {
         number,
-        found: found
-            .into_iter()
-            .take(MAX_FOUND)
-            .map(bounded_facts)
-            .collect(),
+        found,
+        sharing,
+        socket,
         error,
+    }
+}
+
+fn found_container(facts: ContainerFacts, main_pid: Option<u32>) -> FoundContainer {
+    FoundContainer {
+        facts: bounded_facts(facts),
+        main_pid,
+    }
+}
+
+fn socket_answer(evidence: SocketEvidence) -> SocketAnswer {
+    match evidence {
+        SocketEvidence::Owned { container, pid } => SocketAnswer::Owned { container, pid },
+        SocketEvidence::NotThere => SocketAnswer::NotThere,
+        SocketEvidence::Foreign => SocketAnswer::Foreign,
+        SocketEvidence::Ended => SocketAnswer::Ended,
+        SocketEvidence::Unavailable(why) => SocketAnswer::Unavailable { why },
     }
 }

@@ -147,6 +147,8 @@ mod tests {
                 detail: "no open lease covers 172.17.0.9".into(),
                 count: 2,
             relay: None,
+                rule: String::new(),
+                hint: String::new(),
             }),
             request_id: "r1".into(),
             actor: "anyone@172.17.0.9".into(),

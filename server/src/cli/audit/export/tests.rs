@@ -34,6 +34,8 @@ fn entry(number: u64, detail: &str) -> Vec<u8> {
             detail: detail.into(),
             count: 1,
             relay: None,
+            rule: String::new(),
+            hint: String::new(),
         }),
         request_id: format!("r{number}"),
         actor: "anyone@172.17.0.9".into(),
