@@ -103,12 +103,12 @@ impl Machine {
         let here = format!("dmt{link}u");
         let (ours, theirs) = (format!("{master}/30"), format!("{machine}/30"));
         let _ = ip(&[
-            "link", "add", &here, "type", "veth", "peer", "name", "up", "netns", &space.name,
+            "link", "add", &here, "type", "veth", "peer", "name", "uplink", "netns", &space.name,
         ]);
         let _ = ip(&["address", "add", &ours, "dev", &here]);
         let _ = ip(&["link", "set", &here, "up"]);
-        space.ip(&["address", "add", &theirs, "dev", "up"]);
-        space.ip(&["link", "set", "up", "up"]);
+        space.ip(&["address", "add", &theirs, "dev", "uplink"]);
+        space.ip(&["link", "set", "uplink", "up"]);
         space.ip(&["route", "add", "default", "via", &master.to_string()]);
         space.ip(&["link", "add", "br0", "type", "bridge"]);
         let gateway = format!("{}/24", Self::GATEWAY);
@@ -128,7 +128,7 @@ impl Machine {
                 "-s",
                 Self::RANGE,
                 "-o",
-                "up",
+                "uplink",
                 "-j",
                 "MASQUERADE",
             ],
