@@ -28,13 +28,13 @@ use dockmaster_proto::{
     route::{Route, parse_query},
 };
 use http::HeaderMap;
-use serde::de::DeserializeOwned;
 use hyper::upgrade::OnUpgrade;
+use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 
 pub use auth::{Caller, Peer};
-pub use hosts::Relayed;
 pub use budget::Budget;
+pub use hosts::Relayed;
 pub use reply::Reply;
 
 use crate::{

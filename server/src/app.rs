@@ -27,10 +27,10 @@ use crate::{
     documents::DocumentStore,
     enrollment::{Attestor, Continuity, Enrollment, Policy},
     env,
+    hosts::Hosts,
     identity::MasterIdentity,
     index::Index,
     journal::{Cause, Journal, Projector, SharedState},
-    hosts::Hosts,
     listener,
     reports::Reports,
     store::{self, StoreError},
@@ -63,7 +63,9 @@ pub enum AppError {
         source: io::Error,
     },
     /// The master's own machine has the name of an enrolled host.
-    #[error("{host} is the name of a host that is enrolled; start with another --host-name, or evict that host first")]
+    #[error(
+        "{host} is the name of a host that is enrolled; start with another --host-name, or evict that host first"
+    )]
     TwoHosts {
         /// The name.
         host: Name,
@@ -249,9 +251,7 @@ impl Master {
             actor(&config),
             stopping.clone(),
         ));
-        let serving = tokio::spawn(listener::serve(
-            listener, identity, api, relayed, stopping,
-        ));
+        let serving = tokio::spawn(listener::serve(listener, identity, api, relayed, stopping));
         Ok(Self {
             address,
             stop,

@@ -248,7 +248,8 @@ fn holder(lease: LeaseRecord, certificates: &[LeaseCertificate]) -> Holder {
         closed_cause,
         closed_index,
     } = lease;
-    let bounded = opened_cause == LeaseCause::Started && !matches!(
+    let bounded = opened_cause == LeaseCause::Started
+        && !matches!(
             closed_cause,
             Some(LeaseCause::Missing | LeaseCause::HostLost | LeaseCause::HostEvicted)
         );

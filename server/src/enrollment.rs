@@ -212,10 +212,7 @@ impl Enrollment {
         let csr = VerifiedCsr::parse(&request.csr, applicant.binding.exporter())
             .map_err(|error| Refusal::bad_csr(&error))?;
         let key = csr.public_key().spki_sha256();
-        let claimed = self
-            .attestor
-            .claim(&self.journal, applicant)
-            .await?;
+        let claimed = self.attestor.claim(&self.journal, applicant).await?;
         let decide = || {
             let given = Given {
                 state: &self.journal.state(),

@@ -263,7 +263,9 @@ impl Hosts {
         if dialled.iter().filter(|(of, _)| of == host).count() >= MAX_DIALLED {
             return Err(Problem::new(
                 ProblemCode::TooManyRequests,
-                format!("the relay of host {host} has named {MAX_DIALLED} addresses as dialled already, and {ip} is one more"),
+                format!(
+                    "the relay of host {host} has named {MAX_DIALLED} addresses as dialled already, and {ip} is one more"
+                ),
                 "let agents dial one address of their host, by DOCKMASTER_MASTER",
             ));
         }
@@ -377,7 +379,9 @@ fn admit(remit: &Remit, from: &RelayedFrom) -> Result<(), Problem> {
     if !is_private(dialled) && !is_ranged {
         return Err(Problem::new(
             ProblemCode::AddressNotPermitted,
-            format!("the relay of host {host} was dialled at {dialled}, which is neither private nor in the host's ranges"),
+            format!(
+                "the relay of host {host} was dialled at {dialled}, which is neither private nor in the host's ranges"
+            ),
             "let agents dial the gateway of their network, or enroll the host with the range",
         ));
     }
@@ -395,9 +399,7 @@ fn is_private(ip: IpAddr) -> bool {
                 || ip.is_link_local()
                 || (a == 100 && (64..128).contains(&b))
         }
-        IpAddr::V6(ip) => {
-            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
-        }
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 
@@ -405,7 +407,9 @@ fn is_private(ip: IpAddr) -> bool {
 pub(crate) fn evicted(host: &Name) -> Problem {
     Problem::new(
         ProblemCode::CertificateRevoked,
-        format!("host {host} is not enrolled with this certificate; it was evicted, or enrolled anew"),
+        format!(
+            "host {host} is not enrolled with this certificate; it was evicted, or enrolled anew"
+        ),
         "enroll it again: \"dockmaster host enroll\"",
     )
 }

@@ -6,9 +6,7 @@ use dockmaster_host::{Inventory, Observation};
 use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
     error::chain,
-    event::{
-        CertRevoked, Event, HostEvicted, HostLost, HostRefused, HostWatched, LeaseCause,
-    },
+    event::{CertRevoked, Event, HostEvicted, HostLost, HostRefused, HostWatched, LeaseCause},
     id::{ContainerId, Name},
 };
 use tokio::{
@@ -118,8 +116,7 @@ impl LeaseKeeper {
     /// The host has been lost for too long: whoever holds its addresses by now is not known.
     async fn give_up(&mut self) {
         self.deadline = None;
-        let events =
-            leases::end_of_host(&self.host, LeaseCause::HostLost, &self.journal.state());
+        let events = leases::end_of_host(&self.host, LeaseCause::HostLost, &self.journal.state());
         if !events.is_empty() {
             tracing::warn!(host = %self.host, "the host has been lost for too long; its leases are closed");
             let cause = self.cause();

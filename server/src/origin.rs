@@ -91,15 +91,10 @@ mod tests {
         enroll(&mut state, "h2", &[], Reach::Relay);
         enroll(&mut state, "h3", &["10.3.0.0/16"], Reach::Direct);
         let [h1, h2, h3] = ["h1", "h2", "h3"].map(|name| name.parse::<Name>().unwrap());
-        let may = |origin: &Origin| {
-            [&h1, &h2, &h3].map(|host| origin.may_be_of(host, &state))
-        };
+        let may = |origin: &Origin| [&h1, &h2, &h3].map(|host| origin.may_be_of(host, &state));
         let ip = "172.17.0.2".parse().unwrap();
         assert_eq!(may(&Origin::direct(ip)), [true, false, false]);
-        assert_eq!(
-            may(&Origin::relayed(ip, h2.clone())),
-            [false, true, false]
-        );
+        assert_eq!(may(&Origin::relayed(ip, h2.clone())), [false, true, false]);
         assert_eq!(
             may(&Origin::direct("10.3.0.9".parse().unwrap())),
             [true, false, true]

@@ -70,7 +70,9 @@ pub enum OutpostError {
     #[error("the container engine cannot be watched")]
     Engine(#[from] EngineError),
     /// The relay cannot listen.
-    #[error("cannot listen on {address}; is another program listening there, or the address not of this machine?")]
+    #[error(
+        "cannot listen on {address}; is another program listening there, or the address not of this machine?"
+    )]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -80,6 +82,9 @@ pub enum OutpostError {
     /// Bridges are known of an engine only.
     #[error("an inventory file tells no bridges; say where to listen")]
     NoBridges,
+    /// Signals cannot be received.
+    #[error("signals cannot be received")]
+    Signals(#[source] io::Error),
     /// The master wants nothing more of this host.
     #[error("{}", .0.detail)]
     Refused(Problem),

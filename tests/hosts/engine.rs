@@ -28,6 +28,11 @@ fn containers_of_an_engine_on_another_host_get_certificates_by_its_relay() {
         .cli(["node", "show", container.name(), "-o", "json"])
         .json();
     assert_eq!(node["host"], "h2");
+    // The host's kernel was asked about the socket of the agent's connection to the relay.
+    let issued = master
+        .cli(["audit", "list", "--event", "cert_issued", "-o", "json"])
+        .ok();
+    assert!(issued.contains("socket"), "{issued}");
     container.kill();
     eventually("the end of its node", || {
         let list = master.cli(["node", "list", "-o", "json"]).ok();

@@ -12,7 +12,7 @@ fn an_eviction_ends_all_that_the_host_vouched_for_and_nothing_else() {
     if !require("netns") {
         return;
     }
-    let master = setup().start();
+    let mut master = setup().start();
     let mut h2 = Host::start(&master, "h2", &[container(1, 2)], &[]);
     let h3 = Host::start(&master, "h3", &[container(2, 2)], &[]);
     let (space_2, space_3) = (h2.machine().container(2), h3.machine().container(2));
@@ -51,5 +51,11 @@ fn an_eviction_ends_all_that_the_host_vouched_for_and_nothing_else() {
     drop((space_2, agent_2, h2));
     let h2 = Host::start(&master, "h2", &[container(1, 2)], &[]);
     watched(&master, &h2, 1);
-    // The index, made again, says the same.
+    // The same after a start, and from an index that is made again.
+    master.kill();
+    std::fs::remove_dir_all(master.data().join("index.sled")).unwrap();
+    master.serve();
+    watched(&master, &h2, 1);
+    watched(&master, &h3, 1);
+    assert_eq!(node_state(&master, 2), "enrolled");
 }

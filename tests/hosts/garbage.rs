@@ -1,6 +1,6 @@
 //! Nonsense at the relay and on the watch stream.
 
-use std::{path::Path, process::Stdio, io::Write as _};
+use std::{io::Write as _, path::Path, process::Stdio};
 
 use dockmaster_client::{Call, ClientError, Context};
 use dockmaster_proto::{
@@ -16,7 +16,10 @@ use crate::stage::{container, listed, setup, watched};
 /// Sends bytes to the relay, as a container would that has no agent.
 fn send(space: &Space, bytes: &[u8]) {
     let mut nc = space.command(Path::new("bash"));
-    let line = format!("exec 3<>/dev/tcp/{}/8140; cat >&3; timeout 2 cat <&3", Machine::GATEWAY);
+    let line = format!(
+        "exec 3<>/dev/tcp/{}/8140; cat >&3; timeout 2 cat <&3",
+        Machine::GATEWAY
+    );
     let mut child = nc
         .args(["-c", &line])
         .stdin(Stdio::piped())
@@ -146,7 +149,12 @@ fn a_relay_cannot_name_what_is_not_its_own_or_have_the_master_certified_for_any_
             .upgrade(&Call::new(Route::HostWatch), WATCH_PROTOCOL)
             .await
             .map(drop);
-        let list = dialer.dial().await.unwrap().send(&Call::new(Route::Nodes)).await;
+        let list = dialer
+            .dial()
+            .await
+            .unwrap()
+            .send(&Call::new(Route::Nodes))
+            .await;
         (code(&watch.unwrap_err()), code(&list.unwrap_err()))
     });
     assert_eq!(wrong, (ProblemCode::Forbidden, ProblemCode::Forbidden));

@@ -8,4 +8,6 @@ mod garbage;
 mod lost;
 mod relay;
 mod remit;
+mod renewal;
+mod rogue;
 mod stage;

@@ -49,5 +49,7 @@ pub(crate) fn node_state(master: &Master, id: u16) -> String {
     let nodes = list["nodes"].as_array().unwrap();
     let id = format!("{id:064x}");
     let node = nodes.iter().find(|node| node["id"] == id.as_str());
-    node.map_or_else(String::new, |node| node["state"].as_str().unwrap().to_owned())
+    node.map_or_else(String::new, |node| {
+        node["state"].as_str().unwrap().to_owned()
+    })
 }

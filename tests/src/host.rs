@@ -32,7 +32,10 @@ enum Place {
     /// On a machine of their own, listed in a file.
     Machine(Machine, Inventory),
     /// On this machine's engine, relayed at this address.
-    Engine(SocketAddr, #[expect(dead_code, reason = "held while the host lives")] Port),
+    Engine(
+        SocketAddr,
+        #[expect(dead_code, reason = "held while the host lives")] Port,
+    ),
 }
 
 impl Host {
@@ -121,7 +124,9 @@ impl Host {
             Place::Machine(machine, _) => machine.space().command(&program),
             Place::Engine(..) => Command::new(program),
         };
-        command.args(["host", "run", "--context"]).arg(self.context());
+        command
+            .args(["host", "run", "--context"])
+            .arg(self.context());
         match &self.place {
             Place::Machine(_, inventory) => {
                 command.arg("--inventory").arg(inventory.path());
@@ -146,6 +151,16 @@ impl Host {
         let mut child = self.running.take().expect("the watcher is running");
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// Asks the watcher to renew its certificate (SIGHUP).
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn renew(&self) {
+        let child = self.running.as_ref().expect("the watcher is running");
+        let pid = child.id().to_string();
+        let _ = Ran::run(Command::new("kill").args(["-s", "HUP", &pid])).ok();
     }
 
     /// Waits for the watcher's own end, and gives its exit code.

@@ -35,9 +35,7 @@ impl Space {
         }
         let space = Self { name };
         let mut masquerade = space.command(Path::new("iptables"));
-        let listed = masquerade
-            .args(["-t", "nat", "-L", "POSTROUTING"])
-            .output();
+        let listed = masquerade.args(["-t", "nat", "-L", "POSTROUTING"]).output();
         listed.is_ok_and(|listed| listed.status.success())
     }
 
@@ -103,7 +101,16 @@ impl Machine {
         let here = format!("dmt{link}u");
         let (ours, theirs) = (format!("{master}/30"), format!("{machine}/30"));
         let _ = ip(&[
-            "link", "add", &here, "type", "veth", "peer", "name", "uplink", "netns", &space.name,
+            "link",
+            "add",
+            &here,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "uplink",
+            "netns",
+            &space.name,
         ]);
         let _ = ip(&["address", "add", &ours, "dev", &here]);
         let _ = ip(&["link", "set", &here, "up"]);
@@ -157,9 +164,19 @@ impl Machine {
         let space = Space::new("c");
         let port = format!("v{number}");
         self.space.ip(&[
-            "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &space.name,
+            "link",
+            "add",
+            &port,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            &space.name,
         ]);
-        self.space.ip(&["link", "set", &port, "master", "br0", "up"]);
+        self.space
+            .ip(&["link", "set", &port, "master", "br0", "up"]);
         let address = format!("172.30.0.{number}/24");
         space.ip(&["address", "add", &address, "dev", "eth0"]);
         space.ip(&["link", "set", "eth0", "up"]);

@@ -14,8 +14,8 @@ use dockmaster_proto::id::TrustPin;
 use serde_json::Value;
 
 use crate::{
-    binary, engine::Engine, inventory::Inventory, machine::Machine, network::Network, patience, port::Port,
-    process::Ran,
+    binary, engine::Engine, inventory::Inventory, machine::Machine, network::Network, patience,
+    port::Port, process::Ran,
 };
 
 /// Where the master learns of containers.

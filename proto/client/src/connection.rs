@@ -308,7 +308,11 @@ impl Connection {
         self.receive(response, call).await
     }
 
-    async fn receive(&self, response: Response<Incoming>, call: &Call) -> Result<Reply, ClientError> {
+    async fn receive(
+        &self,
+        response: Response<Incoming>,
+        call: &Call,
+    ) -> Result<Reply, ClientError> {
         let master = self.master;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, call.largest_answer).collect().await;

@@ -102,7 +102,8 @@ impl Context {
     /// # Errors
     /// Never for a context of text.
     pub fn to_host_yaml(&self) -> Result<String, serde_yaml::Error> {
-        let comment = "# Whoever has this file vouches for containers as this host. Keep it secret.\n";
+        let comment =
+            "# Whoever has this file vouches for containers as this host. Keep it secret.\n";
         Ok(format!("{comment}{}", serde_yaml::to_string(self)?))
     }
 

@@ -26,7 +26,9 @@ pub fn bounded(observation: Observation) -> Observation {
             unclear,
         },
         Observation::Up(facts) => Observation::Up(bounded_facts(facts)),
-        other @ (Observation::Down { .. } | Observation::Lost(_) | Observation::Refused { .. }) => other,
+        other @ (Observation::Down { .. } | Observation::Lost(_) | Observation::Refused { .. }) => {
+            other
+        }
     }
 }
 

@@ -68,7 +68,16 @@ mod tests {
             assert_eq!(text.parse::<Patience>().unwrap().to_string(), text);
         }
         assert_eq!("300s".parse::<Patience>().unwrap(), Patience::default());
-        for text in ["", "0s", "25h", "5", "5d", "-1s", "1 s", "99999999999999999999h"] {
+        for text in [
+            "",
+            "0s",
+            "25h",
+            "5",
+            "5d",
+            "-1s",
+            "1 s",
+            "99999999999999999999h",
+        ] {
             assert!(text.parse::<Patience>().is_err(), "{text}");
         }
     }

@@ -56,7 +56,8 @@ impl Refusal {
             detail: format!(
                 "this master watches no container host, so nothing vouches for {source}"
             ),
-            hint: "start it as \"dockmaster serve --docker\", or enroll the container's host".into(),
+            hint: "start it as \"dockmaster serve --docker\", or enroll the container's host"
+                .into(),
             container: None,
             rule: String::new(),
         }

@@ -21,6 +21,7 @@ use dockmaster_proto::{
 };
 use ring::rand::SystemRandom;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{OutpostError, is_final};
 use crate::env;
@@ -93,17 +94,24 @@ impl Standing {
         wait / 2 * (sum % 100) / 100
     }
 
-    /// Renews the certificate whenever half of its life is over. Returns when the master wants
+    /// Renews the certificate whenever half of its life is over, and at SIGHUP. Returns when the master wants
     /// nothing more of this host.
     pub(super) async fn keep_current(&self) -> OutpostError {
+        let mut asked = match signal(SignalKind::hangup()) {
+            Ok(asked) => asked,
+            Err(error) => return OutpostError::Signals(error),
+        };
+        let mut is_asked = false;
         loop {
             let renew_at = {
                 let now = self.now.read().unwrap_or_else(PoisonError::into_inner);
                 now.renew_at
             };
-            if renew_at <= env::now() {
+            if is_asked || renew_at <= env::now() {
                 match self.renew().await {
-                    Ok(()) => tracing::info!(host = %self.host, "the host's certificate was renewed"),
+                    Ok(()) => {
+                        tracing::info!(host = %self.host, "the host's certificate was renewed")
+                    }
                     Err(OutpostError::Client(ClientError::Problem(problem)))
                         if is_final(&problem) =>
                     {
@@ -114,7 +122,10 @@ impl Standing {
                     }
                 }
             }
-            tokio::time::sleep(LOOK).await;
+            is_asked = tokio::select! {
+                () = tokio::time::sleep(LOOK) => false,
+                asked = asked.recv() => asked.is_some(),
+            };
         }
     }
 

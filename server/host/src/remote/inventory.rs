@@ -131,10 +131,7 @@ impl RemoteInventory {
         self.arrival.notify_one();
     }
 
-    pub(crate) async fn inspect(
-        &self,
-        id: &ContainerId,
-    ) -> Result<Option<Inspected>, RemoteError> {
+    pub(crate) async fn inspect(&self, id: &ContainerId) -> Result<Option<Inspected>, RemoteError> {
         let found = self.ask(Question::Inspect(*id)).await?.containers;
         let found = found
             .into_iter()

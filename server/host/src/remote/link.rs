@@ -322,9 +322,10 @@ impl<'a> Hearing<'a> {
             (HostSays::SnapshotBegins, Some(_)) => {
                 Err(LinkError::OutOfOrder("that a snapshot begins within one"))
             }
-            (HostSays::Container { .. } | HostSays::Unclear { .. } | HostSays::SnapshotEnds, None) => {
-                Err(LinkError::OutOfOrder("a part of a snapshot outside of one"))
-            }
+            (
+                HostSays::Container { .. } | HostSays::Unclear { .. } | HostSays::SnapshotEnds,
+                None,
+            ) => Err(LinkError::OutOfOrder("a part of a snapshot outside of one")),
             (HostSays::Up { .. } | HostSays::Down { .. } | HostSays::Lost { .. }, _) => Err(
                 LinkError::OutOfOrder("that something changed before its snapshot was whole"),
             ),

@@ -4,8 +4,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use dockmaster_proto::{
     api::hosts::{
-        FoundContainer, HostSays, MAX_FOUND, MAX_SHARING, MasterSays, SharedNamespace,
-        SocketAnswer,
+        FoundContainer, HostSays, MAX_FOUND, MAX_SHARING, MasterSays, SharedNamespace, SocketAnswer,
     },
     error::chain,
     facts::ContainerFacts,
@@ -50,10 +49,7 @@ pub enum ReportError {
 ///
 /// # Errors
 /// Why it ended.
-pub async fn report(
-    inventory: Arc<Inventory>,
-    stream: Conduit,
-) -> Result<Infallible, ReportError> {
+pub async fn report(inventory: Arc<Inventory>, stream: Conduit) -> Result<Infallible, ReportError> {
     let (mut from, mut to) = tokio::io::split(stream);
     let (say, said) = mpsc::channel(QUEUE);
     let (observe, observations) = mpsc::channel(QUEUE);

@@ -78,7 +78,9 @@ pub(crate) async fn run(global: &Global, args: EnrollArgs) -> Result<(), CliErro
                 CliError::because(
                     format!("{} cannot be written", out.display()),
                     &error,
-                    format!("the host is enrolled without it; evict it: dockmaster host evict {name}"),
+                    format!(
+                        "the host is enrolled without it; evict it: dockmaster host evict {name}"
+                    ),
                 )
             })?;
         Ok((context.master, issued.not_after_ms))

@@ -21,7 +21,7 @@ use crate::cli::{
   dockmaster --context h2.yaml host run --inventory containers.json --listen 172.30.0.1:8140
 
 The context is the file that \"dockmaster host enroll\" wrote; it is written anew when the host's
-certificate is renewed. Containers find the relay where they look for a master by default: at their
+certificate is renewed: at half of its life, and at once when the program gets SIGHUP. Containers find the relay where they look for a master by default: at their
 default gateway, port 8140.")]
 pub(crate) struct RunArgs {
     /// Watch the container engine of this machine
@@ -78,8 +78,8 @@ pub(crate) fn run(global: &Global, args: RunArgs) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    let runtime =
-        runtime.map_err(|error| CliError::because("the host's watcher cannot start", &error, ""))?;
+    let runtime = runtime
+        .map_err(|error| CliError::because("the host's watcher cannot start", &error, ""))?;
     runtime.block_on(async {
         let mut stop = StopSignals::new()?;
         let outpost = Outpost::open(&context, source, place)

@@ -165,7 +165,10 @@ fn a_container_on_the_host_network_is_told_why_it_gets_nothing() {
         network_mode: NetworkMode::Host,
         ..recent(1, &[])
     };
-    let refusal = Refusal::no_lease(&Origin::direct("10.0.0.1".parse().unwrap()), &state(&[shared]));
+    let refusal = Refusal::no_lease(
+        &Origin::direct("10.0.0.1".parse().unwrap()),
+        &state(&[shared]),
+    );
     assert!(refusal.hint.contains("--network host"), "{}", refusal.hint);
 }
 
