@@ -11,10 +11,11 @@ fn containers_of_an_engine_on_another_host_get_certificates_by_its_relay() {
     let image = Image::shared();
     let master = Setup::hosts(&[network.subnet()]).start();
     let host = Host::start_docker(&master, "h2", &network);
+    let relay = host.relay().to_string();
     let container = image
         .run("relayed")
         .network(&network)
-        .env("DOCKMASTER_MASTER", &host.relay().to_string())
+        .env("DOCKMASTER_MASTER", &relay)
         .env("DOCKMASTER_TRUST", &master.trust().to_string())
         .command(&["/dockmaster-agent", "run"])
         .start();
@@ -29,10 +30,38 @@ fn containers_of_an_engine_on_another_host_get_certificates_by_its_relay() {
         .json();
     assert_eq!(node["host"], "h2");
     // The host's kernel was asked about the socket of the agent's connection to the relay.
-    let issued = master
-        .cli(["audit", "list", "--event", "cert_issued", "-o", "json"])
-        .ok();
-    assert!(issued.contains("socket"), "{issued}");
+    let evidence = |id: &str| {
+        let shown = master.cli(["audit", "list", "--event", "cert_issued", "-o", "json"]);
+        let entries = shown.ok().replace(['\\', ' ', '\n'], "");
+        let issued = entries.split("\"event\":\"cert_issued\"");
+        let of = issued.filter(|entry| entry.contains(&format!("\"container\":\"{id}\"")));
+        of.collect::<String>()
+    };
+    let id = container.id().to_string();
+    assert!(
+        evidence(&id).contains("\"kind\":\"socket\""),
+        "{}",
+        evidence(&id)
+    );
+
+    // A container that shares its network namespace is known by its own socket, and gets no IP.
+    let sidecar = image
+        .run("sidecar")
+        .option("--network", &format!("container:{}", container.name()))
+        .env("DOCKMASTER_MASTER", &relay)
+        .env("DOCKMASTER_TRUST", &master.trust().to_string())
+        .command(&["/dockmaster-agent", "run"])
+        .start();
+    eventually("the sidecar's certificate", || {
+        sidecar.text("/run/dockmaster/cert.pem")
+    });
+    let san = sidecar.credentials().print(&["-ext", "subjectAltName"]);
+    assert!(
+        san.contains(&format!("/container/{}", sidecar.id())),
+        "{san}"
+    );
+    assert!(!san.contains("IP Address"), "{san}");
+    sidecar.kill();
     container.kill();
     eventually("the end of its node", || {
         let list = master.cli(["node", "list", "-o", "json"]).ok();
