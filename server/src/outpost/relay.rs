@@ -104,7 +104,7 @@ impl Relay {
         for listener in self.listeners {
             tokio::spawn(accept_all(listener, self.shared.clone()));
         }
-        pending().await
+        pending::<()>().await;
     }
 }
 

@@ -110,7 +110,7 @@ impl Standing {
             if is_asked || renew_at <= env::now() {
                 match self.renew().await {
                     Ok(()) => {
-                        tracing::info!(host = %self.host, "the host's certificate was renewed")
+                        tracing::info!(host = %self.host, "the host's certificate was renewed");
                     }
                     Err(OutpostError::Client(ClientError::Problem(problem)))
                         if is_final(&problem) =>
