@@ -197,20 +197,34 @@ impl LeaseKeeper {
                     }));
                 }
             }
-            Observation::Refused { id, reason } => {
-                tracing::warn!(host = %self.host, container = %id.short(), %reason, "the host vouches for what is not its own; refused");
-                if self.refused.len() < MAX_REFUSED && self.refused.insert(*id) {
-                    events.push(Event::HostRefused(HostRefused {
-                        host: self.host.clone(),
-                        container: *id,
-                        reason: reason.clone(),
-                    }));
-                }
-            }
+            Observation::Refused { id, reason } => events.push(Event::HostRefused(HostRefused {
+                host: self.host.clone(),
+                container: *id,
+                reason: reason.clone(),
+            })),
             Observation::Up(_) | Observation::Down { .. } => {}
         }
+        // A host says the same again at every look and after every reconnect.
+        events.retain(|event| match event {
+            Event::HostRefused(refused) => self.is_new(refused),
+            _ => true,
+        });
         let cause = self.cause();
         self.commit(&cause, events).await;
+    }
+
+    /// Whether a container's refusal is to be recorded.
+    fn is_new(
+        &mut self,
+        HostRefused {
+            container, reason, ..
+        }: &HostRefused,
+    ) -> bool {
+        let is_new = self.refused.len() < MAX_REFUSED && self.refused.insert(*container);
+        if is_new {
+            tracing::warn!(host = %self.host, container = %container.short(), %reason, "the host vouches for what is not its own; refused");
+        }
+        is_new
     }
 
     /// Commits lease changes. Whoever loses a lease is cut off before: on a full disk the commit may

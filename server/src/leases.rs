@@ -6,7 +6,10 @@ use dockmaster_host::Observation;
 pub use dockmaster_host::bounded;
 use dockmaster_proto::{
     address::Address,
-    event::{CertRevoked, Event, LeaseCause, LeaseClosed, LeaseOpened, NodeGone, NodeObserved},
+    event::{
+        CertRevoked, Event, HostRefused, LeaseCause, LeaseClosed, LeaseOpened, NodeGone,
+        NodeObserved,
+    },
     facts::{ContainerFacts, NetworkMode},
     id::{ContainerId, Name},
 };
@@ -85,8 +88,9 @@ impl<'a> Decision<'a> {
 
     fn up(&mut self, facts: &ContainerFacts, cause: LeaseCause) {
         let known = self.state.node(&facts.id);
-        if known.is_some_and(|node| node.host != *self.host) {
+        if let Some(node) = known.filter(|node| node.host != *self.host) {
             // A host vouches only for its own containers; an ID that another host already vouches for is not its own.
+            self.refuse(facts, format!("host {} vouches for it", node.host));
             return;
         }
         // A container that was started again is a new run: nothing from before the restart may count.
@@ -118,8 +122,12 @@ impl<'a> Decision<'a> {
         for address in wanted.into_iter().filter(|address| !held.contains(address)) {
             // In a network that several hosts share an address moves only when the other host has
             // given it up: no host takes away what another vouches for.
-            if !self.is_of_another_host(&address) {
-                self.open(address, facts, cause);
+            match self.other_host(&address) {
+                Some(other) => {
+                    let reason = format!("{address} is held by a container of host {other}");
+                    self.refuse(facts, reason);
+                }
+                None => self.open(address, facts, cause),
             }
         }
     }
@@ -144,11 +152,19 @@ impl<'a> Decision<'a> {
         }));
     }
 
-    fn is_of_another_host(&self, address: &Address) -> bool {
-        let holder = self
-            .holder(address)
-            .and_then(|(holder, _)| self.state.node(&holder));
-        holder.is_some_and(|node| node.host != *self.host)
+    /// The other host whose container holds an address.
+    fn other_host(&self, address: &Address) -> Option<Name> {
+        let (holder, _) = self.holder(address)?;
+        let node = self.state.node(&holder)?;
+        (node.host != *self.host).then(|| node.host.clone())
+    }
+
+    fn refuse(&mut self, facts: &ContainerFacts, reason: String) {
+        self.events.push(Event::HostRefused(HostRefused {
+            host: self.host.clone(),
+            container: facts.id,
+            reason,
+        }));
     }
 
     /// Who holds an address by now, and in which epoch.

@@ -38,6 +38,9 @@ fn no_host_takes_a_container_that_another_vouches_for() {
     let h3 = Host::start(&master, "h3", &[container(1, 2), container(2, 3)], &[]);
     watched(&master, &h3, 1);
     watched(&master, &h2, 1);
+    let refused = events(&master, "host_refused");
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(refused[0].to_string().contains("host h2 vouches for it"));
     let nodes = master.cli(["node", "list", "-o", "json"]).json();
     let hosts: Vec<_> = nodes["nodes"].as_array().unwrap().iter().collect();
     assert_eq!(hosts.len(), 2, "{nodes}");

@@ -119,6 +119,8 @@ fn no_host_takes_an_address_in_a_shared_network_from_another() {
             (node_state(&master, 2) == "running").then_some(())
         });
     });
+    let refused = events(&master, "host_refused");
+    assert_eq!(refused.len(), 1, "{refused:?}");
     let opened = events(&master, "lease_opened");
     assert_eq!(opened.len(), 1, "{opened:?}");
     assert!(events(&master, "lease_closed").is_empty());

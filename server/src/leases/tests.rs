@@ -264,7 +264,7 @@ fn an_address_in_a_shared_network_moves_to_another_host_only_when_it_is_given_up
         let events = decide(&shared(2), &other, state);
         events.iter().map(Event::name).collect()
     };
-    assert_eq!(names(&state), ["node_observed"]);
+    assert_eq!(names(&state), ["node_observed", "host_refused"]);
     let down = Observation::Down {
         id: id(1),
         cause: LeaseCause::Died,
