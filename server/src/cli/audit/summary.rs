@@ -119,9 +119,13 @@ fn certificate(event: &CertIssued) -> String {
         .container
         .as_ref()
         .map_or_else(|| event.subject.principal.to_string(), short_id);
-    let at = joined(held.chain(bare));
+    // A host's certificate, and that of a container that shares a network namespace, name no address.
+    let at = match joined(held.chain(bare)) {
+        at if at.is_empty() => at,
+        at => format!(" at {at}"),
+    };
     format!(
-        "{} to {who} at {at}, until {}",
+        "{} to {who}{at}, until {}",
         event.serial, event.not_after_ms
     )
 }
