@@ -5,6 +5,7 @@ pub mod backup;
 pub mod certs;
 pub mod denials;
 pub mod documents;
+pub mod hosts;
 pub mod identity;
 pub mod nodes;
 pub mod requests;

@@ -6,6 +6,7 @@
 mod certificate;
 mod host;
 mod installation;
+mod membership;
 mod request;
 mod token;
 
@@ -21,6 +22,7 @@ pub use host::{
 pub use installation::{
     BackupTaken, CaCreated, DocumentChanged, MasterStarted, OperatorGranted, Restored,
 };
+pub use membership::{HostEnrolled, HostEvicted, HostRefused, Reach};
 pub use request::{PolicyChanged, RequestApproved, RequestDenied, RequestHeld};
 pub use token::{TokenCreated, TokenRevoked, TokenUsed};
 
@@ -96,6 +98,12 @@ pub enum Event {
     TokenUsed(TokenUsed),
     /// An operator took a join token back.
     TokenRevoked(TokenRevoked),
+    /// A host may vouch for containers from now on.
+    HostEnrolled(HostEnrolled),
+    /// A host may vouch for nobody any more.
+    HostEvicted(HostEvicted),
+    /// A host vouched for what is not its own.
+    HostRefused(HostRefused),
     /// Another policy is in force.
     PolicyChanged(PolicyChanged),
     /// A request for a certificate waits for an operator.
@@ -132,6 +140,9 @@ impl Event {
             Self::TokenCreated(_) => "token_created",
             Self::TokenUsed(_) => "token_used",
             Self::TokenRevoked(_) => "token_revoked",
+            Self::HostEnrolled(_) => "host_enrolled",
+            Self::HostEvicted(_) => "host_evicted",
+            Self::HostRefused(_) => "host_refused",
             Self::PolicyChanged(_) => "policy_changed",
             Self::RequestHeld(_) => "request_held",
             Self::RequestApproved(_) => "request_approved",
@@ -140,7 +151,7 @@ impl Event {
     }
 
     /// All names, for filters and their completion.
-    pub const NAMES: [&'static str; 25] = [
+    pub const NAMES: [&'static str; 28] = [
         "ca_created",
         "master_started",
         "host_watched",
@@ -162,6 +173,9 @@ impl Event {
         "token_created",
         "token_used",
         "token_revoked",
+        "host_enrolled",
+        "host_evicted",
+        "host_refused",
         "policy_changed",
         "request_held",
         "request_approved",
@@ -181,6 +195,7 @@ impl Event {
             Self::CertRevoked(event) => event.container.as_ref(),
             Self::LabelsChanged(event) => Some(&event.container),
             Self::TokenUsed(event) => Some(&event.container),
+            Self::HostRefused(event) => Some(&event.container),
             Self::RequestHeld(event) => Some(&event.container),
             Self::RequestApproved(event) => Some(&event.container),
             Self::RequestDenied(event) => Some(&event.container),
@@ -195,6 +210,8 @@ impl Event {
             | Self::Restored(_)
             | Self::TokenCreated(_)
             | Self::TokenRevoked(_)
+            | Self::HostEnrolled(_)
+            | Self::HostEvicted(_)
             | Self::PolicyChanged(_) => None,
         }
     }
@@ -217,6 +234,7 @@ impl Event {
             Self::CertIssued(event) | Self::CertRenewed(event) => Some(&event.serial),
             Self::CertRevoked(event) => Some(&event.serial),
             Self::OperatorGranted(event) => Some(&event.serial),
+            Self::HostEnrolled(event) => Some(&event.serial),
             _ => None,
         }
     }

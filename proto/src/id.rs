@@ -292,6 +292,12 @@ impl NetworkName {
     pub fn local(host: &Name, network: &str) -> Result<Self, IdError> {
         format!("{host}/{network}").parse()
     }
+
+    /// The host whose own network it is; none for one that several hosts share.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.0.split_once('/').map(|(host, _)| host)
+    }
 }
 
 /// A revision number of a classification, a site or a label set: grows by one at each change.

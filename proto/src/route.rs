@@ -16,6 +16,8 @@ pub enum Audience {
     Anyone,
     /// A container whose certificate is current.
     Node,
+    /// A host that was enrolled and not evicted.
+    Host,
     /// An operator.
     Operator,
 }
@@ -76,6 +78,20 @@ routes! {
     Blob: GET "/v1/blobs/{sha256}", Node, 0;
     /// The result of an apply: [`crate::report::Report`].
     Reports: POST "/v1/reports", Node, MAX_REPORT_BYTES;
+
+    /// A host's certificate with a new key: [`crate::api::hosts::HostRenewal`] to [`crate::api::hosts::HostCertificate`].
+    HostRenew: POST "/v1/host/renew", Host, SMALL;
+    /// What runs on a host: an HTTP/1.1 upgrade to frames of [`crate::api::hosts::HostSays`] and [`crate::api::hosts::MasterSays`].
+    HostWatch: POST "/v1/host/watch", Host, 0;
+    /// A connection of a container, passed on as it is: `?origin=IP:PORT&dialled=IP:PORT`, an HTTP/1.1 upgrade.
+    HostRelay: POST "/v1/host/relay", Host, 0;
+
+    /// Hosts: [`crate::api::hosts::HostList`].
+    Hosts: GET "/v1/hosts", Operator, 0;
+    /// Enrolls a host: [`crate::api::hosts::HostProposal`] to [`crate::api::hosts::HostCertificate`].
+    HostEnroll: POST "/v1/hosts", Operator, SMALL;
+    /// Evicts a host: [`crate::api::hosts::Eviction`].
+    HostEvict: DELETE "/v1/hosts/{host}", Operator, 0;
 
     /// Nodes: `?selector=&all=true` to [`crate::api::nodes::NodeList`].
     Nodes: GET "/v1/nodes", Operator, 0;

@@ -8,6 +8,7 @@ mod certs;
 mod denials;
 mod documents;
 mod health;
+mod hosts;
 mod log;
 mod node;
 mod nodes;
@@ -28,11 +29,13 @@ use dockmaster_proto::{
     route::{Route, parse_query},
 };
 use http::HeaderMap;
+use hyper::upgrade::OnUpgrade;
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 pub use auth::{Caller, Peer};
 pub use budget::Budget;
+pub use hosts::Relayed;
 pub use reply::Reply;
 
 use crate::{
@@ -42,6 +45,7 @@ use crate::{
     documents::DocumentStore,
     enrollment::{Continuity, Enrollment},
     env,
+    hosts::Hosts,
     index::Index,
     journal::{Cause, Journal},
     reports::Reports,
@@ -76,6 +80,10 @@ pub struct Api {
     pub host: Option<Name>,
     /// The trust bundle.
     pub bundle: Arc<TrustBundle>,
+    /// Further hosts.
+    pub hosts: Hosts,
+    /// Where connections go that hosts relay.
+    pub relays: mpsc::Sender<Relayed>,
     /// Who cosigns the head of the log.
     pub witnesses: Arc<Witnesses>,
     /// The data directory.
@@ -94,6 +102,8 @@ struct Request {
     query: Vec<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
+    /// The connection itself, where the peer asked to speak another protocol.
+    upgrade: Option<OnUpgrade>,
     peer: Arc<Peer>,
     caller: Caller,
     cause: Cause,
@@ -137,6 +147,12 @@ impl Api {
             Route::Catalog => self.catalog(request).await,
             Route::Blob => self.blob(request),
             Route::Reports => self.report(request),
+            Route::HostRenew => self.renew_host(request).await,
+            Route::HostWatch => self.watch_host(request),
+            Route::HostRelay => self.relay(request),
+            Route::Hosts => Ok(self.list_hosts()),
+            Route::HostEnroll => self.enroll_host(request).await,
+            Route::HostEvict => self.evict_host(request).await,
             Route::Nodes => self.nodes(request),
             Route::Node => self.node(request),
             Route::NodeLabels => self.label(request).await,

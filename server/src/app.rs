@@ -28,19 +28,20 @@ use crate::{
     documents::DocumentStore,
     enrollment::{Attestor, Continuity, Enrollment, Policy},
     env,
+    hosts::Hosts,
     identity::MasterIdentity,
     index::Index,
     journal::{Cause, Journal, Projector, SharedState},
-    keeper::LeaseKeeper,
     listener,
     reports::Reports,
     store::{self, StoreError},
     tokens::TokenDesk,
+    watchers::Watchers,
     witnesses::Witnesses,
 };
 
-/// Observations of the host that may wait to be dealt with.
-const OBSERVATIONS: usize = 1024;
+/// Relayed connections that may wait to be accepted.
+const RELAYS: usize = 256;
 /// How often refusals that were gathered and certificates that grew old are seen to.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
 
@@ -62,6 +63,14 @@ pub enum AppError {
         address: SocketAddr,
         /// Why.
         source: io::Error,
+    },
+    /// The master's own machine has the name of an enrolled host.
+    #[error(
+        "{host} is the name of a host that is enrolled; start with another --host-name, or evict that host first"
+    )]
+    TwoHosts {
+        /// The name.
+        host: Name,
     },
     /// A part of the master cannot start.
     #[error("{part} cannot start: {why}")]
@@ -140,11 +149,16 @@ impl Master {
         let opened = store::open_ledger(&dir, &config)?;
         let log_size = opened.size();
         let index = store::open_index(&dir, &opened)?;
-        let state = SharedState::new(
-            index
-                .load_state()
-                .map_err(|error| AppError::part("the index")(&error))?,
-        );
+        let mut state = index
+            .load_state()
+            .map_err(|error| AppError::part("the index")(&error))?;
+        if inventory.is_some() {
+            if state.host(&config.host).is_some() {
+                return Err(AppError::TwoHosts { host: config.host });
+            }
+            state.watch_here(config.host.clone());
+        }
+        let state = SharedState::new(state);
         let (projector, progress) = Projector::new(state.clone(), index.clone());
         let ledger = opened
             .start(projector)
@@ -169,9 +183,13 @@ impl Master {
         record_policy(&journal, &config).await?;
 
         let (stop, stopping) = watch::channel(false);
-        let inventory = inventory.map(Arc::new);
         let host = inventory.as_ref().map(|_| config.host.clone());
-        let attestor = watch_host(&journal, &config, inventory, stopping.clone());
+        let watchers = Watchers::default();
+        if let Some(inventory) = inventory {
+            // The machine that the master itself runs on is lost only with the master.
+            watchers.start(&journal, &config.host, inventory, None);
+        }
+        let attestor = Attestor::new(watchers.clone(), stopping.clone());
         let blobs = Blobs::new(ledger.blobs().clone());
         let delivery = Arc::new(Delivery::new(journal.clone(), blobs.clone()));
         tokio::spawn(delivery.clone().run());
@@ -189,6 +207,16 @@ impl Master {
         ));
         tokio::spawn(witnesses.clone().run(ledger.clone(), stopping.clone()));
         let continuity = Arc::new(Continuity::new(log_key, dir.forked()));
+        let infrastructure = Arc::new(authorities.infrastructure);
+        let hosts = Hosts::new(
+            journal.clone(),
+            watchers,
+            infrastructure.clone(),
+            &bundle,
+            config.host.clone(),
+            config.host_lost_after.span(),
+        );
+        let (relays, relayed) = mpsc::channel(RELAYS);
         let api = Arc::new(Api {
             budget: Budget::default(),
             continuity: continuity.clone(),
@@ -208,6 +236,8 @@ impl Master {
             index: index.clone(),
             blobs: blobs.clone(),
             host,
+            hosts,
+            relays,
             bundle: bundle.clone(),
             witnesses,
             dir: dir.clone(),
@@ -219,7 +249,7 @@ impl Master {
             config.name.clone(),
             configured_addresses(&config),
             journal.clone(),
-            Arc::new(authorities.infrastructure),
+            infrastructure,
             bundle,
         ));
         identity
@@ -232,7 +262,7 @@ impl Master {
             actor(&config),
             stopping.clone(),
         ));
-        let serving = tokio::spawn(listener::serve(listener, identity, api, stopping));
+        let serving = tokio::spawn(listener::serve(listener, identity, api, relayed, stopping));
         Ok(Self {
             address,
             stop,
@@ -278,24 +308,6 @@ fn inventory(source: HostSource, host: &Name) -> Result<Option<Inventory>, AppEr
             Err(error) => Err(AppError::part("the watch of the container engine")(&error)),
         },
     }
-}
-
-/// Starts the watch of the host and the keeper of its leases.
-fn watch_host(
-    journal: &Journal,
-    config: &Config,
-    inventory: Option<Arc<Inventory>>,
-    stopping: watch::Receiver<bool>,
-) -> Attestor {
-    let (look, looks) = mpsc::channel(OBSERVATIONS);
-    if let Some(inventory) = &inventory {
-        let (observe, observations) = mpsc::channel(OBSERVATIONS);
-        let keeper = LeaseKeeper::new(journal.clone(), inventory.clone(), config.host.clone());
-        tokio::spawn(keeper.run(observations, looks));
-        let inventory = inventory.clone();
-        tokio::spawn(async move { inventory.watch(observe).await });
-    }
-    Attestor::new(inventory, look, stopping)
 }
 
 async fn keep_house(

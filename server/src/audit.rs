@@ -248,7 +248,11 @@ fn holder(lease: LeaseRecord, certificates: &[LeaseCertificate]) -> Holder {
         closed_cause,
         closed_index,
     } = lease;
-    let bounded = opened_cause == LeaseCause::Started && closed_cause != Some(LeaseCause::Missing);
+    let bounded = opened_cause == LeaseCause::Started
+        && !matches!(
+            closed_cause,
+            Some(LeaseCause::Missing | LeaseCause::HostLost | LeaseCause::HostEvicted)
+        );
     let certainty = if bounded {
         Certainty::Held
     } else {

@@ -26,16 +26,21 @@ use crate::{
     witnesses::Witness,
 };
 
+mod patience;
+
+pub use patience::{Patience, PatienceError};
+
 /// The largest configuration file in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 /// What a configuration may say.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "name",
     "trust_domain",
     "listen",
     "addresses",
     "host",
     "certificate_lifetime",
+    "host_lost_after",
     "policy",
     "witnesses",
     "witnesses_required",
@@ -56,6 +61,8 @@ pub struct Config {
     pub host: Name,
     /// How long a container's certificate lasts.
     pub lifetime: Lifetime,
+    /// How long a further host may be lost before its leases end.
+    pub host_lost_after: Patience,
     /// Which requests for a certificate are granted.
     pub policy: Rules,
     /// Who cosigns the head of the log.
@@ -119,6 +126,7 @@ impl Config {
         let host = fields.required("host", &mut wrong);
         let addresses = fields.parsed_list("addresses", &mut wrong);
         let lifetime = fields.parsed("certificate_lifetime", &mut wrong);
+        let host_lost_after = fields.parsed("host_lost_after", &mut wrong);
         let lifetime = lifetime.unwrap_or_default();
         let policy = policy::parse(file, &fields, lifetime, &mut wrong);
         let witnesses = witnesses(file, &fields, &mut wrong);
@@ -140,6 +148,7 @@ impl Config {
                     addresses,
                     host,
                     lifetime,
+                    host_lost_after: host_lost_after.unwrap_or_default(),
                     policy,
                     witnesses,
                     witnesses_required,
@@ -159,6 +168,7 @@ impl Config {
             addresses,
             host,
             lifetime,
+            host_lost_after,
             // What people write is not written again.
             policy: _,
             witnesses,
@@ -183,6 +193,8 @@ impl Config {
              host: {host}\n\
              # How long a container's certificate lasts: a number with m, h or d; 5m to 30d.\n\
              certificate_lifetime: {lifetime}\n\
+             # How long a further host may be lost before the leases of its containers end: a number with s, m or h; 1s to 24h.\n\
+             host_lost_after: {host_lost_after}\n\
              # Which requests for a certificate are issued, held for an operator, or denied: docs/policy.md.\n\
              # Without it every container that the host knows gets a certificate.\n\
              # policy:\n\
@@ -251,6 +263,7 @@ mod tests {
             addresses: vec!["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()],
             host: "h1".parse().unwrap(),
             lifetime: Lifetime::default(),
+            host_lost_after: Patience::default(),
             policy: Rules::unwritten(Lifetime::default()),
             witnesses: vec![],
             witnesses_required: 0,

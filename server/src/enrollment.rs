@@ -29,7 +29,7 @@ use dockmaster_proto::{
     api::identity::{CertificateRequest, HeldAnswer, IssuedCertificate},
     error::chain,
     event::{CertDenied, CertIssued, CertRevoked, Event, RequestHeld},
-    id::{ContainerId, RequestId},
+    id::{ContainerId, Name, RequestId},
     problem::{Problem, ProblemCode},
 };
 use dockmaster_tlog::hash::Hash;
@@ -51,6 +51,7 @@ pub use socket::SocketVerdict;
 use crate::{
     env,
     journal::{Cause, Journal},
+    origin::Origin,
     quota::{Allowance, Quota},
     refusals::Refusals,
     state::NodeRecord,
@@ -68,6 +69,8 @@ const CERTIFICATES: Allowance = Allowance {
 pub struct Applicant {
     /// The connection that it speaks by.
     pub connection: Connection,
+    /// The host that relays it; none where it came straight to the master.
+    pub relay: Option<Name>,
     /// What its request has to be bound to.
     pub binding: Arc<Binding>,
     /// The container whose current certificate the peer showed; none at a first enrollment.
@@ -79,6 +82,15 @@ impl Applicant {
     #[must_use]
     pub const fn source(&self) -> IpAddr {
         self.connection.source.ip().to_canonical()
+    }
+
+    /// Where its connection comes from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin {
+            ip: self.source(),
+            relay: self.relay.clone(),
+        }
     }
 }
 
@@ -160,11 +172,11 @@ impl Enrollment {
                 Ok(Answer::Held(held)) if self.is_decided(&held.request, deadline).await => {}
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Refused(refusal)) => {
-                    self.record(applicant.source(), &refusal, cause).await;
+                    self.record(&applicant.origin(), &refusal, cause).await;
                     return Err(IssueError::Problem(refusal.into_problem()));
                 }
                 Err(Failure::Untold(refusal)) => {
-                    self.record(applicant.source(), &refusal, cause).await;
+                    self.record(&applicant.origin(), &refusal, cause).await;
                     return Err(IssueError::Problem(token::untold()));
                 }
                 Err(Failure::Ours(problem)) => return Err(IssueError::Problem(problem)),
@@ -393,13 +405,14 @@ impl Enrollment {
         })
     }
 
-    async fn record(&self, source: IpAddr, refusal: &Refusal, cause: &Cause) {
+    async fn record(&self, source: &Origin, refusal: &Refusal, cause: &Cause) {
         let denied = CertDenied {
-            source,
+            source: source.ip,
             container: refusal.container,
             reason: refusal.code.as_str().to_owned(),
             detail: refusal.detail.clone(),
             count: 1,
+            relay: source.relay.clone(),
             rule: refusal.rule.clone(),
             hint: refusal.hint.clone(),
         };

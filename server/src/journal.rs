@@ -328,6 +328,7 @@ mod tests {
             reason: String::new(),
             detail: String::new(),
             count: 1,
+            relay: None,
             rule: String::new(),
             hint: String::new(),
         });

@@ -1,15 +1,18 @@
-//! The lease keeper: the one task that turns what hosts report into leases.
+//! The lease keeper: the one task that turns what a host reports into leases.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use dockmaster_host::{Inventory, Observation};
 use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
     error::chain,
-    event::{Event, HostLost, HostWatched, LeaseCause},
+    event::{CertRevoked, Event, HostEvicted, HostLost, HostRefused, HostWatched, LeaseCause},
     id::{ContainerId, Name},
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use crate::{
     env,
@@ -22,6 +25,29 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How many events go into one commit: well below what the ledger takes at once.
 const CHUNK: usize = 128;
 
+/// How many containers' refusals are remembered, so that each is recorded once.
+const MAX_REFUSED: usize = 1024;
+
+/// An operator's word that a host vouches for nobody any more.
+#[derive(Debug)]
+pub struct Evict {
+    /// Who says so.
+    pub cause: Cause,
+    /// Told when it is durable: how many containers the host vouched for.
+    pub done: oneshot::Sender<u64>,
+}
+
+/// What a keeper is told.
+#[derive(Debug)]
+pub struct Inbox {
+    /// What the host reports.
+    pub observations: mpsc::Receiver<Observation>,
+    /// Containers that it should be asked about.
+    pub looks: mpsc::Receiver<ContainerId>,
+    /// The last word on it.
+    pub evictions: mpsc::Receiver<Evict>,
+}
+
 /// Keeps the leases of one host.
 #[derive(Debug)]
 pub struct LeaseKeeper {
@@ -29,35 +55,104 @@ pub struct LeaseKeeper {
     inventory: Arc<Inventory>,
     host: Name,
     watched: bool,
+    /// How long the host may be lost before its leases end; for good, where there is no limit.
+    patience: Option<Duration>,
+    /// When its leases end if it does not report until then.
+    deadline: Option<Instant>,
+    /// Containers whose refusal is in the ledger.
+    refused: HashSet<ContainerId>,
 }
 
 impl LeaseKeeper {
-    /// A keeper of the leases of `host`.
+    /// A keeper of the leases of `host`. It has not reported yet, so its time runs.
     #[must_use]
-    pub const fn new(journal: Journal, inventory: Arc<Inventory>, host: Name) -> Self {
+    pub fn new(
+        journal: Journal,
+        inventory: Arc<Inventory>,
+        host: Name,
+        patience: Option<Duration>,
+    ) -> Self {
         Self {
             journal,
             inventory,
             host,
             watched: false,
+            patience,
+            deadline: patience.map(|patience| Instant::now() + patience),
+            refused: HashSet::new(),
         }
     }
 
-    /// Runs until both channels close. What arrives is dealt with strictly in order: a look at a
+    /// Runs until the host is evicted or its observations end. What arrives is dealt with strictly in order: a look at a
     /// container happens here and not where it was asked for, or its result could be older than an
     /// end that was reported meanwhile and open a lease for the dead.
-    pub async fn run(
-        mut self,
-        mut observations: mpsc::Receiver<Observation>,
-        mut looks: mpsc::Receiver<ContainerId>,
-    ) {
+    pub async fn run(mut self, inbox: Inbox) {
+        let Inbox {
+            mut observations,
+            mut looks,
+            mut evictions,
+        } = inbox;
         loop {
+            let deadline = self.deadline;
+            let lost_for_good = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
-                Some(observation) = observations.recv() => self.observe(observation).await,
+                Some(evict) = evictions.recv() => return self.evict(evict).await,
+                observation = observations.recv() => match observation {
+                    Some(observation) => self.observe(observation).await,
+                    None => return,
+                },
                 Some(container) = looks.recv() => self.look(container).await,
-                else => return,
+                () = lost_for_good => self.give_up().await,
             }
+        }
+    }
+
+    /// The host has been lost for too long: whoever holds its addresses by now is not known.
+    async fn give_up(&mut self) {
+        self.deadline = None;
+        let events = leases::end_of_host(&self.host, LeaseCause::HostLost, &self.journal.state());
+        if !events.is_empty() {
+            tracing::warn!(host = %self.host, "the host has been lost for too long; its leases are closed");
+            let cause = self.cause();
+            self.commit(&cause, events).await;
+        }
+    }
+
+    /// The last that is ever decided of the host.
+    async fn evict(self, Evict { cause, done }: Evict) {
+        let (containers, events) = {
+            let state = self.journal.state();
+            let containers = state.nodes().filter(|node| node.host == self.host).count();
+            let mut events = leases::end_of_host(&self.host, LeaseCause::HostEvicted, &state);
+            let keys = state.host(&self.host).map(|host| &host.certificates);
+            events.extend(keys.into_iter().flatten().map(|key| {
+                Event::CertRevoked(CertRevoked {
+                    serial: key.serial,
+                    container: None,
+                    reason: "host evicted".to_owned(),
+                })
+            }));
+            events.push(Event::HostEvicted(HostEvicted {
+                host: self.host.clone(),
+            }));
+            (containers as u64, events)
+        };
+        tracing::warn!(host = %self.host, containers, "the host is evicted");
+        self.commit(&cause, events).await;
+        // Whoever asked may have gone away meanwhile.
+        let _ = done.send(containers);
+    }
+
+    fn cause(&self) -> Cause {
+        Cause {
+            actor: format!("/host/{}", self.host),
+            request_id: env::request_id(),
         }
     }
 
@@ -91,33 +186,56 @@ impl LeaseKeeper {
                     containers,
                 }));
                 self.watched = true;
+                self.deadline = None;
             }
             Observation::Lost(reason) => {
                 tracing::warn!(host = %self.host, %reason, "the host cannot be watched; leases stay as they are until it can");
                 if std::mem::take(&mut self.watched) {
+                    self.deadline = self.patience.map(|patience| Instant::now() + patience);
                     events.push(Event::HostLost(HostLost {
                         host: self.host.clone(),
                         reason: reason.clone(),
                     }));
                 }
             }
+            Observation::Refused { id, reason } => events.push(Event::HostRefused(HostRefused {
+                host: self.host.clone(),
+                container: *id,
+                reason: reason.clone(),
+            })),
             Observation::Up(_) | Observation::Down { .. } => {}
         }
-        self.commit(events).await;
+        // A host says the same again at every look and after every reconnect.
+        events.retain(|event| match event {
+            Event::HostRefused(refused) => self.is_new(refused),
+            _ => true,
+        });
+        let cause = self.cause();
+        self.commit(&cause, events).await;
+    }
+
+    /// Whether a container's refusal is to be recorded.
+    fn is_new(
+        &mut self,
+        HostRefused {
+            container, reason, ..
+        }: &HostRefused,
+    ) -> bool {
+        let is_new = self.refused.len() < MAX_REFUSED && self.refused.insert(*container);
+        if is_new {
+            tracing::warn!(host = %self.host, container = %container.short(), %reason, "the host vouches for what is not its own; refused");
+        }
+        is_new
     }
 
     /// Commits lease changes. Whoever loses a lease is cut off before: on a full disk the commit may
     /// have to wait, and the dead must not speak meanwhile.
-    async fn commit(&self, events: Vec<Event>) {
+    async fn commit(&self, cause: &Cause, events: Vec<Event>) {
         let losers: Vec<ContainerId> = events.iter().filter_map(loser).collect();
         self.journal
             .change_suspension(|state| state.suspend(losers.iter().copied()));
-        let cause = Cause {
-            actor: format!("/host/{}", self.host),
-            request_id: env::request_id(),
-        };
         for chunk in events.chunks(CHUNK) {
-            self.commit_chunk(&cause, chunk).await;
+            self.commit_chunk(cause, chunk).await;
         }
         self.journal
             .change_suspension(|state| state.resume(&losers));

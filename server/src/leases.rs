@@ -6,25 +6,27 @@ use std::{
 };
 
 use dockmaster_host::Observation;
+pub use dockmaster_host::bounded;
 use dockmaster_proto::{
     address::Address,
-    event::{CertRevoked, Event, LeaseCause, LeaseClosed, LeaseOpened, NodeGone, NodeObserved},
+    event::{
+        CertRevoked, Event, HostRefused, LeaseCause, LeaseClosed, LeaseOpened, NodeGone,
+        NodeObserved,
+    },
     facts::{ContainerFacts, NetworkMode},
     id::{ContainerId, Name},
 };
 
-use crate::state::{NodeRecord, State};
+use crate::{
+    origin::Origin,
+    state::{NodeRecord, State},
+};
 
 /// The events that make the view agree with what the host reported. Pure; the caller commits them.
 /// No event at all when the report says nothing new.
 #[must_use]
 pub fn decide(observation: &Observation, host: &Name, state: &State) -> Vec<Event> {
-    let mut decision = Decision {
-        host,
-        state,
-        events: Vec::new(),
-        moved: BTreeMap::new(),
-    };
+    let mut decision = Decision::new(host, state);
     match observation {
         Observation::Snapshot {
             containers,
@@ -37,7 +39,8 @@ pub fn decide(observation: &Observation, host: &Name, state: &State) -> Vec<Even
             }
         }
         // Not seeing a container is no evidence that it ended; a snapshot follows.
-        Observation::Lost(_) => {}
+        // What was refused at the wall is the keeper's to record.
+        Observation::Lost(_) | Observation::Refused { .. } => {}
     }
     decision.events
 }
@@ -45,69 +48,19 @@ pub fn decide(observation: &Observation, host: &Name, state: &State) -> Vec<Even
 /// The events that end a node: its leases, its certificates, itself.
 #[must_use]
 pub(crate) fn end(node: &NodeRecord, state: &State, cause: LeaseCause) -> Vec<Event> {
-    let mut decision = Decision {
-        host: &node.host,
-        state,
-        events: Vec::new(),
-        moved: BTreeMap::new(),
-    };
+    let mut decision = Decision::new(&node.host, state);
     decision.end(node, cause);
     decision.events
 }
 
-/// Bytes of all labels of a container together; what goes beyond is left out.
-const MAX_LABEL_BYTES: usize = 24 << 10;
-/// Bytes of a name or an image.
-const MAX_TEXT: usize = 1024;
-/// Networks of a container, and its addresses in each.
-const MAX_ATTACHMENTS: usize = 64;
-const MAX_IPS: usize = 8;
-
-/// The observation with what a container may say of itself cut to what an entry of the ledger
-/// holds: whoever starts a container chooses its labels, and must not choose that nobody's leases
-/// can be recorded any more.
+/// The events by which all that a host vouched for ends, when it is lost for good or evicted. Pure.
 #[must_use]
-pub fn bounded(observation: Observation) -> Observation {
-    match observation {
-        Observation::Snapshot {
-            containers,
-            unclear,
-        } => Observation::Snapshot {
-            containers: containers.into_iter().map(bounded_facts).collect(),
-            unclear,
-        },
-        Observation::Up(facts) => Observation::Up(bounded_facts(facts)),
-        other @ (Observation::Down { .. } | Observation::Lost(_)) => other,
+pub fn end_of_host(host: &Name, cause: LeaseCause, state: &State) -> Vec<Event> {
+    let mut decision = Decision::new(host, state);
+    for node in state.nodes().filter(|node| node.host == *host) {
+        decision.end(node, cause);
     }
-}
-
-fn bounded_facts(mut facts: ContainerFacts) -> ContainerFacts {
-    let mut room = MAX_LABEL_BYTES;
-    let before = facts.labels.len();
-    facts.labels.retain(|key, value| {
-        // JSON may need six bytes for one.
-        let size = serde_json::to_string(&(key, &value)).map_or(usize::MAX, |json| json.len());
-        let fits = size <= room;
-        if fits {
-            room -= size;
-        }
-        fits
-    });
-    if facts.labels.len() < before {
-        tracing::warn!(container = %facts.id.short(), name = %facts.name, "labels beyond {MAX_LABEL_BYTES} bytes are left out");
-    }
-    for text in [&mut facts.name, &mut facts.image, &mut facts.image_digest] {
-        let mut end = MAX_TEXT.min(text.len());
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-    }
-    facts.attachments.truncate(MAX_ATTACHMENTS);
-    for attachment in &mut facts.attachments {
-        attachment.ips.truncate(MAX_IPS);
-    }
-    facts
+    decision.events
 }
 
 struct Decision<'a> {
@@ -118,7 +71,16 @@ struct Decision<'a> {
     moved: BTreeMap<Address, (u64, Option<ContainerId>)>,
 }
 
-impl Decision<'_> {
+impl<'a> Decision<'a> {
+    const fn new(host: &'a Name, state: &'a State) -> Self {
+        Self {
+            host,
+            state,
+            events: Vec::new(),
+            moved: BTreeMap::new(),
+        }
+    }
+
     /// Not seeing a container is no evidence against it while it is said to run.
     fn reconcile(&mut self, containers: &[ContainerFacts], unclear: &[ContainerId]) {
         let running: HashSet<&ContainerId> = containers
@@ -141,8 +103,9 @@ impl Decision<'_> {
 
     fn up(&mut self, facts: &ContainerFacts, cause: LeaseCause) {
         let known = self.state.node(&facts.id);
-        if known.is_some_and(|node| node.host != *self.host) {
+        if let Some(node) = known.filter(|node| node.host != *self.host) {
             // A host vouches only for its own containers; an ID that another host already vouches for is not its own.
+            self.refuse(facts, format!("host {} vouches for it", node.host));
             return;
         }
         // A container that was started again is a new run: nothing from before the restart may count.
@@ -172,7 +135,15 @@ impl Decision<'_> {
             self.close(address, LeaseCause::Disconnected);
         }
         for address in wanted.into_iter().filter(|address| !held.contains(address)) {
-            self.open(address, facts, cause);
+            // In a network that several hosts share an address moves only when the other host has
+            // given it up: no host takes away what another vouches for.
+            match self.other_host(&address) {
+                Some(other) => {
+                    let reason = format!("{address} is held by a container of host {other}");
+                    self.refuse(facts, reason);
+                }
+                None => self.open(address, facts, cause),
+            }
         }
     }
 
@@ -198,8 +169,12 @@ impl Decision<'_> {
     }
 
     /// The host's word counts more than a join token: a machine that holds the IP by one, in whichever
-    /// network, holds it no more, and has no other.
+    /// network, holds it no more, and has no other. Where the host's containers do not come straight to
+    /// the master, their IPs are not the machines'.
     fn oust(&mut self, ip: IpAddr) {
+        if !Origin::direct(ip).may_be_of(self.host, self.state) {
+            return;
+        }
         let holders = self.state.leases_of_ip(ip);
         let machines: Vec<&NodeRecord> = holders
             .filter_map(|(_, lease)| self.state.node(&lease.container))
@@ -213,6 +188,21 @@ impl Decision<'_> {
                 self.end(machine, LeaseCause::Superseded);
             }
         }
+    }
+
+    /// The other host whose container holds an address.
+    fn other_host(&self, address: &Address) -> Option<Name> {
+        let (holder, _) = self.holder(address)?;
+        let node = self.state.node(&holder)?;
+        (node.host != *self.host).then(|| node.host.clone())
+    }
+
+    fn refuse(&mut self, facts: &ContainerFacts, reason: String) {
+        self.events.push(Event::HostRefused(HostRefused {
+            host: self.host.clone(),
+            container: facts.id,
+            reason,
+        }));
     }
 
     /// Who holds an address by now, and in which epoch.

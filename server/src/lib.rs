@@ -19,6 +19,7 @@ pub mod documents;
 pub mod enrollment;
 pub mod env;
 pub mod flow;
+pub mod hosts;
 pub mod identity;
 pub mod index;
 pub mod journal;
@@ -28,6 +29,8 @@ pub mod lifetime;
 pub mod listener;
 pub mod logkey;
 pub mod newdir;
+pub mod origin;
+pub mod outpost;
 pub mod policy;
 pub mod quota;
 pub mod refusals;
@@ -38,6 +41,7 @@ pub mod state;
 pub mod store;
 pub mod stored;
 pub mod tokens;
+pub mod watchers;
 pub mod witnesses;
 
 #[cfg(test)]

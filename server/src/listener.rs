@@ -3,13 +3,13 @@
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use dockmaster_certs::identity::peer_identity;
-use dockmaster_proto::error::chain;
+use dockmaster_proto::{error::chain, id::Name, spiffe::Principal};
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -23,22 +23,26 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
-    api::{Api, Peer},
+    api::{Api, Peer, Relayed},
     enrollment::Binding,
     flow::{Flow, Metered, PATIENCE},
     identity::{IdentityError, MasterIdentity},
+    origin::Origin,
 };
 
 /// Connections at a time; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 20_000;
 /// Connections of one address at a time: one container must not take everybody's.
 const MAX_PER_SOURCE: usize = 256;
+/// Connections of one enrolled host at a time: it carries those of all its containers.
+const MAX_PER_HOST: usize = 4096;
 /// Open files that are kept for the ledger, the index and the blobs.
 const RESERVED_FILES: usize = 128;
 /// How long a handshake may take.
@@ -57,6 +61,7 @@ pub async fn serve(
     listener: TcpListener,
     identity: Arc<MasterIdentity>,
     api: Arc<Api>,
+    mut relays: mpsc::Receiver<Relayed>,
     mut stopping: watch::Receiver<bool>,
 ) {
     let connections = Arc::new(Semaphore::new(
@@ -70,6 +75,16 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &connections) => accepted,
+            Some(relayed) = relays.recv() => {
+                let origin = Origin::relayed(relayed.from.origin.ip(), relayed.host.clone());
+                let Some(place) = sources.enter(Source::Origin(origin.clone())) else {
+                    tracing::debug!(%origin, "more than {MAX_PER_SOURCE} connections from one address; this one is closed");
+                    continue;
+                };
+                let (identity, api, watcher) = (identity.clone(), api.clone(), graceful.watcher());
+                tokio::spawn(serve_relayed(relayed, place, identity, api, watcher));
+                continue;
+            }
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
         let (stream, address, permit) = match accepted {
@@ -85,17 +100,30 @@ pub async fn serve(
                 continue;
             }
         };
-        let Some(place) = sources.enter(address.ip()) else {
+        let Some(place) = sources.enter(Source::Origin(Origin::direct(address.ip()))) else {
             tracing::debug!(%address, "more than {MAX_PER_SOURCE} connections from one address; this one is closed");
             continue;
         };
         let (identity, api, watcher) = (identity.clone(), api.clone(), graceful.watcher());
+        let sources = sources.clone();
         tokio::spawn(async move {
-            let _held = (permit, place);
-            match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(stream, address, &identity))
-                .await
+            let from = match arrival(&stream, address) {
+                Ok(from) => from,
+                Err(reason) => {
+                    tracing::debug!(%address, %reason, "no TLS connection");
+                    return;
+                }
+            };
+            match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(stream, from, &identity)).await
             {
-                Ok(Ok((stream, peer))) => converse(stream, peer, api, watcher).await,
+                Ok(Ok((stream, mut peer))) => {
+                    let Some(place) = sources.seat(place, &peer, &api) else {
+                        tracing::debug!(%address, "more than {MAX_PER_HOST} connections of one host; this one is closed");
+                        return;
+                    };
+                    peer.seat = Some(Arc::new((permit, place)));
+                    converse(stream, peer, api, watcher).await;
+                }
                 Ok(Err(reason)) => tracing::debug!(%address, %reason, "no TLS connection"),
                 Err(_) => tracing::debug!(%address, "the TLS handshake took too long"),
             }
@@ -140,27 +168,105 @@ fn open_file_limit() -> usize {
     })
 }
 
-/// How many connections each address has.
+/// A connection that a host relays: the same as one that came straight, with the container's address.
+async fn serve_relayed(
+    relayed: Relayed,
+    place: Place,
+    identity: Arc<MasterIdentity>,
+    api: Arc<Api>,
+    watcher: Watcher,
+) {
+    let Relayed {
+        stream,
+        host,
+        from,
+        mut gone,
+        carrier,
+    } = relayed;
+    let arrival = Arrival {
+        address: from.origin,
+        local: from.dialled,
+        relay: Some(host.clone()),
+    };
+    let address = from.origin;
+    let served = async {
+        match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(stream, arrival, &identity)).await {
+            Ok(Ok((stream, mut peer))) => {
+                peer.seat = Some(Arc::new((place, carrier)));
+                converse(stream, peer, api, watcher).await;
+            }
+            Ok(Err(reason)) => tracing::debug!(%host, %address, %reason, "no TLS connection"),
+            Err(_) => tracing::debug!(%host, %address, "the TLS handshake took too long"),
+        }
+    };
+    tokio::select! {
+        () = served => {}
+        _ = gone.wait_for(|gone| *gone) => {}
+    }
+}
+
+/// Whose connections are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Source {
+    /// Those of one address.
+    Origin(Origin),
+    /// Those of one enrolled host itself, which carry its containers'.
+    Host(Name),
+}
+
+impl Source {
+    const fn most(&self) -> usize {
+        match self {
+            Self::Origin(_) => MAX_PER_SOURCE,
+            Self::Host(_) => MAX_PER_HOST,
+        }
+    }
+}
+
+/// How many connections each source has.
 #[derive(Debug, Default)]
-struct Sources(Mutex<HashMap<IpAddr, usize>>);
+struct Sources(Mutex<HashMap<Source, usize>>);
 
 /// A connection's place among those of its address; it ends with the value.
 struct Place {
     sources: Arc<Sources>,
-    ip: IpAddr,
+    source: Source,
 }
 
 impl Sources {
-    fn enter(self: &Arc<Self>, ip: IpAddr) -> Option<Place> {
+    /// The place of a connection whose peer is known by now: an enrolled host's is among the host's own.
+    fn seat(self: &Arc<Self>, place: Place, peer: &Peer, api: &Api) -> Option<Place> {
+        let identity = peer.identity.as_ref();
+        let host = identity.and_then(|identity| match &identity.id.principal {
+            Principal::Host(name) => Some((name, &identity.serial)),
+            _ => None,
+        });
+        let Some((name, serial)) = host else {
+            return Some(place);
+        };
+        let is_honoured = api
+            .journal
+            .state()
+            .host(name)
+            .is_some_and(|host| host.honours(serial));
+        if is_honoured {
+            self.enter(Source::Host(name.clone()))
+        } else {
+            Some(place)
+        }
+    }
+
+    fn enter(self: &Arc<Self>, source: Source) -> Option<Place> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(ip).or_default();
-        if *count >= MAX_PER_SOURCE {
+        let most = source.most();
+        let count = counts.entry(source.clone()).or_default();
+        if *count >= most {
             return None;
         }
         *count += 1;
         Some(Place {
             sources: self.clone(),
-            ip,
+            source,
         })
     }
 }
@@ -172,27 +278,47 @@ impl Drop for Place {
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.ip) {
+        if let Some(count) = counts.get_mut(&self.source) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.ip);
+                counts.remove(&self.source);
             }
         }
     }
 }
 
-async fn handshake(
-    stream: TcpStream,
+/// What is known of a connection before its handshake.
+struct Arrival {
+    /// Where it comes from.
     address: SocketAddr,
-    identity: &MasterIdentity,
-) -> Result<(TlsStream<Metered<TcpStream>>, Peer), String> {
-    stream
-        .set_nodelay(true)
-        .map_err(|error| error.to_string())?;
+    /// What was dialled.
+    local: SocketAddr,
+    /// The host that relays it.
+    relay: Option<Name>,
+}
+
+fn arrival(stream: &TcpStream, address: SocketAddr) -> io::Result<Arrival> {
+    stream.set_nodelay(true)?;
     // What the kernel has taken is out of our sight, and a peer may leave it there too.
     let patience = u32::try_from(PATIENCE.as_millis()).unwrap_or(u32::MAX);
-    set_tcp_user_timeout(&stream, patience).map_err(|error| error.to_string())?;
-    let local = stream.local_addr().map_err(|error| error.to_string())?;
+    set_tcp_user_timeout(stream, patience)?;
+    Ok(Arrival {
+        address,
+        local: stream.local_addr()?,
+        relay: None,
+    })
+}
+
+async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    arrival: Arrival,
+    identity: &MasterIdentity,
+) -> Result<(TlsStream<Metered<S>>, Peer), String> {
+    let Arrival {
+        address,
+        local,
+        relay,
+    } = arrival;
     let config = identity.tls_for(local.ip()).await.map_err(|error| {
         // What anyone may cause is not for anyone to fill the log with.
         if matches!(error, IdentityError::TooManyAddresses { .. }) {
@@ -221,15 +347,17 @@ async fn handshake(
         Peer {
             address,
             local,
+            relay,
             identity,
             binding: Arc::new(Binding::new(binding)),
             flow,
+            seat: None,
         },
     ))
 }
 
-async fn converse(
-    stream: TlsStream<Metered<TcpStream>>,
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: TlsStream<Metered<S>>,
     peer: Peer,
     api: Arc<Api>,
     watcher: Watcher,
@@ -254,7 +382,7 @@ async fn converse(
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20));
     let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
         .into_owned();
     tokio::select! {
         ended = watcher.watch(connection) => if let Err(error) = ended {

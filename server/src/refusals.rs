@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
-use dockmaster_proto::{event::CertDenied, problem::ProblemCode, time::UnixMs};
+use dockmaster_proto::{event::CertDenied, id::Name, problem::ProblemCode, time::UnixMs};
 
 /// How long refusals of one kind from one source are gathered.
 const WINDOW_MS: u64 = 60_000;
@@ -14,7 +14,7 @@ const MAX_SOURCES: usize = 10_000;
 /// Refusals of the current minute.
 #[derive(Debug, Default)]
 pub struct Refusals {
-    gathered: HashMap<(IpAddr, ProblemCode), Gathered>,
+    gathered: HashMap<(Option<Name>, IpAddr, ProblemCode), Gathered>,
 }
 
 #[derive(Debug)]
@@ -32,14 +32,14 @@ impl Refusals {
         denied: CertDenied,
         now: UnixMs,
     ) -> Option<CertDenied> {
-        let key = (denied.source, code);
+        let key = (denied.relay.clone(), denied.source, code);
         if let Some(gathered) = self.gathered.get_mut(&key) {
             gathered.more += 1;
             gathered.last = denied;
             return None;
         }
         if self.gathered.len() >= MAX_SOURCES {
-            tracing::warn!(source = %key.0, "refusals from more than {MAX_SOURCES} sources in a minute; this one is not recorded");
+            tracing::warn!(source = %key.1, "refusals from more than {MAX_SOURCES} sources in a minute; this one is not recorded");
             return None;
         }
         self.gathered.insert(
@@ -81,6 +81,7 @@ mod tests {
             reason: "no-lease".into(),
             detail: "x".into(),
             count: 1,
+            relay: None,
             rule: String::new(),
             hint: String::new(),
         }

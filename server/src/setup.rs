@@ -146,6 +146,7 @@ async fn fill(new: &NewDir, setup: &Setup) -> Result<Installation, SetupError> {
         addresses: setup.addresses.clone(),
         host: setup.host.clone(),
         lifetime: Lifetime::default(),
+        host_lost_after: crate::config::Patience::default(),
         policy: Rules::unwritten(Lifetime::default()),
         witnesses: vec![],
         witnesses_required: 0,

@@ -4,6 +4,7 @@
 //! ledger's writer after an entry is durable and before anyone is told about it.
 
 mod apply;
+mod hosts;
 mod lookup;
 mod node;
 pub mod requests;
@@ -23,7 +24,10 @@ use dockmaster_proto::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::origin::Origin;
+
 pub(crate) use apply::{RestoredParts, revision_info};
+pub use hosts::{EnrolledHost, HostKey, LostWatch};
 pub use lookup::{LookupError, NodeReference};
 pub use node::{Approved, CurrentCertificate, Joined, NodeRecord};
 pub use requests::Requests;
@@ -39,10 +43,7 @@ pub struct State {
     operators: HashMap<Serial, Operator>,
     /// Operator labels of containers that ended: a container may be started again under the same ID.
     dormant_labels: HashMap<ContainerId, BTreeMap<String, String>>,
-    /// Hosts that have reported in this life of the master: what is known of others may be past.
-    watched: HashSet<Name>,
-    /// Hosts whose watch broke off and has not begun again, and why.
-    lost: HashMap<Name, String>,
+    hosts: hosts::Hosts,
     /// Containers whose loss of a lease is decided and not durable yet. Not part of the fold.
     suspended: HashSet<ContainerId>,
     documents: Documents,
@@ -140,13 +141,63 @@ impl State {
     /// Why the watch of a host broke off, when it has not begun again.
     #[must_use]
     pub fn lost(&self, host: &Name) -> Option<&str> {
-        self.lost.get(host).map(String::as_str)
+        self.lost_watch(host).map(|lost| lost.reason.as_str())
+    }
+
+    /// Why and since when the watch of a host is broken.
+    #[must_use]
+    pub fn lost_watch(&self, host: &Name) -> Option<&LostWatch> {
+        self.hosts.lost.get(host)
     }
 
     /// Whether a host has reported since the master started.
     #[must_use]
     pub fn is_watched(&self, host: &Name) -> bool {
-        self.watched.contains(host)
+        self.hosts.watched.contains_key(host)
+    }
+
+    /// Since when a host has been watched without a break that anyone saw.
+    #[must_use]
+    pub fn watched_since(&self, host: &Name) -> Option<UnixMs> {
+        self.hosts.watched.get(host).copied()
+    }
+
+    /// A host that may vouch for containers besides the master's own.
+    #[must_use]
+    pub fn host(&self, name: &Name) -> Option<&EnrolledHost> {
+        self.hosts.enrolled.get(name)
+    }
+
+    /// All such hosts, by name.
+    pub fn hosts(&self) -> impl Iterator<Item = (&Name, &EnrolledHost)> {
+        self.hosts.enrolled.iter()
+    }
+
+    /// The master watches its own machine, under this name.
+    pub(crate) fn watch_here(&mut self, host: Name) {
+        self.hosts.here = Some(host);
+    }
+
+    /// Whether a host is the master's own machine.
+    #[must_use]
+    pub fn is_here(&self, host: &Name) -> bool {
+        self.hosts.here.as_ref() == Some(host)
+    }
+
+    /// The master's own machine, where it watches one.
+    #[must_use]
+    pub const fn here(&self) -> Option<&Name> {
+        self.hosts.here.as_ref()
+    }
+
+    /// The open leases whose holder may be at the beginning of a connection.
+    pub fn leases_from<'s>(&'s self, origin: &'s Origin) -> impl Iterator<Item = &'s Lease> {
+        self.leases_of_ip(origin.ip)
+            .map(|(_, lease)| lease)
+            .filter(|lease| {
+                let node = self.node(&lease.container);
+                node.is_some_and(|node| origin.may_be_of(&node.host, self))
+            })
     }
 
     /// Whether a container's loss of a lease is decided and not durable yet: it gets nothing and its

@@ -6,7 +6,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::{binary, eventually, inventory::StandIn, master::Master, process::Ran};
+use crate::{
+    binary, credentials::Credentials, eventually, far::Space, inventory::StandIn, master::Master,
+    process::Ran,
+};
 
 /// A running agent of a stand-in, ended when dropped.
 #[derive(Debug)]
@@ -44,10 +47,46 @@ impl Agent {
         Ran::run(command(master, stand_in, dir.path()).arg("once"))
     }
 
-    /// Runs `dockmaster-agent status` beside it.
+    /// Starts one in a network namespace, told of no master: it looks for one at its default gateway.
     ///
     /// # Panics
     /// When it cannot be started.
+    #[must_use]
+    pub fn start_in(space: &Space, master: &Master) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("etc")).unwrap();
+        let log = File::create(dir.path().join("log")).unwrap();
+        let child = space
+            .command(&binary("dockmaster-agent"))
+            .arg("run")
+            .env("DOCKMASTER_TRUST", master.trust().to_string())
+            .env("DOCKMASTER_RUN_DIR", dir.path().join("run"))
+            .env("DOCKMASTER_ROOT", dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self { child, dir }
+    }
+
+    /// Its certificate, key and trust bundle; waits until it has them.
+    ///
+    /// # Panics
+    /// When it gets none.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        let (texts, _) = eventually("a certificate of an agent", || {
+            let text = |name: &str| fs::read_to_string(self.path("run").join(name)).ok();
+            Some((text("cert.pem")?, text("key.pem")?, text("bundle.pem")?))
+        });
+        Credentials::new(&texts.0, &texts.1, &texts.2)
+    }
+
+    /// Runs `dockmaster-agent status` beside it.
+    ///
+    /// # Panics
+    /// When it cannot be run.
     #[must_use]
     pub fn status(&self) -> Ran {
         let mut status = Command::new(binary("dockmaster-agent"));

@@ -20,6 +20,8 @@ mod container;
 mod credentials;
 mod docker;
 mod engine;
+mod far;
+mod host;
 mod image;
 mod inventory;
 mod machine;
@@ -43,6 +45,8 @@ pub use self::{
     credentials::{Answer, Credentials},
     docker::docker,
     engine::{Engine, OnStop},
+    far::{FarMachine, Space},
+    host::Host,
     image::Image,
     inventory::{Inventory, StandIn},
     machine::{Machine, RunningMachine},

@@ -14,8 +14,8 @@ use dockmaster_proto::id::TrustPin;
 use serde_json::Value;
 
 use crate::{
-    binary, engine::Engine, inventory::Inventory, network::Network, patience, port::Port,
-    process::Ran,
+    binary, engine::Engine, far::FarMachine, inventory::Inventory, network::Network, patience,
+    port::Port, process::Ran,
 };
 
 /// Where the master learns of containers.
@@ -40,11 +40,27 @@ pub struct Setup {
     addresses: Vec<IpAddr>,
     permit: Vec<String>,
     data: Option<PathBuf>,
+    settings: Vec<(String, String)>,
     policy: String,
     listen: Option<String>,
 }
 
 impl Setup {
+    /// Watches no machine of its own; further hosts have containers in these ranges.
+    pub fn hosts(permit: &[&str]) -> Self {
+        Self {
+            watch: Watch::Nothing,
+            permit: permit.iter().map(|&range| range.to_owned()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// With another value of a setting in `dockmaster.yaml`.
+    pub fn setting(mut self, key: &str, value: &str) -> Self {
+        self.settings.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Watches the engine, and serves the containers of these networks.
     pub fn docker(networks: &[&Network]) -> Self {
         Self {
@@ -149,6 +165,7 @@ impl Setup {
         }
         let made = Ran::run(&mut init).json();
         let trust = pin(&made).expect("\"dockmaster init -o json\" shows the trust pin");
+        configure(&data, &self.settings);
         let mut master = Master {
             data,
             _dir: dir,
@@ -330,6 +347,12 @@ impl Master {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.port.number())
     }
 
+    /// Where a further machine reaches it.
+    #[must_use]
+    pub fn address_from(&self, machine: &FarMachine) -> SocketAddr {
+        SocketAddr::new(machine.master().into(), self.port.number())
+    }
+
     /// Where the containers of a network reach it.
     #[must_use]
     pub fn address_in(&self, network: &Network) -> SocketAddr {
@@ -367,6 +390,20 @@ fn follow(stderr: ChildStderr, log: &Mutex<Vec<String>>, ready: &mpsc::Sender<()
             .unwrap_or_else(PoisonError::into_inner)
             .push(line);
     }
+}
+
+fn configure(data: &Path, settings: &[(String, String)]) {
+    let path = data.join("dockmaster.yaml");
+    let mut text = fs::read_to_string(&path).unwrap();
+    for (key, value) in settings {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("{key}:")))
+            .unwrap_or_else(|| panic!("there is no setting {key}"))
+            .to_owned();
+        text = text.replace(&line, &format!("{key}: {value}"));
+    }
+    fs::write(path, text).unwrap();
 }
 
 /// The trust pin, wherever it stands in the answer.

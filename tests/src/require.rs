@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{clock, docker::try_docker, small_disk::SmallDisk};
+use crate::{clock, docker::try_docker, far::Space, small_disk::SmallDisk};
 
 /// Where Debian and those after it put the Go library with the checksum database's own log.
 const GO_LIBRARY: &str = "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog";
@@ -30,6 +30,7 @@ pub fn require(program: &str) -> bool {
             "dockerd" => in_path("dockerd"),
             // What this machine lets a test do to a process and to its file systems.
             "vdso" => clock::can_be_shifted(),
+            "netns" => Space::can_be_made(),
             "tmpfs" => SmallDisk::mount(1).is_some(),
             _ => in_path(program),
         },

@@ -8,9 +8,13 @@ use std::{
 
 use bytes::Bytes;
 use dockmaster_proto::{catalog::MAX_CATALOG_BYTES, error::chain, problem::Problem, route::Route};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+    upgrade::Upgraded,
+};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::TcpStream, task::JoinHandle};
@@ -207,7 +211,7 @@ impl Connection {
             .map_err(broken)?;
         let driver = tokio::spawn(async move {
             // What breaks the connection shows in the call that it breaks.
-            let _ = connection.await;
+            let _ = connection.with_upgrades().await;
         });
         Ok(Self {
             master,
@@ -273,6 +277,51 @@ impl Connection {
         answered.map_err(|_| ClientError::Timeout { master, after })?
     }
 
+    /// Makes a call that asks for another protocol on this very connection, and gives the bytes of it
+    /// (RFC 9110 section 7.8).
+    ///
+    /// # Errors
+    /// When the master refuses or does not answer.
+    pub async fn upgrade(
+        mut self,
+        call: &Call,
+        protocol: &'static str,
+    ) -> Result<TokioIo<Upgraded>, ClientError> {
+        let master = self.master;
+        let after = ANSWER_TIMEOUT;
+        let upgraded = tokio::time::timeout(after, self.switch(call, protocol)).await;
+        upgraded.map_err(|_| ClientError::Timeout { master, after })?
+    }
+
+    async fn switch(
+        &mut self,
+        call: &Call,
+        protocol: &'static str,
+    ) -> Result<TokioIo<Upgraded>, ClientError> {
+        let master = self.master;
+        let broken = |error: hyper::Error| ClientError::Broken {
+            master,
+            why: chain(&error),
+        };
+        let mut request = request(master, call)?;
+        let headers = request.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static(protocol));
+        self.sender.ready().await.map_err(broken)?;
+        let response = self.sender.send_request(request).await.map_err(broken)?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let upgraded = hyper::upgrade::on(response).await.map_err(broken)?;
+            return Ok(TokioIo::new(upgraded));
+        }
+        match self.receive(response, call).await {
+            Ok(_) => Err(ClientError::BadAnswer {
+                master,
+                why: format!("it does not speak {protocol}"),
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn exchange(&mut self, call: &Call) -> Result<Reply, ClientError> {
         let master = self.master;
         let broken = |error: hyper::Error| ClientError::Broken {
@@ -285,6 +334,15 @@ impl Connection {
             .send_request(request(master, call)?)
             .await
             .map_err(broken)?;
+        self.receive(response, call).await
+    }
+
+    async fn receive(
+        &self,
+        response: Response<Incoming>,
+        call: &Call,
+    ) -> Result<Reply, ClientError> {
+        let master = self.master;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, call.largest_answer).collect().await;
         let body = body

@@ -1,4 +1,4 @@
-//! The operator's context file: which master, whom to trust, and who asks.
+//! The context file of an operator or a host: which master, whom to trust, and who asks.
 
 use std::{
     fmt, io,
@@ -15,7 +15,7 @@ use crate::{ClientError, Dialer, Identity};
 /// The largest context file in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// All that an operator's command line has to know.
+/// All that an operator's command line, or a host's watcher, has to know.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Context {
@@ -23,9 +23,9 @@ pub struct Context {
     pub master: SocketAddr,
     /// The trust bundle in PEM; its first line holds the log's verifier key.
     pub bundle: String,
-    /// The operator's certificate and the intermediate in PEM.
+    /// The holder's certificate and the intermediate in PEM.
     pub certificate: String,
-    /// The operator's private key in PEM.
+    /// The holder's private key in PEM.
     pub key: String,
 }
 
@@ -49,7 +49,7 @@ pub enum ContextError {
         source: io::Error,
     },
     /// It does not say what it should.
-    #[error("the context file {path} is not one that \"dockmaster init\" wrote: {why}", path = .path.display())]
+    #[error("the context file {path} is not one that \"dockmaster init\" or \"dockmaster host enroll\" wrote: {why}", path = .path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -94,6 +94,16 @@ impl Context {
     pub fn to_yaml(&self) -> Result<String, serde_yaml::Error> {
         let comment =
             "# Whoever has this file is an operator of this installation. Keep it secret.\n";
+        Ok(format!("{comment}{}", serde_yaml::to_string(self)?))
+    }
+
+    /// The text of a host's file.
+    ///
+    /// # Errors
+    /// Never for a context of text.
+    pub fn to_host_yaml(&self) -> Result<String, serde_yaml::Error> {
+        let comment =
+            "# Whoever has this file vouches for containers as this host. Keep it secret.\n";
         Ok(format!("{comment}{}", serde_yaml::to_string(self)?))
     }
 

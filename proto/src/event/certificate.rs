@@ -191,6 +191,9 @@ pub struct CertDenied {
     pub detail: String,
     /// How many like it came from the same source in the minute that this entry speaks for.
     pub count: u64,
+    /// The host that relayed it; none where it came straight to the master.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Name>,
     /// The policy rule that refused it; empty where none did.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rule: String,

@@ -49,6 +49,10 @@ pub enum LeaseCause {
     Expired,
     /// An operator put the machine out.
     Evicted,
+    /// Its host could not be watched for longer than `host_lost_after`: the true end is not known.
+    HostLost,
+    /// An operator evicted the host that vouched for it.
+    HostEvicted,
 }
 
 /// A container holds an address from now on.

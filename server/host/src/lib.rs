@@ -2,8 +2,9 @@
 //! to questions.
 //!
 //! In scope: watching a Docker-compatible engine over its Unix socket, and an inventory file for
-//! places without an engine (VMs, other runtimes, demonstrations, load tests). Out of scope: what
-//! an observation means. Opening and closing leases is the master's decision.
+//! places without an engine (VMs, other runtimes, demonstrations, load tests); and both ends of the
+//! stream by which the watcher of another machine tells the master the same ([`remote`]). Out of
+//! scope: what an observation means. Opening and closing leases is the master's decision.
 //!
 //! Two ways in, and both are needed: [`Inventory::watch`] tells of changes as they happen, while
 //! [`Inventory::inspect`] and [`Inventory::find`] look afresh, for a request that overtakes the
@@ -12,12 +13,14 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod bounded;
 mod clock;
 pub mod docker;
 pub mod file;
 mod known;
 #[doc(hidden)]
 pub mod raw;
+pub mod remote;
 pub mod socket;
 
 use std::net::IpAddr;
@@ -30,7 +33,13 @@ use dockmaster_proto::{
 };
 use tokio::sync::mpsc;
 
-pub use crate::{docker::DockerInventory, file::FileInventory};
+use crate::socket::{Connection, SocketEvidence, Subject};
+pub use crate::{
+    bounded::{bounded, bounded_facts},
+    docker::DockerInventory,
+    file::FileInventory,
+    remote::RemoteInventory,
+};
 
 /// One piece of news about a host's containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +65,13 @@ pub enum Observation {
     /// The host cannot be watched at the moment, and why. A snapshot follows once it can; until
     /// then nothing is known to have changed.
     Lost(String),
+    /// A further host said of a container what it may not say; nothing of it is taken up.
+    Refused {
+        /// The container.
+        id: ContainerId,
+        /// Why, in words.
+        reason: String,
+    },
 }
 
 /// A running container by a fresh look.
@@ -106,6 +122,9 @@ pub enum HostError {
     /// The inventory file.
     #[error(transparent)]
     File(#[from] std::sync::Arc<file::FileError>),
+    /// The host watcher on another machine.
+    #[error(transparent)]
+    Remote(#[from] remote::RemoteError),
 }
 
 /// A source of truth about the containers of one host.
@@ -115,6 +134,8 @@ pub enum Inventory {
     Docker(DockerInventory),
     /// A file.
     File(FileInventory),
+    /// The host watcher of another machine, over its connection.
+    Remote(RemoteInventory),
 }
 
 impl Inventory {
@@ -123,6 +144,7 @@ impl Inventory {
         match self {
             Self::Docker(docker) => docker.watch(observations).await,
             Self::File(file) => file.watch(observations).await,
+            Self::Remote(remote) => remote.watch(observations).await,
         }
     }
 
@@ -137,6 +159,7 @@ impl Inventory {
                 facts,
                 main_pid: None,
             })),
+            Self::Remote(remote) => Ok(remote.inspect(id).await?),
         }
     }
 
@@ -149,6 +172,22 @@ impl Inventory {
             Self::Docker(docker) => Ok(docker.sharing(namespace).await?),
             // Each container of a file has a namespace of its own.
             Self::File(_) => Ok(Vec::new()),
+            Self::Remote(remote) => Ok(remote.sharing(namespace).await?),
+        }
+    }
+
+    /// What the host's kernel says of a connection and the containers that may hold its other end.
+    ///
+    /// # Errors
+    /// When the host does not answer.
+    pub async fn look(
+        &self,
+        connection: Connection,
+        subjects: Vec<Subject>,
+    ) -> Result<SocketEvidence, HostError> {
+        match self {
+            Self::Docker(_) | Self::File(_) => Ok(socket::look(connection, subjects).await),
+            Self::Remote(remote) => Ok(remote.look(connection, &subjects).await?),
         }
     }
 
@@ -161,6 +200,7 @@ impl Inventory {
         match self {
             Self::Docker(docker) => Ok(docker.find(ip).await?),
             Self::File(file) => Ok(file.find(ip)?),
+            Self::Remote(remote) => Ok(remote.find(ip).await?),
         }
     }
 }

@@ -1,9 +1,6 @@
 //! Who may call what.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{any::Any, net::SocketAddr, sync::Arc};
 
 use dockmaster_certs::identity::PeerIdentity;
 use dockmaster_host::{Namespace, socket::Connection};
@@ -19,22 +16,28 @@ use dockmaster_proto::{
 use crate::{
     enrollment::Binding,
     flow::Flow,
+    hosts::evicted,
+    origin::Origin,
     state::{NodeRecord, State},
 };
 
 /// The other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Its address.
+    /// Its address, as the master sees it or as a host that relays says.
     pub address: SocketAddr,
-    /// The master's own, that it dialled.
+    /// The master's own, that it dialled, or the relay's.
     pub local: SocketAddr,
+    /// The host that relays the connection; none where it came straight to the master.
+    pub relay: Option<Name>,
     /// What its certificate says, where it showed one that leads to the trust bundle.
     pub identity: Option<PeerIdentity>,
     /// What certificate requests that come by this connection have to be bound to.
     pub binding: Arc<Binding>,
     /// Whether it takes its answers.
     pub flow: Arc<Flow>,
+    /// What the connection occupies: whoever goes on using it after its last request keeps this.
+    pub seat: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Peer {
@@ -47,12 +50,27 @@ impl Peer {
         }
     }
 
+    /// Where the connection comes from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin {
+            ip: self.address.ip().to_canonical(),
+            relay: self.relay.clone(),
+        }
+    }
+
     /// Who it is, for the ledger and the log.
     #[must_use]
     pub fn actor(&self) -> String {
         match &self.identity {
             Some(identity) => identity.id.principal.to_string(),
-            None => format!("anyone@{}", self.address.ip().to_canonical()),
+            None => {
+                let Origin { ip, relay } = self.origin();
+                relay.map_or_else(
+                    || format!("anyone@{ip}"),
+                    |host| format!("anyone@{host}/{ip}"),
+                )
+            }
         }
     }
 }
@@ -64,6 +82,8 @@ pub enum Caller {
     Anyone,
     /// A container whose certificate is honoured and whose address is its own.
     Node(ContainerId),
+    /// A host that is enrolled.
+    Host(Name),
     /// An operator.
     Operator(Name),
 }
@@ -79,6 +99,7 @@ pub(super) fn authorise(
     match route.audience() {
         Audience::Anyone => Ok(Caller::Anyone),
         Audience::Node => node(peer, state, now).map(Caller::Node),
+        Audience::Host => host(peer, state, now).map(Caller::Host),
         Audience::Operator => operator(peer, state, now).map(Caller::Operator),
     }
 }
@@ -126,8 +147,15 @@ fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem>
             id.short()
         )));
     }
-    let source = peer.address.ip().to_canonical();
-    if !may_speak_from(node, source, &identity.serial, state) {
+    let source = peer.origin();
+    if !source.may_be_of(&node.host, state) {
+        return Err(ended(format!(
+            "the certificate is that of container {} of host {}, and the connection comes from {source}",
+            id.short(),
+            node.host
+        )));
+    }
+    if !may_speak_from(node, &source, &identity.serial, state) {
         return Err(ended(format!(
             "the certificate is that of container {}, which does not hold {source}",
             id.short()
@@ -136,21 +164,50 @@ fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem>
     Ok(*id)
 }
 
+fn host(peer: &Peer, state: &State, now: UnixMs) -> Result<Name, Problem> {
+    let identity = identity(
+        peer,
+        now,
+        "a host's certificate; \"dockmaster host enroll\" makes one",
+    )?;
+    let Principal::Host(name) = &identity.id.principal else {
+        return Err(forbidden(identity, "hosts"));
+    };
+    // A container that got hold of its host's key still comes through the relay.
+    if let Some(relay) = &peer.relay {
+        return Err(Problem::new(
+            ProblemCode::Forbidden,
+            format!("host {name} comes through the relay of host {relay}"),
+            "a host dials the master itself",
+        ));
+    }
+    let is_honoured = state
+        .host(name)
+        .is_some_and(|host| host.honours(&identity.serial));
+    if !is_honoured {
+        return Err(evicted(name));
+    }
+    Ok(name.clone())
+}
+
 /// Whether a certificate counts when it is shown from an address: one that its container holds. A
 /// container that shares a network namespace holds none: its certificate counts from the address
 /// that it was asked for from, as long as that is still the owner's of the namespace (or, on the
 /// host's own network, no container's).
-fn may_speak_from(node: &NodeRecord, source: IpAddr, serial: &Serial, state: &State) -> bool {
+fn may_speak_from(node: &NodeRecord, source: &Origin, serial: &Serial, state: &State) -> bool {
     if !node.shares_its_address() {
-        return node.addresses.iter().any(|held| held.address.ip == source);
+        return node
+            .addresses
+            .iter()
+            .any(|held| held.address.ip == source.ip);
     }
     let asked_from = node
         .certificate(serial)
         .and_then(|certificate| certificate.shown_from);
-    if asked_from != Some(source) {
+    if asked_from != Some(source.ip) {
         return false;
     }
-    let mut holders = state.leases_of_ip(source).map(|(_, lease)| lease.container);
+    let mut holders = state.leases_from(source).map(|lease| lease.container);
     if node.facts.network_mode == NetworkMode::Host {
         return holders.next().is_none();
     }

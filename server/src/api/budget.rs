@@ -3,14 +3,16 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
 use dockmaster_proto::problem::{Problem, ProblemCode};
 
-use crate::flow::{Flow, Owed};
+use crate::{
+    flow::{Flow, Owed},
+    origin::Origin,
+};
 
 /// Bytes of all together.
 const ALL: usize = 512 << 20;
@@ -26,20 +28,20 @@ pub struct Budget(Arc<Mutex<Spent>>);
 #[derive(Debug, Default)]
 struct Spent {
     all: usize,
-    each: HashMap<IpAddr, usize>,
+    each: HashMap<Origin, usize>,
 }
 
 /// Bytes that an address holds; they are given back with the value.
 #[derive(Debug)]
 pub(super) struct Held {
     budget: Budget,
-    source: IpAddr,
+    source: Origin,
     bytes: usize,
 }
 
 impl Budget {
     /// Nothing yet, for an address.
-    pub(super) fn hold(&self, source: IpAddr) -> Held {
+    pub(super) fn hold(&self, source: Origin) -> Held {
         Held {
             budget: self.clone(),
             source,
@@ -53,7 +55,7 @@ impl Budget {
     /// When the address holds too much already.
     pub(super) fn answer(
         &self,
-        source: IpAddr,
+        source: Origin,
         flow: &Arc<Flow>,
         answer: Bytes,
     ) -> Result<Bytes, Problem> {
@@ -102,7 +104,7 @@ impl Held {
             ));
         }
         spent.all = all;
-        spent.each.insert(self.source, each);
+        spent.each.insert(self.source.clone(), each);
         self.bytes += more;
         Ok(())
     }
@@ -131,10 +133,10 @@ mod tests {
     #[test]
     fn one_address_gets_its_share_and_no_more_and_gives_it_back() {
         let budget = Budget::default();
-        let [one, other] = ["10.0.0.1", "10.0.0.2"].map(|ip| ip.parse().unwrap());
-        let mut held = budget.hold(one);
+        let [one, other] = ["10.0.0.1", "10.0.0.2"].map(|ip| Origin::direct(ip.parse().unwrap()));
+        let mut held = budget.hold(one.clone());
         held.grow(EACH).unwrap();
-        assert!(budget.hold(one).grow(1).is_err());
+        assert!(budget.hold(one.clone()).grow(1).is_err());
         budget.hold(other).grow(EACH).unwrap();
         drop(held);
         let answer = budget
@@ -157,7 +159,7 @@ mod tests {
         let budget = Budget::default();
         let mut held = Vec::new();
         for number in 0..=u8::MAX {
-            let mut one = budget.hold([10, 0, 0, number].into());
+            let mut one = budget.hold(Origin::direct([10, 0, 0, number].into()));
             if one.grow(EACH).is_ok() {
                 held.push(one);
             }

@@ -198,6 +198,7 @@ mod tests {
             reason: code.as_str().to_owned(),
             detail: "the fact".into(),
             count,
+            relay: None,
             rule: rule.into(),
             hint: String::new(),
         })

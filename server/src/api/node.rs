@@ -47,6 +47,7 @@ impl Api {
         };
         let applicant = Applicant {
             connection: request.peer.connection(),
+            relay: request.peer.relay.clone(),
             binding: request.peer.binding.clone(),
             renewing,
         };
@@ -230,7 +231,7 @@ fn caller(request: &Request) -> Result<ContainerId, Problem> {
     match &request.caller {
         Caller::Node(id) => Ok(*id),
         // The route table says that only nodes come here.
-        Caller::Anyone | Caller::Operator(_) => {
+        Caller::Anyone | Caller::Host(_) | Caller::Operator(_) => {
             Err(problem::bad_request("the route is for containers"))
         }
     }

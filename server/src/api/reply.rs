@@ -31,6 +31,15 @@ pub(super) fn bytes(status: StatusCode, content_type: &'static str, body: Bytes)
     reply
 }
 
+/// The answer after which the connection speaks another protocol (RFC 9110 section 7.8).
+pub(super) fn switching(protocol: &'static str) -> Reply {
+    let mut reply = empty(StatusCode::SWITCHING_PROTOCOLS);
+    let headers = reply.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static(protocol));
+    reply
+}
+
 pub(super) fn empty(status: StatusCode) -> Reply {
     let mut reply = Response::new(Full::default());
     *reply.status_mut() = status;
@@ -72,7 +81,7 @@ pub(super) fn counted(reply: Reply, budget: &Budget, peer: &Peer) -> Result<Repl
     // A `Full` is one piece, and gives it without waiting.
     let whole = body.collect().now_or_never().and_then(Result::ok);
     let bytes = whole.map(Collected::to_bytes).unwrap_or_default();
-    let bytes = budget.answer(peer.address.ip().to_canonical(), &peer.flow, bytes)?;
+    let bytes = budget.answer(peer.origin(), &peer.flow, bytes)?;
     Ok(Response::from_parts(head, Full::new(bytes)))
 }
 

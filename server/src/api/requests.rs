@@ -104,7 +104,9 @@ fn operator(request: &Request) -> Result<Name, Problem> {
     match &request.caller {
         Caller::Operator(name) => Ok(name.clone()),
         // The route table says that only operators come here.
-        Caller::Anyone | Caller::Node(_) => Err(problem::bad_request("the route is for operators")),
+        Caller::Anyone | Caller::Node(_) | Caller::Host(_) => {
+            Err(problem::bad_request("the route is for operators"))
+        }
     }
 }
 

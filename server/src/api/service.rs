@@ -9,7 +9,7 @@ use dockmaster_proto::{
 };
 use http::{HeaderName, Method, header};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use super::{Admitted, Api, Caller, Peer, Reply, Request, admit, budget::Held, reply, too_large};
 use crate::env;
@@ -25,8 +25,14 @@ impl Api {
     /// Answers a request. Every answer carries the request's ID.
     pub async fn handle(&self, peer: &Arc<Peer>, request: http::Request<Incoming>) -> Reply {
         let request_id = env::request_id();
-        let (head, mut body) = request.into_parts();
-        let result = self.answer(peer, &head, &mut body, &request_id).await;
+        let (mut head, mut body) = request.into_parts();
+        let upgrade = head.extensions.remove::<OnUpgrade>();
+        let incoming = Arriving {
+            head: &head,
+            body: &mut body,
+            upgrade,
+        };
+        let result = self.answer(peer, incoming, &request_id).await;
         if result.is_err() && !head.headers.contains_key(header::EXPECT) {
             discard(&mut body).await;
         }
@@ -59,10 +65,14 @@ impl Api {
     async fn answer(
         &self,
         peer: &Arc<Peer>,
-        head: &http::request::Parts,
-        body: &mut Incoming,
+        incoming: Arriving<'_>,
         request_id: &str,
     ) -> Result<Reply, Problem> {
+        let Arriving {
+            head,
+            body,
+            upgrade,
+        } = incoming;
         // Before the body: whoever may not call at all need not be read from.
         let Admitted {
             route,
@@ -74,9 +84,9 @@ impl Api {
         if let Caller::Node(node) = &caller {
             self.tokens.confirm(node, &cause).await;
         }
-        let source = peer.address.ip().to_canonical();
+        let source = peer.origin();
         // Held until the request is dealt with.
-        let mut held = self.budget.hold(source);
+        let mut held = self.budget.hold(source.clone());
         let body = read(route, body, &mut held).await?;
         let request = Request {
             route,
@@ -84,6 +94,7 @@ impl Api {
             query,
             headers: head.headers.clone(),
             body,
+            upgrade,
             peer: peer.clone(),
             caller,
             cause,
@@ -93,6 +104,13 @@ impl Api {
         tracing::debug!(request_id, peer = %peer.actor(), method = %head.method, path = head.uri.path(), status = reply.status().as_u16(), "answered");
         Ok(reply)
     }
+}
+
+/// A request as it arrives.
+struct Arriving<'a> {
+    head: &'a http::request::Parts,
+    body: &'a mut Incoming,
+    upgrade: Option<OnUpgrade>,
 }
 
 /// Reads on for a moment after a refusal: whoever is still sending would be cut off before the answer

@@ -10,6 +10,7 @@ mod completions;
 mod error;
 mod evidence;
 mod files;
+mod host;
 mod init;
 mod log;
 mod man;
@@ -79,6 +80,7 @@ enum Command {
     Quickstart(quickstart::QuickstartArgs),
     Init(init::InitArgs),
     Serve(serve::ServeArgs),
+    Host(host::HostArgs),
     Node(node::NodeArgs),
     Request(request::RequestArgs),
     Policy(policy::PolicyArgs),
@@ -112,6 +114,7 @@ fn run(global: &Global, command: Command) -> Result<(), CliError> {
         Command::Quickstart(args) => quickstart::run(args),
         Command::Init(args) => init::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Host(args) => host::run(global, args),
         Command::Node(args) => node::run(global, args),
         Command::Request(args) => request::run(global, args),
         Command::Policy(args) => policy::run(args),

@@ -1,6 +1,6 @@
 //! Calls to the master: the context file, one connection, and errors with their exit codes.
 
-use std::future::Future;
+use std::{future::Future, net::SocketAddr};
 
 use dockmaster_client::{Call, ClientError, Connection, Context, Dialer};
 use dockmaster_proto::{problem::ProblemCode, route::Route};
@@ -14,6 +14,7 @@ use super::{
 
 /// The master of the context.
 pub(crate) struct Remote {
+    master: SocketAddr,
     dialer: Dialer,
     connection: Connection,
     log_key: VerifierKey,
@@ -44,6 +45,7 @@ impl Remote {
         })?;
         let dialer = context.dialer()?;
         Ok(Self {
+            master: context.master,
             connection: dialer.dial().await?,
             dialer,
             log_key,
@@ -53,6 +55,19 @@ impl Remote {
     /// The key that signs the log's checkpoints, as the context has it.
     pub(crate) const fn log_key(&self) -> &VerifierKey {
         &self.log_key
+    }
+
+    /// What a certificate request on the connection has to be bound to.
+    ///
+    /// # Errors
+    /// When the master cannot be reached any more.
+    pub(crate) async fn exporter(&mut self) -> Result<[u8; 32], CliError> {
+        Ok(*self.open().await?.exporter())
+    }
+
+    /// Where the master is dialled.
+    pub(crate) const fn master(&self) -> SocketAddr {
+        self.master
     }
 
     /// Makes a call and reads its answer.

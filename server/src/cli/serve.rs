@@ -119,13 +119,13 @@ fn not_started(error: &AppError, data: &Path) -> CliError {
 }
 
 /// SIGTERM, as an init system or a container engine sends it, and Ctrl-C.
-struct StopSignals {
+pub(super) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl StopSignals {
-    fn new() -> Result<Self, CliError> {
+    pub(super) fn new() -> Result<Self, CliError> {
         let listen = |kind| {
             signal(kind)
                 .map_err(|error| CliError::because("signals cannot be received", &error, ""))
@@ -136,7 +136,7 @@ impl StopSignals {
         })
     }
 
-    async fn wait(&mut self) {
+    pub(super) async fn wait(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -8,24 +8,24 @@ use std::{
     time::Duration,
 };
 
-use dockmaster_host::{HostError, Inventory, socket::Connection};
+use dockmaster_host::{HostError, Inventory};
 use dockmaster_proto::{
     event::Evidence,
     facts::{ContainerFacts, NetworkMode},
-    id::ContainerId,
+    id::{ContainerId, Name},
 };
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 
 use super::{
+    Applicant,
     refusal::Refusal,
     socket::{SocketVerdict, SocketWitness, Speaker},
 };
 use crate::{
     journal::Journal,
+    origin::Origin,
     state::{NodeRecord, State},
+    watchers::{Watcher, Watchers},
 };
 
 /// How long a request that came before its host's report is kept waiting.
@@ -74,14 +74,12 @@ impl From<Refusal> for Unclaimed {
 /// Asks the host about addresses.
 #[derive(Debug, Clone)]
 pub struct Attestor {
-    inventory: Option<Arc<Inventory>>,
-    /// Containers that the lease keeper should look at again.
-    look: mpsc::Sender<ContainerId>,
+    watchers: Watchers,
     /// Becomes true when the master is about to stop.
     stopping: watch::Receiver<bool>,
     park: Duration,
     /// How many requests of each address are being looked into.
-    parked: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    parked: Arc<Mutex<HashMap<Origin, usize>>>,
     witness: Arc<SocketWitness>,
 }
 
@@ -97,8 +95,8 @@ enum Look {
 
 /// A request that is being looked into; it ends with the value.
 struct Parked {
-    all: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    source: IpAddr,
+    all: Arc<Mutex<HashMap<Origin, usize>>>,
+    source: Origin,
 }
 
 impl Drop for Parked {
@@ -114,16 +112,11 @@ impl Drop for Parked {
 }
 
 impl Attestor {
-    /// An attestor; without an inventory nothing can be attested and every request is refused.
+    /// An attestor; where no host is watched nothing can be attested and every request is refused.
     #[must_use]
-    pub fn new(
-        inventory: Option<Arc<Inventory>>,
-        look: mpsc::Sender<ContainerId>,
-        stopping: watch::Receiver<bool>,
-    ) -> Self {
+    pub fn new(watchers: Watchers, stopping: watch::Receiver<bool>) -> Self {
         Self {
-            inventory,
-            look,
+            watchers,
             stopping,
             park: PARK,
             parked: Arc::default(),
@@ -132,13 +125,14 @@ impl Attestor {
     }
 
     /// Whether there is a host that could attest anything.
-    pub(super) const fn has_inventory(&self) -> bool {
-        self.inventory.is_some()
+    pub(super) fn has_inventory(&self) -> bool {
+        !self.watchers.is_empty()
     }
 
-    /// Whether the host can be asked about sockets, as far as one knows before one asks.
-    pub(super) fn asks_for_sockets(&self) -> bool {
-        matches!(self.inventory.as_deref(), Some(Inventory::Docker(_)))
+    /// Whether a host can be asked about sockets, as far as one knows before one asks.
+    pub(super) fn asks_for_sockets(&self, host: &Name) -> bool {
+        let watcher = self.watchers.get(host);
+        watcher.is_some_and(|watcher| !matches!(&*watcher.inventory, Inventory::File(_)))
     }
 
     /// Becomes true when the master is about to stop.
@@ -147,16 +141,16 @@ impl Attestor {
     }
 
     /// The engine is asked for every request, so one address must not ask for all of its time.
-    fn park(&self, source: IpAddr) -> Option<Parked> {
+    fn park(&self, source: &Origin) -> Option<Parked> {
         let mut all = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = all.entry(source).or_default();
+        let count = all.entry(source.clone()).or_default();
         if *count >= MAX_PARKED {
             return None;
         }
         *count += 1;
         Some(Parked {
             all: Arc::clone(&self.parked),
-            source,
+            source: source.clone(),
         })
     }
 
@@ -168,12 +162,12 @@ impl Attestor {
     pub(super) async fn claim(
         &self,
         journal: &Journal,
-        connection: Connection,
+        applicant: &Applicant,
     ) -> Result<Claimed, Unclaimed> {
-        let source = connection.source.ip().to_canonical();
-        let Some(inventory) = &self.inventory else {
+        let source = &applicant.origin();
+        if self.watchers.is_empty() {
             return Err(Refusal::no_inventory(source).into());
-        };
+        }
         let _parked = self.park(source).ok_or(Unclaimed::Crowded)?;
         let mut stopping = self.stopping.clone();
         let begun = Instant::now();
@@ -182,7 +176,7 @@ impl Attestor {
         loop {
             changes.mark_unchanged();
             let mut is_answered = true;
-            let look = self.look(journal, inventory, connection, begun.elapsed());
+            let look = self.look(journal, applicant, begun.elapsed());
             match look.await {
                 Ok(Look::Claimed(claimed)) => return Ok(*claimed),
                 Ok(Look::Refused(refusal)) => return Err(refusal.into()),
@@ -211,86 +205,156 @@ impl Attestor {
     async fn look(
         &self,
         journal: &Journal,
-        inventory: &Inventory,
-        connection: Connection,
+        applicant: &Applicant,
         waited: Duration,
     ) -> Result<Look, HostError> {
-        let source = connection.source.ip().to_canonical();
-        let (holders, shares_the_hosts) = {
+        let source = &applicant.origin();
+        let (holders, hosts) = {
             let state = journal.state();
             let holders = attested(&state, source);
-            let on_the_host = |node: &NodeRecord| node.facts.network_mode == NetworkMode::Host;
-            (holders, state.nodes().any(on_the_host))
+            let hosts = match &holders[..] {
+                [] => hosts_of(source, &state),
+                holders => hosts_of_holders(holders, &state),
+            };
+            (holders, hosts)
         };
-        match holders[..] {
-            [container] => match inventory.inspect(&container).await? {
-                Some(holder) if has_ip(&holder.facts, source) => {
-                    let facts = holder.facts.clone();
-                    let speaker = self.witness.speaker(inventory, connection, holder).await?;
-                    if matches!(speaker, Speaker::Unlisted) && waited >= UNLISTED {
-                        return Ok(Look::Claimed(Box::new(Claimed {
-                            container,
-                            facts,
-                            socket: SocketVerdict::Foreign,
-                            further: Vec::new(),
-                        })));
-                    }
-                    Ok(self.claimed(journal, speaker))
+        match (&holders[..], &hosts[..]) {
+            ([], hosts) => self.look_for_holder(journal, applicant, hosts).await,
+            (&[container], [host]) => match self.watchers.get(host) {
+                Some(watcher) => {
+                    self.look_at_holder(journal, applicant, &watcher, container, waited)
+                        .await
                 }
-                // The host contradicts the view: the event is still on its way.
-                _ => {
-                    self.look_at(container);
-                    Ok(Look::Again)
-                }
+                // It was evicted a moment ago: the end of the lease is on its way.
+                None => Ok(Look::Again),
             },
-            [] => {
-                let found = inventory.find(source).await?;
-                if found.is_empty() && shares_the_hosts {
-                    let speaker = self.witness.speaker_on_the_host(inventory, connection);
-                    return Ok(match speaker.await? {
-                        Some(speaker) => self.claimed(journal, speaker),
-                        None => Look::Again,
-                    });
-                }
-                for facts in found {
-                    self.look_at(facts.id);
-                }
-                Ok(Look::Again)
-            }
             _ => Ok(Look::Refused(Refusal::ambiguous(source, &holders))),
         }
     }
 
-    fn claimed(&self, journal: &Journal, speaker: Speaker) -> Look {
-        let Speaker::Known(speaker, socket) = speaker else {
-            return Look::Again;
-        };
-        let container = speaker.facts.id;
-        if journal.state().node(&container).is_none() {
-            self.look_at(container);
-            return Look::Again;
+    async fn look_at_holder(
+        &self,
+        journal: &Journal,
+        applicant: &Applicant,
+        watcher: &Watcher,
+        container: ContainerId,
+        waited: Duration,
+    ) -> Result<Look, HostError> {
+        let (inventory, connection) = (&*watcher.inventory, applicant.connection);
+        match inventory.inspect(&container).await? {
+            Some(holder) if has_ip(&holder.facts, applicant.source()) => {
+                let facts = holder.facts.clone();
+                let speaker = self.witness.speaker(inventory, connection, holder).await?;
+                if matches!(speaker, Speaker::Unlisted) && waited >= UNLISTED {
+                    return Ok(Look::Claimed(Box::new(Claimed {
+                        container,
+                        facts,
+                        socket: SocketVerdict::Foreign,
+                        further: Vec::new(),
+                    })));
+                }
+                Ok(claimed(journal, watcher, speaker))
+            }
+            // The host contradicts the view: the event is still on its way.
+            _ => {
+                look_at(watcher, container);
+                Ok(Look::Again)
+            }
         }
-        Look::Claimed(Box::new(Claimed {
-            container,
-            facts: speaker.facts,
-            socket,
-            further: Vec::new(),
-        }))
     }
 
-    fn look_at(&self, container: ContainerId) {
-        // Not waited for, or an applicant would be parked past its time. A keeper whose queue is
-        // full is asked again at the next look, and it ends only when the master does.
-        let _ = self.look.try_send(container);
+    async fn look_for_holder(
+        &self,
+        journal: &Journal,
+        applicant: &Applicant,
+        hosts: &[Name],
+    ) -> Result<Look, HostError> {
+        let watchers = hosts.iter().filter_map(|host| {
+            let watcher = self.watchers.get(host)?;
+            Some((host, watcher))
+        });
+        for (host, watcher) in watchers.collect::<Vec<_>>() {
+            let found = watcher.inventory.find(applicant.source()).await?;
+            if !found.is_empty() {
+                for facts in found {
+                    look_at(&watcher, facts.id);
+                }
+                return Ok(Look::Again);
+            }
+            let shares_the_hosts = {
+                let state = journal.state();
+                let on_the_host = |node: &NodeRecord| {
+                    node.host == *host && node.facts.network_mode == NetworkMode::Host
+                };
+                state.nodes().any(on_the_host)
+            };
+            if shares_the_hosts {
+                let inventory: &Inventory = &watcher.inventory;
+                let speaker = self
+                    .witness
+                    .speaker_on_the_host(inventory, applicant.connection);
+                if let Some(speaker) = speaker.await? {
+                    return Ok(claimed(journal, &watcher, speaker));
+                }
+            }
+        }
+        Ok(Look::Again)
     }
 }
 
-/// The containers that hold an IP by the word of a host. What holds it by a join token alone is no
-/// container's business.
-pub(super) fn attested(state: &State, source: IpAddr) -> Vec<ContainerId> {
-    let holders = state.leases_of_ip(source).map(|(_, lease)| lease.container);
-    let by_token = |id: &ContainerId| state.node(id).is_some_and(NodeRecord::is_by_token);
-    holders.filter(|id| !by_token(id)).collect()
+/// The containers that a connection may be of by the word of a host. What holds the IP by a join token
+/// alone is no container's business.
+fn attested(state: &State, source: &Origin) -> Vec<ContainerId> {
+    let holders = state.leases_from(source).map(|lease| lease.container);
+    holders.filter(|id| !is_by_token(state, id)).collect()
+}
+
+/// The containers that hold an IP by the word of any host.
+pub(super) fn attested_anywhere(state: &State, ip: IpAddr) -> Vec<ContainerId> {
+    let holders = state.leases_of_ip(ip).map(|(_, lease)| lease.container);
+    holders.filter(|id| !is_by_token(state, id)).collect()
+}
+
+fn is_by_token(state: &State, id: &ContainerId) -> bool {
+    state.node(id).is_some_and(NodeRecord::is_by_token)
+}
+
+fn claimed(journal: &Journal, watcher: &Watcher, speaker: Speaker) -> Look {
+    let Speaker::Known(speaker, socket) = speaker else {
+        return Look::Again;
+    };
+    let container = speaker.facts.id;
+    if journal.state().node(&container).is_none() {
+        look_at(watcher, container);
+        return Look::Again;
+    }
+    Look::Claimed(Box::new(Claimed {
+        container,
+        facts: speaker.facts,
+        socket,
+        further: Vec::new(),
+    }))
+}
+
+fn look_at(watcher: &Watcher, container: ContainerId) {
+    // Not waited for, or an applicant would be parked past its time. A keeper whose queue is
+    // full is asked again at the next look, and it ends only with its host.
+    let _ = watcher.look.try_send(container);
+}
+
+/// The hosts whose container may be at the beginning of a connection.
+fn hosts_of(source: &Origin, state: &State) -> Vec<Name> {
+    let enrolled = state.hosts().map(|(name, _)| name);
+    enrolled
+        .chain(state.here())
+        .filter(|host| source.may_be_of(host, state))
+        .cloned()
+        .collect()
+}
+
+fn hosts_of_holders(holders: &[ContainerId], state: &State) -> Vec<Name> {
+    let hosts = holders.iter().filter_map(|holder| state.node(holder));
+    hosts.map(|node| node.host.clone()).collect()
 }
 
 fn has_ip(facts: &ContainerFacts, ip: IpAddr) -> bool {

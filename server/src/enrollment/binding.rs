@@ -47,6 +47,14 @@ impl Binding {
         &self.exporter
     }
 
+    /// Sets a key aside as certified, for good.
+    ///
+    /// # Errors
+    /// When the key was certified before, or too many were.
+    pub fn certify_once(&self, key: Digest) -> Result<(), BindingError> {
+        self.claim(key).map(Claim::keep)
+    }
+
     /// Sets a key aside as certified. When the claim is dropped without [`Claim::keep`], no
     /// certificate came of it and the key may be tried again.
     ///

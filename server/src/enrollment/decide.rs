@@ -130,7 +130,8 @@ pub(super) fn decide(
     };
     let holds = node.addresses.iter().any(|held| held.address.ip == source);
     let is_shared = node.shares_its_address();
-    if state.is_suspended(&container) || !(holds || is_shared) {
+    let may_be = applicant.origin().may_be_of(&node.host, state);
+    if state.is_suspended(&container) || !may_be || !(holds || is_shared) {
         return Err(Refusal::lease_closed(source, container));
     }
     if let Some(other) = applicant.renewing.filter(|other| *other != container) {

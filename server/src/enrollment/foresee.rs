@@ -8,7 +8,7 @@ use std::{
 use dockmaster_host::socket::Connection;
 use dockmaster_proto::{
     api::denials::{ForeseenVerdict, Foresight},
-    id::{ContainerId, Digest},
+    id::{ContainerId, Digest, Name},
     problem::Problem,
 };
 
@@ -17,7 +17,7 @@ use super::{
     decide::{self, Decision},
     token,
 };
-use crate::{enrollment::WAY_OUT, env, state::State};
+use crate::{enrollment::WAY_OUT, env, origin::Origin, state::State};
 
 impl Enrollment {
     /// What a request from an IP would come to, with the evidence that its host can give and a key that
@@ -62,28 +62,29 @@ impl Enrollment {
         source: IpAddr,
         renewing: Option<ContainerId>,
     ) -> Result<Decision, Refusal> {
+        let origin = Origin::direct(source);
         let explained = |refusal| token::explained(refusal, source, state);
         let permits = |ip| self.authority.permits(ip);
         let machine = renewing.and_then(|id| state.node(&id));
         if let Some(machine) = machine.filter(|node| node.is_by_token()) {
-            let applicant = applicant(source, renewing);
+            let applicant = applicant(source, None, renewing);
             let given = self.given(state, &permits);
             return token::renew(&applicant, machine, &given).map(Decision::Grant);
         }
         if !self.attestor.has_inventory() {
-            return Err(explained(Refusal::no_inventory(source)));
+            return Err(explained(Refusal::no_inventory(&origin)));
         }
-        let holders = attest::attested(state, source);
+        let holders = attest::attested_anywhere(state, source);
         let container = match holders[..] {
             [container] => container,
-            [] => return Err(explained(Refusal::no_lease(source, state))),
-            _ => return Err(Refusal::ambiguous(source, &holders)),
+            [] => return Err(explained(Refusal::no_lease(&origin, state))),
+            _ => return Err(Refusal::ambiguous(&origin, &holders)),
         };
         let Some(node) = state.node(&container) else {
             return Err(Refusal::lease_closed(source, container));
         };
         // The host would be asked about its connection; a holder that is itself is found to be.
-        let socket = if self.attestor.asks_for_sockets() {
+        let socket = if self.attestor.asks_for_sockets(&node.host) {
             SocketVerdict::Owned { pid: 0 }
         } else {
             SocketVerdict::Unavailable {
@@ -91,7 +92,9 @@ impl Enrollment {
                 sharing: Vec::new(),
             }
         };
-        let applicant = applicant(source, renewing);
+        // As its host would bring it.
+        let relay = (!state.is_here(&node.host)).then(|| node.host.clone());
+        let applicant = applicant(source, relay, renewing);
         let claimed = Claimed {
             container,
             facts: node.facts.clone(),
@@ -103,13 +106,14 @@ impl Enrollment {
     }
 }
 
-fn applicant(source: IpAddr, renewing: Option<ContainerId>) -> Applicant {
+fn applicant(source: IpAddr, relay: Option<Name>, renewing: Option<ContainerId>) -> Applicant {
     let nowhere = SocketAddr::new(source, 0);
     Applicant {
         connection: Connection {
             source: nowhere,
             local: nowhere,
         },
+        relay,
         binding: Arc::new(Binding::new([0; 32])),
         renewing,
     }

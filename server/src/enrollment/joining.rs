@@ -45,6 +45,13 @@ impl Enrollment {
                 "the certificate is enough; a token is for enrolling",
             )));
         }
+        if applicant.relay.is_some() {
+            return Err(Failure::Ours(Problem::new(
+                ProblemCode::BadRequest,
+                "a host relays its containers, and they take no join token",
+                "leave out DOCKMASTER_TOKEN_FILE; the host vouches for its containers. A machine dials the master itself",
+            )));
+        }
         let attempt = self
             .attempts
             .lock()
@@ -83,10 +90,7 @@ impl Enrollment {
 
     /// Whose address it is. Where it is a machine's, a refusal says so.
     pub(super) async fn claim(&self, applicant: &Applicant) -> Result<Claimed, Failure> {
-        let claimed = self
-            .attestor
-            .claim(&self.journal, applicant.connection)
-            .await;
+        let claimed = self.attestor.claim(&self.journal, applicant).await;
         claimed.map_err(|unclaimed| match unclaimed {
             Unclaimed::Refused(refusal) => {
                 token::explained(refusal, applicant.source(), &self.journal.state()).into()

@@ -11,7 +11,7 @@ use dockmaster_proto::{
 };
 
 use super::BindingError;
-use crate::state::State;
+use crate::{origin::Origin, state::State};
 
 /// A certificate that may not be issued, and what the applicant is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,26 +50,26 @@ impl Refusal {
         }
     }
 
-    pub(super) fn no_inventory(source: IpAddr) -> Self {
+    pub(super) fn no_inventory(source: &Origin) -> Self {
         Self {
             code: ProblemCode::NoLease,
             detail: format!(
                 "this master watches no container host, so nothing vouches for {source}"
             ),
-            hint: "start it as \"dockmaster serve --docker\", or give the machine a join token (\"dockmaster token create\")".into(),
+            hint: "start it as \"dockmaster serve --docker\", enroll the container's host (\"dockmaster host enroll\"), or give the machine a join token (\"dockmaster token create\")".into(),
             container: None,
             rule: String::new(),
         }
     }
 
-    pub(super) fn no_lease(source: IpAddr, state: &State) -> Self {
+    pub(super) fn no_lease(source: &Origin, state: &State) -> Self {
         let on_host_network = state
             .nodes()
             .any(|node| node.facts.network_mode == NetworkMode::Host);
         let hint = if on_host_network {
             "a container started with --network host has no address of its own, and this connection is not shown to be one's; let it dial the master at 127.0.0.1 or another address of the machine itself (what goes to a bridge's address is masqueraded), or start it on a bridge network"
         } else {
-            "the request must come from a container of the engine that \"dockmaster serve --docker\" watches, and not through a proxy or NAT; \"dockmaster node list\" shows the addresses"
+            "the request must come from a container of the engine that \"dockmaster serve --docker\" watches, or by the relay of an enrolled host, and not through a proxy or NAT; \"dockmaster node list\" shows the addresses"
         };
         Self {
             code: ProblemCode::NoLease,
@@ -80,7 +80,7 @@ impl Refusal {
         }
     }
 
-    pub(super) fn ambiguous(source: IpAddr, holders: &[ContainerId]) -> Self {
+    pub(super) fn ambiguous(source: &Origin, holders: &[ContainerId]) -> Self {
         let holders: Vec<String> = holders.iter().map(ContainerId::short).collect();
         Self {
             code: ProblemCode::AmbiguousAddress,

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use dockmaster_host::{
     HostError, Inspected, Inventory, Namespace,
-    socket::{self, Connection, SocketEvidence, Subject},
+    socket::{Connection, SocketEvidence, Subject},
 };
 use dockmaster_proto::id::ContainerId;
 
@@ -74,7 +74,7 @@ impl SocketWitness {
             let why = "the host tells of no processes (an inventory file)".to_owned();
             return self.unavailable(inventory, holder, why).await;
         };
-        match socket::look(connection, vec![subject]).await {
+        match inventory.look(connection, vec![subject]).await? {
             SocketEvidence::Owned { pid, .. } => Ok(Speaker::Known(
                 Box::new(holder),
                 SocketVerdict::Owned { pid },
@@ -133,7 +133,7 @@ impl SocketWitness {
             candidates.extend(inventory.inspect(id).await?);
         }
         let subjects: Vec<Subject> = candidates.iter().filter_map(subject).collect();
-        match socket::look(connection, subjects).await {
+        match inventory.look(connection, subjects).await? {
             SocketEvidence::Owned { container, pid } => {
                 let owner = candidates.into_iter().find(|it| it.facts.id == container);
                 Ok(owner.map_or(Speaker::Changed, |owner| {
@@ -155,7 +155,7 @@ impl SocketWitness {
         holder: Inspected,
         why: String,
     ) -> Result<Speaker, HostError> {
-        if matches!(inventory, Inventory::Docker(_)) {
+        if matches!(inventory, Inventory::Docker(_) | Inventory::Remote(_)) {
             self.say(&why);
         }
         let sharing = inventory.sharing(&namespace_of(&holder)).await?;

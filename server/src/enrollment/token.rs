@@ -19,6 +19,7 @@ use subtle::ConstantTimeEq as _;
 use super::{Applicant, Grant, Refusal, decide::Given};
 use crate::{
     leases,
+    origin::Origin,
     policy::{self, Claim, Verdict},
     quota::Allowance,
     state::{NodeRecord, State, TokenRecord},
@@ -224,11 +225,11 @@ fn by_token(ip: IpAddr, state: &State) -> impl Iterator<Item = &NodeRecord> {
         .filter(|node| node.is_by_token())
 }
 
-/// The container that holds an IP and that a host vouches for. Its word counts more than a token.
+/// The container that speaks straight to the master from an IP and that a host vouches for. Its word counts more than a token.
 fn vouched_for(ip: IpAddr, state: &State) -> Option<ContainerId> {
     state
-        .leases_of_ip(ip)
-        .map(|(_, lease)| lease.container)
+        .leases_from(&Origin::direct(ip))
+        .map(|lease| lease.container)
         .find(|id| state.node(id).is_none_or(|node| !node.is_by_token()))
 }
 

@@ -22,6 +22,8 @@ pub(super) const LABELLED: &[u8] = b"h/";
 pub(super) const EPOCHS: &[u8] = b"e/";
 pub(super) const CERTIFICATES_BY_INDEX: &[u8] = b"i/";
 pub(super) const OPERATORS: &[u8] = b"p/";
+/// Hosts that may vouch for containers.
+pub(super) const HOSTS: &[u8] = b"v/";
 /// The policy that is in force.
 pub(super) const POLICY: &[u8] = b"d/policy";
 /// Requests that wait for an operator.
@@ -118,6 +120,10 @@ pub(super) fn operator(serial: &Serial) -> Vec<u8> {
 
 pub(super) fn token(id: &TokenId) -> Vec<u8> {
     key(TOKENS, &[id.as_bytes()])
+}
+
+pub(super) fn host(name: &Name) -> Vec<u8> {
+    key(HOSTS, &[name.as_str().as_bytes()])
 }
 
 pub(super) fn watches_of(host: &Name) -> Vec<u8> {

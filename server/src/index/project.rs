@@ -14,7 +14,7 @@ use super::{
     tokens,
 };
 use crate::state::{
-    Approved, CurrentCertificate, Ended, NodeRecord, Operator, Requests,
+    Approved, CurrentCertificate, Ended, EnrolledHost, HostKey, NodeRecord, Operator, Requests,
     requests::concerns_requests, revision_info,
 };
 
@@ -27,6 +27,7 @@ const WATCHED: &[u8] = b"m/watched";
 pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
     match &entry.event {
         Event::CaCreated(_)
+        | Event::HostRefused(_)
         | Event::BackupTaken(_)
         | Event::RequestApproved(_)
         | Event::RequestDenied(_) => {}
@@ -72,6 +73,10 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         Event::CertRevoked(event) => {
             revoke(&event.serial, entry.ts_ms, &event.reason, to)?;
             to.delete(&keys::operator(&event.serial));
+            let of: Option<CertificateRecord> = to.get(&keys::certificate(&event.serial))?;
+            if let Some(Principal::Host(name)) = of.map(|of| of.issued.subject.principal) {
+                to.update::<EnrolledHost>(&keys::host(&name), |host| host.revoke(&event.serial))?;
+            }
             if let Some(container) = &event.container {
                 update_node(container, to, |node| {
                     node.certificates
@@ -104,6 +109,14 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         }
         Event::TokenRevoked(event) => {
             tokens::change(&event.token, to, |token| token.end(Ended::Revoked))?;
+        }
+        Event::HostEnrolled(event) => {
+            let host = EnrolledHost::new(event, entry.ts_ms);
+            to.put(&keys::host(&event.host), &host);
+        }
+        Event::HostEvicted(event) => {
+            end_watches(Some(&event.host), to)?;
+            to.delete(&keys::host(&event.host));
         }
     }
     project_requests(index, entry, to)?;
@@ -270,6 +283,15 @@ fn certify(
     to: &mut Overlay<'_>,
 ) -> Result<(), IndexError> {
     let (mut name, mut superseded) = (String::new(), Vec::new());
+    let mut replaced = Vec::new();
+    if let Principal::Host(name) = &event.subject.principal {
+        to.update::<EnrolledHost>(&keys::host(name), |host| {
+            replaced = host.certify(HostKey {
+                serial: event.serial,
+                not_after_ms: event.not_after_ms,
+            });
+        })?;
+    }
     if let Principal::Container { id, .. } = &event.subject.principal {
         update_node(id, to, |node| {
             name.clone_from(&node.facts.name);
@@ -294,8 +316,9 @@ fn certify(
         revoked: None,
     };
     to.put(&keys::certificate(&event.serial), &record);
-    for certificate in superseded {
-        revoke(&certificate.serial, at_ms, "superseded", to)?;
+    let superseded = superseded.into_iter().map(|certificate| certificate.serial);
+    for serial in superseded.chain(replaced.into_iter().map(|key| key.serial)) {
+        revoke(&serial, at_ms, "superseded", to)?;
     }
     Ok(())
 }

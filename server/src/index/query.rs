@@ -57,6 +57,14 @@ impl Index {
         let operators = operators
             .filter_map(Result::transpose)
             .collect::<Result<_, IndexError>>()?;
+        let hosts = self.scan(keys::HOSTS).map(|host| {
+            let (key, host) = host?;
+            let name = text_after(keys::HOSTS, &key).and_then(|text| text.parse().ok());
+            Ok(name.map(|name| (name, host)))
+        });
+        let hosts = hosts
+            .filter_map(Result::transpose)
+            .collect::<Result<_, IndexError>>()?;
         let documents = Documents {
             classification: read.get(keys::CLASSIFICATION)?,
             site: read.get(keys::SITE)?,
@@ -70,6 +78,7 @@ impl Index {
             policy: read.get(keys::POLICY)?,
             epochs,
             operators,
+            hosts,
             documents,
             size: self.applied()?,
         });

@@ -228,3 +228,47 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_end_of_a_host_ends_its_containers_with_the_cause_and_nobody_elses() {
+    let mut state = State::default();
+    observe(&mut state, &Observation::Up(facts(1, &["172.17.0.2"])));
+    let other: Name = "h2".parse().unwrap();
+    let mut foreign = facts(2, &[]);
+    foreign.attachments[0].network = "h2/bridge".parse().unwrap();
+    foreign.attachments[0].ips = vec!["172.17.0.2".parse().unwrap()];
+    for event in decide(&Observation::Up(foreign), &other, &state) {
+        apply(&mut state, event);
+    }
+    let events = end_of_host(&other, LeaseCause::HostEvicted, &state);
+    let names: Vec<_> = events.iter().map(Event::name).collect();
+    assert_eq!(names, ["lease_closed", "node_gone"]);
+    for event in events {
+        assert_eq!(event.container(), Some(&id(2)));
+        apply(&mut state, event);
+    }
+    assert!(state.node(&id(1)).is_some() && state.node(&id(2)).is_none());
+}
+
+#[test]
+fn an_address_in_a_shared_network_moves_to_another_host_only_when_it_is_given_up() {
+    let mut state = State::default();
+    let shared = |container| {
+        let mut facts = facts(container, &["10.9.0.2"]);
+        facts.attachments[0].network = "overlay".parse().unwrap();
+        Observation::Up(facts)
+    };
+    observe(&mut state, &shared(1));
+    let other: Name = "h2".parse().unwrap();
+    let names = |state: &State| -> Vec<&str> {
+        let events = decide(&shared(2), &other, state);
+        events.iter().map(Event::name).collect()
+    };
+    assert_eq!(names(&state), ["node_observed", "host_refused"]);
+    let down = Observation::Down {
+        id: id(1),
+        cause: LeaseCause::Died,
+    };
+    observe(&mut state, &down);
+    assert_eq!(names(&state), ["node_observed", "lease_opened"]);
+}

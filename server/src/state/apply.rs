@@ -7,12 +7,13 @@ use dockmaster_proto::{
         CertIssued, DocumentChanged, Entry, Event, HeldAddress, LeaseClosed, LeaseOpened,
         NodeObserved,
     },
-    id::{ContainerId, Digest, Serial},
+    id::{ContainerId, Digest, Name, Serial},
     spiffe::Principal,
 };
 
 use super::{
-    Approved, CurrentCertificate, Ended, Lease, NodeRecord, Operator, State, TokenRecord, token_of,
+    Approved, CurrentCertificate, Ended, EnrolledHost, HostKey, Lease, LostWatch, NodeRecord,
+    Operator, State, TokenRecord, token_of,
 };
 
 impl State {
@@ -21,6 +22,7 @@ impl State {
         match &entry.event {
             Event::CaCreated(_)
             | Event::CertDenied(_)
+            | Event::HostRefused(_)
             | Event::BackupTaken(_)
             | Event::RequestHeld(_)
             | Event::RequestApproved(_)
@@ -29,16 +31,20 @@ impl State {
             Event::PolicyChanged(event) => self.policy = Some(event.policy_sha256),
             // A master that starts knows nothing yet.
             Event::MasterStarted(_) => {
-                self.watched.clear();
-                self.lost.clear();
+                self.hosts.watched.clear();
+                self.hosts.lost.clear();
             }
             Event::HostWatched(event) => {
-                self.lost.remove(&event.host);
-                self.watched.insert(event.host.clone());
+                self.hosts.lost.remove(&event.host);
+                self.hosts.watched.insert(event.host.clone(), entry.ts_ms);
             }
             // A host that is lost for a moment loses nobody, so it stays among the watched.
             Event::HostLost(event) => {
-                self.lost.insert(event.host.clone(), event.reason.clone());
+                let lost = LostWatch {
+                    since: entry.ts_ms,
+                    reason: event.reason.clone(),
+                };
+                self.hosts.lost.insert(event.host.clone(), lost);
             }
             Event::LeaseOpened(event) => self.open(event, entry),
             Event::LeaseClosed(event) => self.close(event),
@@ -86,6 +92,11 @@ impl State {
                 self.tokens
                     .change(&event.token, |token| token.end(Ended::Revoked));
             }
+            Event::HostEnrolled(event) => {
+                let host = EnrolledHost::new(event, entry.ts_ms);
+                self.hosts.enrolled.insert(event.host.clone(), host);
+            }
+            Event::HostEvicted(event) => self.hosts.evict(&event.host),
         }
         let is_changed = self.requests.apply(index, entry);
         self.request_generation += u64::from(is_changed);
@@ -129,11 +140,13 @@ impl State {
         let RestoredParts {
             epochs,
             operators,
+            hosts,
             documents,
             requests,
             policy,
             size,
         } = parts;
+        self.hosts.enrolled.extend(hosts);
         self.epochs.extend(epochs);
         self.operators.extend(operators);
         self.documents = documents;
@@ -187,6 +200,14 @@ impl State {
     }
 
     fn certify(&mut self, index: u64, event: &CertIssued) {
+        if let Principal::Host(name) = &event.subject.principal
+            && let Some(host) = self.hosts.enrolled.get_mut(name)
+        {
+            host.certify(HostKey {
+                serial: event.serial,
+                not_after_ms: event.not_after_ms,
+            });
+        }
         let Principal::Container { id, .. } = &event.subject.principal else {
             return;
         };
@@ -199,6 +220,9 @@ impl State {
 
     fn revoke(&mut self, container: Option<&ContainerId>, serial: &Serial) {
         self.operators.remove(serial);
+        for host in self.hosts.enrolled.values_mut() {
+            host.revoke(serial);
+        }
         if let Some(node) = container.and_then(|id| self.nodes.get_mut(id)) {
             node.certificates
                 .retain(|certificate| certificate.serial != *serial);
@@ -230,6 +254,9 @@ const fn concerns_catalogs(event: &Event) -> bool {
         | Event::TokenCreated(_)
         | Event::TokenUsed(_)
         | Event::TokenRevoked(_)
+        | Event::HostEnrolled(_)
+        | Event::HostEvicted(_)
+        | Event::HostRefused(_)
         | Event::PolicyChanged(_)
         | Event::RequestHeld(_)
         | Event::RequestApproved(_)
@@ -242,6 +269,7 @@ const fn concerns_catalogs(event: &Event) -> bool {
 pub(crate) struct RestoredParts {
     pub(crate) epochs: Vec<(Address, u64)>,
     pub(crate) operators: Vec<(Serial, Operator)>,
+    pub(crate) hosts: Vec<(Name, EnrolledHost)>,
     pub(crate) documents: super::Documents,
     pub(crate) requests: super::Requests,
     pub(crate) policy: Option<Digest>,

@@ -107,6 +107,7 @@ impl Flood {
             csr: vec![0x30; 500],
             agent_version: "flood".to_owned(),
             seen: None,
+            token: None,
         });
         while !stop.load(Relaxed) {
             let mut connection = dialer.dial().await.unwrap();

@@ -183,6 +183,23 @@ impl Engine {
         Ok(networks)
     }
 
+    /// The addresses that the engine's own bridges have on this machine.
+    pub(super) async fn gateways(&self) -> Result<Vec<IpAddr>, EngineError> {
+        socket::check(&self.socket)?;
+        let networks = self
+            .docker
+            .list_networks(None)
+            .await
+            .map_err(self.failed("list its networks"))?;
+        let bridges = networks
+            .into_iter()
+            .filter(|network| network.driver.as_deref() == Some("bridge"));
+        let ranges = bridges.filter_map(|network| network.ipam?.config).flatten();
+        Ok(ranges
+            .filter_map(|range| facts::address(&range.gateway?))
+            .collect())
+    }
+
     /// One look at one container.
     pub(super) async fn look(&self, id: &ContainerId) -> Result<Look, EngineError> {
         socket::check(&self.socket)?;

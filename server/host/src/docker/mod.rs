@@ -54,6 +54,14 @@ impl DockerInventory {
         Ok(Self { engine })
     }
 
+    /// The addresses that the engine's own bridges have on this machine: where containers find it.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn gateways(&self) -> Result<Vec<IpAddr>, EngineError> {
+        self.engine.gateways().await
+    }
+
     pub(crate) async fn watch(&self, observations: mpsc::Sender<Observation>) {
         watch::watch(self, observations).await;
     }

@@ -323,6 +323,7 @@ mod tests {
                 format!("down c{}", &id.to_string()[..1])
             }
             Observation::Lost(reason) => format!("lost {reason}"),
+            Observation::Refused { id, .. } => format!("refused {id}"),
         }
     }
 

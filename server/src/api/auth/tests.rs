@@ -1,8 +1,8 @@
 use dockmaster_host::Observation;
 use dockmaster_proto::{
     event::{
-        CertIssued, Event, Evidence, HeldAddress, HostWatched, LeaseCause, LeaseClosed,
-        MasterStarted, OperatorGranted,
+        CertIssued, Event, Evidence, HeldAddress, HostEnrolled, HostEvicted, HostWatched,
+        LeaseCause, LeaseClosed, MasterStarted, OperatorGranted, Reach,
     },
     id::Digest,
 };
@@ -27,10 +27,12 @@ fn peer(ip: &str, principal: &str, serial: Serial) -> Peer {
     };
     Peer {
         address: format!("{ip}:999").parse().unwrap(),
+        relay: None,
         local: "10.0.0.1:8140".parse().unwrap(),
         identity: Some(identity),
         binding: Arc::new(Binding::new([0; 32])),
         flow: Arc::default(),
+        seat: None,
     }
 }
 
@@ -47,6 +49,7 @@ fn lease() -> HeldAddress {
 
 fn state() -> State {
     let mut state = State::default();
+    state.watch_here(host());
     apply(
         &mut state,
         Event::HostWatched(HostWatched {
@@ -134,8 +137,9 @@ fn a_node_is_its_current_certificate_shown_from_its_own_address() {
 }
 
 #[test]
-fn nodes_and_operators_keep_to_their_own_routes() {
-    let state = state();
+fn nodes_hosts_and_operators_keep_to_their_own_routes() {
+    let state = with_host();
+    let host = peer("10.0.0.2", "/host/h2", serial(9));
     let operator = peer("10.0.0.1", "/operator/ada", serial(7));
     assert_eq!(
         authorise(Route::Nodes, &operator, &state, NOW),
@@ -144,8 +148,16 @@ fn nodes_and_operators_keep_to_their_own_routes() {
     for route in Route::ALL {
         let by_node = code(*route, &node_peer("172.17.0.2"), &state, NOW);
         let by_operator = code(*route, &operator, &state, NOW);
+        let by_host = code(*route, &host, &state, NOW);
+        let is_the_hosts = matches!(route.audience(), Audience::Anyone | Audience::Host);
+        assert_eq!(by_host.is_none(), is_the_hosts, "{route:?}");
         match route.audience() {
             Audience::Anyone => assert_eq!((by_node, by_operator), (None, None)),
+            Audience::Host => assert_eq!(
+                (by_node, by_operator),
+                (Some(ProblemCode::Forbidden), Some(ProblemCode::Forbidden)),
+                "{route:?}"
+            ),
             Audience::Node => assert_eq!(
                 (by_node, by_operator),
                 (None, Some(ProblemCode::Forbidden)),
@@ -158,6 +170,85 @@ fn nodes_and_operators_keep_to_their_own_routes() {
             ),
         }
     }
+}
+
+/// The same with a host h2, whose certificate is number 9.
+fn with_host() -> State {
+    let mut state = state();
+    let name: Name = "h2".parse().unwrap();
+    apply(
+        &mut state,
+        Event::HostEnrolled(HostEnrolled {
+            host: name.clone(),
+            cidrs: vec![],
+            reach: Reach::Relay,
+            serial: serial(9),
+            spki_sha256: Digest::of(b""),
+            not_after_ms: UnixMs(2000),
+        }),
+    );
+    apply(
+        &mut state,
+        Event::CertIssued(CertIssued {
+            subject: "spiffe://td/host/h2".parse().unwrap(),
+            container: None,
+            host: None,
+            addresses: vec![],
+            ips: vec![],
+            serial: serial(9),
+            issuer_key_id: String::new(),
+            not_before_ms: UnixMs(0),
+            not_after_ms: UnixMs(2000),
+            spki_sha256: Digest::of(b""),
+            der_sha256: Digest::of(b""),
+            evidence: vec![Evidence::Master],
+            rule: String::new(),
+            policy_sha256: None,
+            prev: None,
+        }),
+    );
+    state
+}
+
+#[test]
+fn a_nodes_certificate_counts_by_no_other_hosts_relay() {
+    let state = with_host();
+    let mut relayed = node_peer("172.17.0.2");
+    assert_eq!(code(Route::Catalog, &relayed, &state, NOW), None);
+    relayed.relay = Some("h2".parse().unwrap());
+    assert_eq!(
+        code(Route::Catalog, &relayed, &state, NOW),
+        Some(ProblemCode::CertificateRevoked)
+    );
+}
+
+#[test]
+fn a_host_is_its_current_certificate_shown_straight_to_the_master() {
+    let mut state = with_host();
+    let mut host = peer("10.0.0.2", "/host/h2", serial(9));
+    assert_eq!(
+        authorise(Route::HostWatch, &host, &state, NOW),
+        Ok(Caller::Host("h2".parse().unwrap()))
+    );
+    let forged = peer("10.0.0.2", "/host/h2", serial(8));
+    assert_eq!(
+        code(Route::HostWatch, &forged, &state, NOW),
+        Some(ProblemCode::CertificateRevoked)
+    );
+    host.relay = Some("h2".parse().unwrap());
+    assert_eq!(
+        code(Route::HostWatch, &host, &state, NOW),
+        Some(ProblemCode::Forbidden)
+    );
+    host.relay = None;
+    let evicted = HostEvicted {
+        host: "h2".parse().unwrap(),
+    };
+    apply(&mut state, Event::HostEvicted(evicted));
+    assert_eq!(
+        code(Route::HostWatch, &host, &state, NOW),
+        Some(ProblemCode::CertificateRevoked)
+    );
 }
 
 #[test]

@@ -146,6 +146,7 @@ mod tests {
                 reason: "no-lease".into(),
                 detail: "no open lease covers 172.17.0.9".into(),
                 count: 2,
+                relay: None,
                 rule: String::new(),
                 hint: String::new(),
             }),

@@ -86,6 +86,17 @@ pub(super) fn summary(event: &Event) -> String {
         }
         Event::TokenUsed(e) => format!("{} by {}", e.token, short_id(&e.container)),
         Event::TokenRevoked(e) => e.token.to_string(),
+        Event::HostEnrolled(e) => {
+            let ranges = match &e.cidrs[..] {
+                [] => "any range".to_owned(),
+                cidrs => joined(cidrs),
+            };
+            format!("{} for {ranges}, until {}", e.host, e.not_after_ms)
+        }
+        Event::HostEvicted(e) => e.host.to_string(),
+        Event::HostRefused(e) => {
+            format!("{} of {}: {}", short_id(&e.container), e.host, e.reason)
+        }
         Event::PolicyChanged(e) => {
             format!("{}, {} rules", short_digest(&e.policy_sha256), e.rules)
         }
@@ -121,9 +132,13 @@ fn certificate(event: &CertIssued) -> String {
         .container
         .as_ref()
         .map_or_else(|| event.subject.principal.to_string(), short_id);
-    let at = joined(held.chain(bare));
+    // A host's certificate, and that of a container that shares a network namespace, name no address.
+    let at = match joined(held.chain(bare)) {
+        at if at.is_empty() => at,
+        at => format!(" at {at}"),
+    };
     format!(
-        "{} to {who} at {at}, until {}",
+        "{} to {who}{at}, until {}",
         event.serial, event.not_after_ms
     )
 }
@@ -155,6 +170,8 @@ pub(super) const fn cause(cause: LeaseCause) -> &'static str {
         LeaseCause::Enrolled => "enrolled by a join token",
         LeaseCause::Expired => "no certificate counts any more",
         LeaseCause::Evicted => "an operator put it out",
+        LeaseCause::HostLost => "its host was lost",
+        LeaseCause::HostEvicted => "its host was evicted",
     }
 }
 

@@ -13,9 +13,10 @@ use dockmaster_proto::{
 use super::{super::Binding, *};
 use crate::{
     lifetime::Lifetime,
+    origin::Origin,
     policy::parse,
     state::requests::{MAX_OF_CONTAINER, MAX_REQUESTS},
-    testing::{apply, facts, id, observe},
+    testing::{apply, facts, host, id, observe},
 };
 
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
@@ -30,6 +31,7 @@ fn recent(container: u8, ips: &[&str]) -> ContainerFacts {
 
 fn state(containers: &[ContainerFacts]) -> State {
     let mut state = State::default();
+    state.watch_here(host());
     for facts in containers {
         observe(&mut state, &Observation::Up(facts.clone()));
     }
@@ -42,6 +44,7 @@ fn applicant(source: &str) -> Applicant {
             source: SocketAddr::new(source.parse().unwrap(), 40312),
             local: "172.17.0.1:8140".parse().unwrap(),
         },
+        relay: None,
         binding: Arc::new(Binding::new([0; 32])),
         renewing: None,
     }
@@ -164,7 +167,10 @@ fn a_container_on_the_host_network_is_told_why_it_gets_nothing() {
         network_mode: NetworkMode::Host,
         ..recent(1, &[])
     };
-    let refusal = Refusal::no_lease("10.0.0.1".parse().unwrap(), &state(&[shared]));
+    let refusal = Refusal::no_lease(
+        &Origin::direct("10.0.0.1".parse().unwrap()),
+        &state(&[shared]),
+    );
     assert!(refusal.hint.contains("--network host"), "{}", refusal.hint);
 }
 

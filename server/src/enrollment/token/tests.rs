@@ -16,8 +16,9 @@ use super::{
 use crate::{
     config::Config,
     lifetime::Lifetime,
+    origin::Origin,
     policy::Rules,
-    testing::{apply, facts as container, id as container_id, observe},
+    testing::{apply, facts as container, host as own_host, id as container_id, observe},
 };
 
 const NOW: UnixMs = UnixMs(100_000);
@@ -78,6 +79,7 @@ fn applicant(source: &str) -> Applicant {
             local: source,
         },
         binding: Arc::new(Binding::new([0; 32])),
+        relay: None,
         renewing: None,
     }
 }
@@ -286,7 +288,8 @@ fn whoever_shows_no_good_token_is_told_one_and_the_same() {
 
 #[test]
 fn a_token_takes_no_address_that_a_host_vouches_for_and_loses_its_own_to_one() {
-    let mut state = state(&[(1, 1), (2, 1)]);
+    let mut state = state(&[(1, 1), (2, 2)]);
+    state.watch_here(own_host());
     observe(&mut state, &Observation::Up(container(7, &["10.0.0.1"])));
     let Err(Refused::Told(refusal)) = ask(FIRST, &state, NOW) else {
         panic!("let in");
@@ -313,6 +316,19 @@ fn a_token_takes_no_address_that_a_host_vouches_for_and_loses_its_own_to_one() {
     assert!(state.node(&machine(1).node()).is_none(), "{serial}");
     let holders: Vec<_> = state.leases_of_ip("10.0.0.2".parse().unwrap()).collect();
     assert_eq!(holders.len(), 1);
+    // The same IP on a host that relays its containers is somebody else.
+    let h2 = "h2".parse().unwrap();
+    let behind = Request {
+        token: 2,
+        machine: 3,
+        key: 3,
+        ip: "10.0.0.9",
+    };
+    let _ = grant_to(behind, &mut state);
+    let theirs = Observation::Up(container(9, &["10.0.0.9"]));
+    let events = leases::decide(&theirs, &h2, &state);
+    let names: Vec<_> = events.iter().map(Event::name).collect();
+    assert!(!names.contains(&"node_gone"), "{names:?}");
     // A look at the host ends no machine that the host knows nothing of.
     let elsewhere = Request {
         token: 2,
@@ -427,9 +443,12 @@ fn an_applicant_without_a_token_is_told_whose_address_it_is() {
     let mut state = state(&[(1, 1)]);
     grant_to(FIRST, &mut state);
     let (ours, other) = (FIRST.ip.parse().unwrap(), "10.0.0.2".parse().unwrap());
-    let refusal = |ip| explained(Refusal::no_inventory(ip), ip, &state);
+    let refusal = |ip| explained(Refusal::no_inventory(&Origin::direct(ip)), ip, &state);
     assert!(refusal(ours).hint.contains("DOCKMASTER_TOKEN_FILE"));
-    assert_eq!(refusal(other), Refusal::no_inventory(other));
+    assert_eq!(
+        refusal(other),
+        Refusal::no_inventory(&Origin::direct(other))
+    );
 }
 
 proptest! {

@@ -33,6 +33,7 @@ fn entry(number: u64, detail: &str) -> Vec<u8> {
             reason: "no-lease".into(),
             detail: detail.into(),
             count: 1,
+            relay: None,
             rule: String::new(),
             hint: String::new(),
         }),

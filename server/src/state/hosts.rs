@@ -1,0 +1,106 @@
+//! Hosts in the view: those that an operator enrolled, and which are being watched.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
+
+use dockmaster_proto::{
+    event::{HostEnrolled, Reach},
+    id::{Name, Serial},
+    time::UnixMs,
+};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// A host that may vouch for containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolledHost {
+    /// The only ranges that it may vouch for; any where there are none.
+    pub cidrs: Vec<IpNet>,
+    /// How its containers reach the master.
+    pub reach: Reach,
+    /// Since when.
+    pub enrolled_at_ms: UnixMs,
+    /// The certificates that are honoured, newest first.
+    pub certificates: Vec<HostKey>,
+}
+
+/// A host's certificate that is honoured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostKey {
+    /// Its serial number.
+    pub serial: Serial,
+    /// Valid until.
+    pub not_after_ms: UnixMs,
+}
+
+/// While a host renews, the old certificate must serve until the new one has arrived.
+const MAX_HONOURED: usize = 2;
+
+impl EnrolledHost {
+    /// A host that was just enrolled; its certificate's own entry follows.
+    #[must_use]
+    pub fn new(event: &HostEnrolled, at: UnixMs) -> Self {
+        Self {
+            cidrs: event.cidrs.clone(),
+            reach: event.reach,
+            enrolled_at_ms: at,
+            certificates: Vec::new(),
+        }
+    }
+
+    /// Whether its containers come straight to the master from this address.
+    #[must_use]
+    pub fn is_reached_at(&self, ip: IpAddr) -> bool {
+        self.reach == Reach::Direct && self.cidrs.iter().any(|cidr| cidr.contains(&ip))
+    }
+
+    /// Whether a certificate of it is honoured.
+    #[must_use]
+    pub fn honours(&self, serial: &Serial) -> bool {
+        self.certificates.iter().any(|key| key.serial == *serial)
+    }
+
+    /// Takes up a certificate. Gives back those that are honoured no more.
+    pub fn certify(&mut self, key: HostKey) -> Vec<HostKey> {
+        self.certificates.insert(0, key);
+        let honoured = self.certificates.len().min(MAX_HONOURED);
+        self.certificates.split_off(honoured)
+    }
+
+    /// Ends a certificate.
+    pub fn revoke(&mut self, serial: &Serial) {
+        self.certificates.retain(|key| key.serial != *serial);
+    }
+}
+
+/// Why and since when a host's watch is broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostWatch {
+    /// Since when.
+    pub since: UnixMs,
+    /// Why.
+    pub reason: String,
+}
+
+/// All that the view knows of hosts.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    pub(super) enrolled: BTreeMap<Name, EnrolledHost>,
+    /// Hosts that have reported in this life of the master, and since when: what is known of others
+    /// may be past.
+    pub(super) watched: HashMap<Name, UnixMs>,
+    /// Hosts whose watch broke off and has not begun again.
+    pub(super) lost: HashMap<Name, LostWatch>,
+    /// The master's own machine, where it watches one. Not part of the fold.
+    pub(super) here: Option<Name>,
+}
+
+impl Hosts {
+    pub(super) fn evict(&mut self, host: &Name) {
+        self.enrolled.remove(host);
+        self.watched.remove(host);
+        self.lost.remove(host);
+    }
+}

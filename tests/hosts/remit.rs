@@ -1,0 +1,69 @@
+//! What a host may vouch for.
+
+use dockmaster_tests::{Host, require};
+
+use crate::stage::{container, events, node_state, setup, watched};
+
+#[test]
+fn an_address_outside_its_ranges_is_refused_and_recorded() {
+    if !require("netns") {
+        return;
+    }
+    let master = setup().start();
+    let good = container(1, 2);
+    let outside = {
+        let mut container = container(2, 3);
+        container.ips = vec![[172, 31, 0, 3].into()];
+        container
+    };
+    let cidr = ["--cidr", "172.30.0.0/24"];
+    let host = Host::start(&master, "h2", &[good, outside], &cidr);
+    watched(&master, &host, 1);
+    assert_eq!(node_state(&master, 1), "running");
+    assert_eq!(node_state(&master, 2), "");
+    let refused = events(&master, "host_refused");
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    let text = refused[0].to_string();
+    assert!(text.contains("172.31.0.3 is outside the ranges"), "{text}");
+}
+
+#[test]
+fn no_host_takes_a_container_that_another_vouches_for() {
+    if !require("netns") {
+        return;
+    }
+    let master = setup().start();
+    let h2 = Host::start(&master, "h2", &[container(1, 2)], &[]);
+    watched(&master, &h2, 1);
+    let h3 = Host::start(&master, "h3", &[container(1, 2), container(2, 3)], &[]);
+    watched(&master, &h3, 1);
+    watched(&master, &h2, 1);
+    let refused = events(&master, "host_refused");
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(refused[0].to_string().contains("host h2 vouches for it"));
+    let nodes = master.cli(["node", "list", "-o", "json"]).json();
+    let hosts: Vec<_> = nodes["nodes"].as_array().unwrap().iter().collect();
+    assert_eq!(hosts.len(), 2, "{nodes}");
+    let first = hosts.iter().find(|node| node["name"] == "c1").unwrap();
+    assert_eq!(first["host"], "h2");
+}
+
+#[test]
+fn a_name_is_enrolled_once_and_never_the_masters_own() {
+    let master = setup().start();
+    let dir = tempfile::tempdir().unwrap();
+    let enroll = |name: &str, file: &str| {
+        let file = dir.path().join(file);
+        let file = file.to_str().unwrap();
+        master.cli(["host", "enroll", name, "-o", file])
+    };
+    let _ = enroll("h2", "a").ok();
+    assert!(dir.path().join("a").exists());
+    let again = enroll("h2", "b");
+    assert!(again.fails(1).contains("is enrolled already"));
+    assert!(!dir.path().join("b").exists(), "nothing of use is in it");
+    let over = enroll("h3", "a");
+    assert!(over.fails(1).contains("cannot be made"));
+    let own = enroll("h1", "c");
+    assert!(own.fails(1).contains("the master's own machine"));
+}
