@@ -2,6 +2,7 @@
 
 mod blobs;
 mod error;
+mod lists;
 mod received;
 mod schedule;
 
@@ -12,16 +13,21 @@ use std::{
 
 use dockmaster_certs::bundle::TrustBundle;
 use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer};
-use dockmaster_proto::{report::Report, route::Route};
+use dockmaster_proto::{api::identity::Trust, problem::ProblemCode, report::Report, route::Route};
 use dockmaster_tlog::note::VerifierKey;
 use http::StatusCode;
 use ring::rand::SystemRandom;
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 pub use self::blobs::MasterBlobs;
 pub use self::error::{Cause, LinkError};
 pub use self::received::Received;
 
-use self::{error::Verdict, schedule::Schedule};
+use self::{
+    error::Verdict,
+    lists::{Lists, Unchecked},
+    schedule::Schedule,
+};
 
 use crate::{
     env,
@@ -52,6 +58,7 @@ pub struct Link<'a> {
     alarm: Option<String>,
     /// The run dir has taken a certificate.
     has_saved: bool,
+    lists: Lists,
 }
 
 #[derive(Debug)]
@@ -75,6 +82,7 @@ impl<'a> Link<'a> {
             seen: None,
             alarm: None,
             has_saved: false,
+            lists: Lists::default(),
         }
     }
 
@@ -142,11 +150,103 @@ impl<'a> Link<'a> {
         }
         let reply = self.connect().await?.send(&call).await?;
         self.failures = 0;
+        // An operator revoked something.
+        if reply.header("dockmaster-crl").is_some() {
+            self.lists.are_due();
+        }
         if reply.status == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
         let etag = reply.header("etag").map(str::to_owned);
         Received::parse(&reply.body, etag).map(Some)
+    }
+
+    /// The time until the revocation lists are asked for.
+    #[must_use]
+    pub fn lists_in(&self) -> Duration {
+        self.lists.due_in()
+    }
+
+    /// Fetches the revocation lists when it is time to, checks them, and leaves them in the run dir.
+    ///
+    /// # Errors
+    /// [`LinkError`] when the master does not answer; what is wrong with the lists is said, and the
+    /// old ones stay.
+    pub async fn refresh_lists(&mut self) -> Result<(), LinkError> {
+        if !self.lists.due_in().is_zero() {
+            return Ok(());
+        }
+        let mut call = Call::new(Route::Crl).query([("form", Some("pem".to_owned()))]);
+        if let Some(etag) = &self.lists.etag {
+            call = call.unless(etag);
+        }
+        let reply = match self
+            .connect()
+            .await?
+            .send(&call)
+            .await
+            .map_err(LinkError::from)
+        {
+            Err(error) if error.problem() == Some(ProblemCode::NotFound) => {
+                self.lists.absent();
+                return Ok(());
+            }
+            Err(error) if error.is_for_later() => {
+                self.lists.answered(None);
+                return Ok(());
+            }
+            reply => reply?,
+        };
+        self.lists.answered(reply.header("cache-control"));
+        if reply.status == StatusCode::NOT_MODIFIED {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&reply.body).into_owned();
+        let kept = match self.check_lists(&text).await? {
+            Ok(()) => self
+                .run
+                .write(rundir::LISTS, text.as_bytes())
+                .map_err(|error| error.to_string()),
+            Err(why) => Err(format!(
+                "the master's revocation lists are not used: {why}; those from before stay"
+            )),
+        };
+        match kept {
+            Ok(()) => {
+                self.lists.etag = reply.header("etag").map(str::to_owned);
+                self.lists.complaint = None;
+            }
+            Err(why) => {
+                if self.lists.complaint.as_ref() != Some(&why) {
+                    say!("{why}");
+                }
+                self.lists.complaint = Some(why);
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_lists(&mut self, text: &str) -> Result<Result<(), String>, LinkError> {
+        let (Some(certificate), Some(trusted)) = (&self.certificate, &self.trusted) else {
+            return Ok(Err("there is nothing to check them by".to_owned()));
+        };
+        let (chain, trusted) = (certificate.enrolled.issued.chain.clone(), trusted.clone());
+        let mut checked = self.lists.check(text, &chain, &trusted);
+        if checked == Err(Unchecked::UnknownIssuer) {
+            let trust: Trust = self.connect().await?.call(&Call::new(Route::Trust)).await?;
+            self.lists.authorities = trust
+                .authorities
+                .iter()
+                .filter_map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).ok())
+                .collect();
+            checked = self.lists.check(text, &chain, &trusted);
+        }
+        Ok(checked.map_err(|unchecked| match unchecked {
+            Unchecked::UnknownIssuer => {
+                "one is of no authority that leads to the trust bundle".to_owned()
+            }
+            Unchecked::Wrong(why) => why,
+        }))
     }
 
     /// Sends a report.

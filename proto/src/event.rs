@@ -3,6 +3,7 @@
 //! The raw bytes of an entry are what is hashed; nothing ever serialises an entry a second time.
 //! Fields may be added at the end of an event; readers ignore fields that they do not know.
 
+mod ban;
 mod certificate;
 mod host;
 mod installation;
@@ -11,6 +12,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use ban::{NodeBanned, NodeUnbanned};
 pub use certificate::{CertDenied, CertIssued, CertRevoked, Evidence, HeldAddress};
 pub use host::{
     HostLost, HostWatched, LabelsChanged, LeaseCause, LeaseClosed, LeaseOpened, NodeGone,
@@ -74,6 +76,10 @@ pub enum Event {
     CertDenied(CertDenied),
     /// A certificate ended before its time.
     CertRevoked(CertRevoked),
+    /// A container gets no certificate any more.
+    NodeBanned(NodeBanned),
+    /// A banned container may enroll again.
+    NodeUnbanned(NodeUnbanned),
     /// An operator's labels of a node changed.
     LabelsChanged(LabelsChanged),
     /// A new classification is in force.
@@ -105,6 +111,8 @@ impl Event {
             Self::CertRenewed(_) => "cert_renewed",
             Self::CertDenied(_) => "cert_denied",
             Self::CertRevoked(_) => "cert_revoked",
+            Self::NodeBanned(_) => "node_banned",
+            Self::NodeUnbanned(_) => "node_unbanned",
             Self::LabelsChanged(_) => "labels_changed",
             Self::ClassificationChanged(_) => "classification_changed",
             Self::SiteDeployed(_) => "site_deployed",
@@ -115,7 +123,7 @@ impl Event {
     }
 
     /// All names, for filters and their completion.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: [&'static str; 20] = [
         "ca_created",
         "master_started",
         "host_watched",
@@ -128,6 +136,8 @@ impl Event {
         "cert_renewed",
         "cert_denied",
         "cert_revoked",
+        "node_banned",
+        "node_unbanned",
         "labels_changed",
         "classification_changed",
         "site_deployed",
@@ -147,6 +157,8 @@ impl Event {
             Self::CertIssued(event) | Self::CertRenewed(event) => event.container.as_ref(),
             Self::CertDenied(event) => event.container.as_ref(),
             Self::CertRevoked(event) => event.container.as_ref(),
+            Self::NodeBanned(event) => Some(&event.container),
+            Self::NodeUnbanned(event) => Some(&event.container),
             Self::LabelsChanged(event) => Some(&event.container),
             Self::CaCreated(_)
             | Self::MasterStarted(_)

@@ -20,6 +20,8 @@ pub enum ProblemCode {
     Forbidden,
     /// The certificate was revoked, or its lease is closed.
     CertificateRevoked,
+    /// An operator banned the container.
+    Banned,
     /// No open lease covers the peer's address.
     NoLease,
     /// Several containers share the address and it cannot be told whose request it is.
@@ -48,13 +50,14 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::BadCsr,
         Self::NoCertificate,
         Self::Forbidden,
         Self::CertificateRevoked,
+        Self::Banned,
         Self::NoLease,
         Self::AmbiguousAddress,
         Self::AddressNotPermitted,
@@ -79,6 +82,7 @@ impl ProblemCode {
             Self::NoCertificate => "no-certificate",
             Self::Forbidden => "forbidden",
             Self::CertificateRevoked => "certificate-revoked",
+            Self::Banned => "banned",
             Self::NoLease => "no-lease",
             Self::AmbiguousAddress => "ambiguous-address",
             Self::AddressNotPermitted => "address-not-permitted",
@@ -102,6 +106,7 @@ impl ProblemCode {
             Self::NoCertificate => 401,
             Self::Forbidden
             | Self::CertificateRevoked
+            | Self::Banned
             | Self::NoLease
             | Self::AmbiguousAddress
             | Self::AddressNotPermitted => 403,

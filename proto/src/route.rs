@@ -64,8 +64,10 @@ const DOCUMENT: usize = 4 << 20;
 const SMALL: usize = 64 << 10;
 
 routes! {
-    /// The trust bundle: [`crate::api::identity::Trust`].
+    /// The trust bundle: `?pin=sha256:HEX` to [`crate::api::identity::Trust`].
     Trust: GET "/v1/trust", Anyone, 0;
+    /// The revocation list (RFC 5280) in DER; `?form=pem` all of them, for a relying party's file.
+    Crl: GET "/v1/crl", Anyone, 0;
     /// A first certificate: [`crate::api::identity::CertificateRequest`] to [`crate::api::identity::IssuedCertificate`].
     Enroll: POST "/v1/enroll", Anyone, SMALL;
     /// A certificate with a new key.
@@ -88,6 +90,9 @@ routes! {
     /// Why it is classified as it is: `?class=` to [`crate::api::nodes::Explanation`].
     NodeWhy: GET "/v1/nodes/{node}/why", Operator, 0;
 
+    /// Lets a banned node enroll again.
+    Unban: DELETE "/v1/nodes/{node}/ban", Operator, 0;
+
     /// The classification in force: [`crate::api::documents::CurrentClassification`].
     Classification: GET "/v1/classification", Operator, 0;
     /// What a classification would change: [`crate::api::documents::ClassificationProposal`] to [`crate::api::documents::Plan`].
@@ -108,6 +113,9 @@ routes! {
     Certificates: GET "/v1/certs", Operator, 0;
     /// One certificate: [`crate::api::certs::CertificateDetail`].
     Certificate: GET "/v1/certs/{serial}", Operator, 0;
+
+    /// Ends certificates before their time: [`crate::api::certs::RevocationRequest`] to [`crate::api::certs::Revoked`].
+    Revoke: POST "/v1/revocations", Operator, SMALL;
 
     /// Ledger entries: see [`crate::api::audit::EntryQuery`] to [`crate::api::audit::EntryList`].
     Audit: GET "/v1/audit", Operator, 0;

@@ -12,13 +12,13 @@ mod node;
 mod nodes;
 pub mod problem;
 mod reply;
+mod revocations;
 mod router;
 mod service;
 
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
-use dockmaster_certs::bundle::TrustBundle;
 use dockmaster_proto::{
     id::Name,
     problem::{Problem, ProblemCode},
@@ -33,7 +33,9 @@ pub use budget::Budget;
 pub use reply::Reply;
 
 use crate::{
+    authorities::Authorities,
     blobs::Blobs,
+    crl::ListMaker,
     datadir::DataDir,
     delivery::Delivery,
     documents::DocumentStore,
@@ -68,8 +70,10 @@ pub struct Api {
     pub continuity: Arc<Continuity>,
     /// The host whose containers this master watches; none when it watches nobody.
     pub host: Option<Name>,
-    /// The trust bundle.
-    pub bundle: Arc<TrustBundle>,
+    /// What is signed with, and what agents trust.
+    pub authorities: Authorities,
+    /// Revocation lists.
+    pub lists: Arc<ListMaker>,
     /// Who cosigns the head of the log.
     pub witnesses: Arc<Witnesses>,
     /// The data directory.
@@ -127,6 +131,7 @@ impl Api {
         self.settle(request.route).await;
         match request.route {
             Route::Trust => Ok(self.trust()),
+            Route::Crl => self.crl(request),
             Route::Enroll | Route::Renew => self.enroll(request).await,
             Route::Catalog => self.catalog(request).await,
             Route::Blob => self.blob(request),
@@ -145,6 +150,8 @@ impl Api {
             Route::SiteDeploy => self.deploy_site(request).await,
             Route::Certificates => self.certificates(request),
             Route::Certificate => self.certificate(request),
+            Route::Revoke => self.revoke(request).await,
+            Route::Unban => self.unban(request).await,
             Route::Audit => self.audit(request).await,
             Route::AuditWho => self.who(request),
             Route::AuditProof => self.prove(request),

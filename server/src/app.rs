@@ -19,9 +19,10 @@ use tokio::{
 
 use crate::{
     api::{Api, Budget},
-    authorities::Authorities,
+    authorities::{Authorities, Signing},
     blobs::Blobs,
     config::{Config, ConfigError},
+    crl::ListMaker,
     datadir::DataDir,
     delivery::Delivery,
     documents::DocumentStore,
@@ -126,7 +127,7 @@ impl Master {
             config.host = host;
         }
         let inventory = inventory(source, &config.host)?;
-        let authorities = Authorities::load(&dir)?;
+        let authorities = Authorities::new(Signing::load(&dir)?);
         let opened = store::open_ledger(&dir, &config)?;
         let log_size = opened.size();
         let index = store::open_index(&dir, &opened)?;
@@ -168,8 +169,11 @@ impl Master {
             trust_domain: config.trust_domain.clone(),
             lifetime_ms: config.lifetime.as_ms(),
         };
-        let bundle = Arc::new(authorities.bundle);
-        let log_key = log_key(&bundle)?;
+        let log_key = log_key(&authorities.now().bundle)?;
+        let lists = ListMaker::new(journal.clone(), authorities.clone())
+            .map_err(|error| AppError::part("the revocation list")(&error))?;
+        let lists = Arc::new(lists);
+        tokio::spawn(lists.clone().run(stopping.clone()));
         let witnesses = Arc::new(Witnesses::new(
             config.witnesses.clone(),
             config.witnesses_required,
@@ -184,8 +188,7 @@ impl Master {
             enrollment: Enrollment::new(
                 journal.clone(),
                 attestor,
-                Arc::new(authorities.containers),
-                &bundle,
+                authorities.clone(),
                 policy,
                 continuity,
             ),
@@ -196,7 +199,8 @@ impl Master {
             index: index.clone(),
             blobs: blobs.clone(),
             host,
-            bundle: bundle.clone(),
+            authorities: authorities.clone(),
+            lists,
             witnesses,
             dir: dir.clone(),
             public_log: ledger.public().to_owned(),
@@ -207,8 +211,7 @@ impl Master {
             config.name.clone(),
             configured_addresses(&config),
             journal.clone(),
-            Arc::new(authorities.infrastructure),
-            bundle,
+            authorities,
         ));
         identity
             .renew()

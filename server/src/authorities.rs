@@ -1,6 +1,9 @@
-//! Certificates and keys of an installation, as its data directory has them.
+//! Certificates and keys of an installation: what a master signs with, and what its agents trust.
+
+use std::sync::{Arc, PoisonError, RwLock};
 
 use dockmaster_certs::{authority::Authority, bundle::TrustBundle};
+use tokio::sync::watch;
 
 use crate::{
     datadir::DataDir,
@@ -9,16 +12,20 @@ use crate::{
 
 /// The authorities that a master signs with, and what its agents trust.
 #[derive(Debug)]
-pub struct Authorities {
+pub struct Signing {
     /// Signs certificates of containers.
     pub containers: Authority,
     /// Signs certificates of masters and operators.
     pub infrastructure: Authority,
     /// The trust bundle.
-    pub bundle: TrustBundle,
+    pub bundle: Arc<TrustBundle>,
+    /// Container authorities that sign no more certificates, but lists of those that they signed.
+    pub retired: Vec<Authority>,
+    /// The roots' own lists in PEM, as far as there are any.
+    pub root_lists: String,
 }
 
-impl Authorities {
+impl Signing {
     /// Reads them from a data directory.
     ///
     /// # Errors
@@ -34,8 +41,48 @@ impl Authorities {
         Ok(Self {
             containers: authority(dir, "intermediate")?,
             infrastructure: authority(dir, "infra")?,
-            bundle,
+            bundle: Arc::new(bundle),
+            retired: Vec::new(),
+            root_lists: std::fs::read_to_string(dir.root_list()).unwrap_or_default(),
         })
+    }
+
+    /// The container authorities, the one that signs certificates first.
+    pub fn container_authorities(&self) -> impl Iterator<Item = &Authority> {
+        std::iter::once(&self.containers).chain(&self.retired)
+    }
+}
+
+/// What is signed with now. Cheap to clone; all clones see a change.
+#[derive(Debug, Clone)]
+pub struct Authorities {
+    signing: Arc<RwLock<Arc<Signing>>>,
+    changed: watch::Sender<u64>,
+}
+
+impl Authorities {
+    /// These, until there are others.
+    #[must_use]
+    pub fn new(signing: Signing) -> Self {
+        Self {
+            signing: Arc::new(RwLock::new(Arc::new(signing))),
+            changed: watch::Sender::new(0),
+        }
+    }
+
+    /// Those in use now. Whoever does several things with them asks once.
+    #[must_use]
+    pub fn now(&self) -> Arc<Signing> {
+        self.signing
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Tells of each change.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
     }
 }
 

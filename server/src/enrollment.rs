@@ -11,9 +11,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use dockmaster_certs::{
-    authority::Authority, bundle::TrustBundle, csr::VerifiedCsr, issue::Issued, key::random_serial,
-};
+use dockmaster_certs::{csr::VerifiedCsr, issue::Issued, key::random_serial};
 use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
     api::identity::{CertificateRequest, IssuedCertificate},
@@ -21,6 +19,7 @@ use dockmaster_proto::{
     event::{CertDenied, CertIssued, CertRevoked, Event},
     id::ContainerId,
     problem::{Problem, ProblemCode},
+    revocation::RevocationReason,
 };
 use dockmaster_tlog::{checkpoint::Checkpoint, hash::Hash};
 use ring::rand::SystemRandom;
@@ -32,6 +31,7 @@ pub use continuity::{Continuity, ContinuityError, WAY_OUT};
 pub use decide::{Grant, Policy, Refusal};
 
 use crate::{
+    authorities::{Authorities, Signing},
     env,
     journal::{Cause, Journal},
     quota::{Allowance, Quota},
@@ -62,11 +62,7 @@ pub struct Applicant {
 pub struct Enrollment {
     journal: Journal,
     attestor: Attestor,
-    authority: Arc<Authority>,
-    /// The authority's certificate in PEM: what follows the leaf in a chain.
-    above_the_leaf: String,
-    /// The trust bundle in PEM.
-    bundle: String,
+    authorities: Authorities,
     policy: Policy,
     continuity: Arc<Continuity>,
     refusals: Mutex<Refusals>,
@@ -79,17 +75,14 @@ impl Enrollment {
     pub fn new(
         journal: Journal,
         attestor: Attestor,
-        authority: Arc<Authority>,
-        bundle: &TrustBundle,
+        authorities: Authorities,
         policy: Policy,
         continuity: Arc<Continuity>,
     ) -> Self {
         Self {
             journal,
             attestor,
-            above_the_leaf: authority.certificate_pem(),
-            authority,
-            bundle: bundle.to_pem(),
+            authorities,
             policy,
             continuity,
             refusals: Mutex::default(),
@@ -131,6 +124,8 @@ impl Enrollment {
         let csr = VerifiedCsr::parse(&request.csr, applicant.binding.exporter())
             .map_err(|error| Refusal::bad_csr(&error))?;
         let claimed = self.attestor.claim(&self.journal, applicant.source).await?;
+        // One set for all of it: they may be exchanged meanwhile.
+        let signing = self.authorities.now();
         let grant = {
             let state = self.journal.state();
             decide::decide(
@@ -138,7 +133,7 @@ impl Enrollment {
                 &claimed,
                 &state,
                 &self.policy,
-                |ip| self.authority.permits(ip),
+                |ip| signing.containers.permits(ip),
                 env::now(),
             )?
         };
@@ -155,11 +150,15 @@ impl Enrollment {
         taken.map_err(|wait_ms| Refusal::too_many(grant.container, wait_ms))?;
         let serial =
             random_serial(&SystemRandom::new()).map_err(|error| Failure::internal(&error))?;
-        let issued = self
-            .authority
-            .issue_container(&csr, &grant.leaf(&self.policy, serial))
+        let mut leaf = grant.leaf(&self.policy, serial);
+        leaf.validity = leaf.validity.within(&signing.containers);
+        let issued = signing
+            .containers
+            .issue_container(&csr, &leaf)
             .map_err(|error| Failure::internal(&error))?;
-        let issued = self.commit(applicant, grant, issued, seen, cause).await?;
+        let issued = self
+            .commit(applicant, grant, (issued, &signing), seen, cause)
+            .await?;
         claim.keep();
         Ok(issued)
     }
@@ -183,7 +182,7 @@ impl Enrollment {
         &self,
         applicant: &Applicant,
         grant: Grant,
-        issued: Issued,
+        (issued, signing): (Issued, &Signing),
         seen: Option<(&str, Checkpoint)>,
         cause: &Cause,
     ) -> Result<IssuedCertificate, Failure> {
@@ -223,6 +222,7 @@ impl Enrollment {
                 serial: issued.serial,
                 container: Some(container),
                 reason,
+                code: Some(RevocationReason::CessationOfOperation),
             };
             self.journal
                 .commit(cause, vec![Event::CertRevoked(revoked)], vec![])
@@ -245,8 +245,8 @@ impl Enrollment {
         };
         let entry = String::from_utf8_lossy(&committed.entry).into_owned();
         Ok(IssuedCertificate {
-            chain: issued.pem + &self.above_the_leaf,
-            bundle: self.bundle.clone(),
+            chain: issued.pem + &signing.containers.certificate_pem(),
+            bundle: signing.bundle.to_pem(),
             container_id: container,
             addresses: grant
                 .addresses

@@ -10,8 +10,6 @@ use std::{
 };
 
 use dockmaster_certs::{
-    authority::Authority,
-    bundle::TrustBundle,
     infra::{MASTER_LIFETIME_MS, Terms},
     issue::{Issued, Validity},
     key::{KeyPair, random_serial},
@@ -28,6 +26,7 @@ use tokio::sync::Mutex;
 
 use self::verifier::PeerVerifier;
 use crate::{
+    authorities::{Authorities, Signing},
     env,
     journal::{Cause, Journal},
     quota::{Allowance, Quota},
@@ -71,8 +70,7 @@ pub enum IdentityError {
 pub struct MasterIdentity {
     name: Name,
     journal: Journal,
-    infrastructure: Arc<Authority>,
-    bundle: Arc<TrustBundle>,
+    authorities: Authorities,
     /// Addresses that the operator configured.
     configured: Vec<IpAddr>,
     current: RwLock<Option<Arc<Current>>>,
@@ -94,14 +92,12 @@ impl MasterIdentity {
         name: Name,
         configured: Vec<IpAddr>,
         journal: Journal,
-        infrastructure: Arc<Authority>,
-        bundle: Arc<TrustBundle>,
+        authorities: Authorities,
     ) -> Self {
         Self {
             name,
             journal,
-            infrastructure,
-            bundle,
+            authorities,
             configured,
             current: RwLock::default(),
             issuing: Mutex::new(Quota::new(LEARNING)),
@@ -174,10 +170,11 @@ impl MasterIdentity {
             .map_err(|error| IdentityError::Key(chain(&error)))?;
         let serial = random_serial(&SystemRandom::new())
             .map_err(|error| IdentityError::Key(chain(&error)))?;
+        let signing = self.authorities.now();
         let validity =
-            Validity::backdated(env::now(), MASTER_LIFETIME_MS).within(&self.infrastructure);
+            Validity::backdated(env::now(), MASTER_LIFETIME_MS).within(&signing.infrastructure);
         let ips_sorted: Vec<IpAddr> = ips.iter().copied().collect();
-        let issued = self
+        let issued = signing
             .infrastructure
             .issue_master(
                 key.public_key(),
@@ -186,12 +183,7 @@ impl MasterIdentity {
                 Terms { serial, validity },
             )
             .map_err(|error| IdentityError::Issue(chain(&error)))?;
-        let tls = Arc::new(tls_config(
-            &key,
-            &issued,
-            &self.infrastructure,
-            &self.bundle,
-        )?);
+        let tls = Arc::new(tls_config(&key, &issued, &signing)?);
         self.record(&issued, &ips_sorted).await?;
         let renew_at = UnixMs(issued.not_before.0 + issued.not_after.since(issued.not_before) / 2);
         let current = Arc::new(Current {
@@ -238,13 +230,15 @@ impl MasterIdentity {
 fn tls_config(
     key: &KeyPair,
     issued: &Issued,
-    authority: &Authority,
-    bundle: &Arc<TrustBundle>,
+    signing: &Signing,
 ) -> Result<ServerConfig, IdentityError> {
     let tls = |error: &dyn std::error::Error| IdentityError::Tls(chain(error));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Arc::new(PeerVerifier::new(bundle.clone(), &provider));
-    let chain = vec![issued.der.clone(), authority.certificate().clone()];
+    let verifier = Arc::new(PeerVerifier::new(signing.bundle.clone(), &provider));
+    let chain = vec![
+        issued.der.clone(),
+        signing.infrastructure.certificate().clone(),
+    ];
     let key = key.to_private_key_der();
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])

@@ -8,6 +8,7 @@ use dockmaster_proto::{
     event::{CertRevoked, Event, LeaseCause, LeaseClosed, LeaseOpened, NodeGone, NodeObserved},
     facts::{ContainerFacts, NetworkMode},
     id::{ContainerId, Name},
+    revocation::RevocationReason,
 };
 
 use crate::state::{NodeRecord, State};
@@ -251,6 +252,7 @@ fn revocation(serial: dockmaster_proto::id::Serial, container: ContainerId, reas
         serial,
         container: Some(container),
         reason: reason.to_owned(),
+        code: Some(RevocationReason::CessationOfOperation),
     })
 }
 

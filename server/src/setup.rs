@@ -9,8 +9,9 @@ use std::{
 use dockmaster_certs::{
     authority::{Authority, AuthoritySeed},
     bundle::TrustBundle,
+    crl::{self, ListTerms},
     infra::Terms,
-    issue::Validity,
+    issue::{IssueError, Validity},
     key::{KeyPair, random_serial},
 };
 use dockmaster_client::Context;
@@ -129,6 +130,9 @@ async fn fill(new: &NewDir, setup: &Setup) -> Result<Installation, SetupError> {
     new.write(&dir.log_key(), seed.to_text().as_bytes(), Readers::Owner)?;
     let authorities = create_authorities(setup, now)?;
     write_authorities(new, &authorities)?;
+    let list = root_list(&authorities.root, now)
+        .map_err(|error| SetupError::make("the root's revocation list")(&error))?;
+    new.write(&dir.root_list(), list.as_bytes(), Readers::Everybody)?;
     let verifier = log_key.verifier().to_string();
     let bundle = TrustBundle::new(vec![authorities.root.certificate().clone()], &verifier)
         .map_err(|error| SetupError::make("the trust bundle")(&error))?;
@@ -181,6 +185,20 @@ async fn fill(new: &NewDir, setup: &Setup) -> Result<Installation, SetupError> {
         permit: setup.permit.clone(),
         context: new.target().operator(),
     })
+}
+
+/// The root's own revocation list in PEM: empty, and good for as long as the root, so that the root's
+/// key is not needed again for it. An intermediate is not revoked but replaced.
+///
+/// # Errors
+/// When it cannot be signed.
+pub(crate) fn root_list(root: &Authority, now: UnixMs) -> Result<String, IssueError> {
+    let terms = ListTerms {
+        number: now.0,
+        now,
+        next_update: root.not_after(),
+    };
+    Ok(crl::to_pem(&root.revocation_list([], terms)?))
 }
 
 fn create_authorities(setup: &Setup, now: UnixMs) -> Result<Authorities, SetupError> {
@@ -268,6 +286,7 @@ fn grant_operator(
         serial: issued.serial,
         not_after_ms: issued.not_after,
         der_sha256: issued.der_sha256,
+        issuer_key_id: issued.issuer_key_id.to_string(),
     })
 }
 

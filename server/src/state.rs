@@ -6,6 +6,7 @@
 mod apply;
 mod lookup;
 mod node;
+mod revocations;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -21,9 +22,11 @@ use dockmaster_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-pub(crate) use apply::{RestoredParts, revision_info};
+pub(crate) use apply::{RestoredParts, ban, displacement, revision_info};
 pub use lookup::{LookupError, NodeReference};
 pub use node::{CurrentCertificate, NodeRecord};
+pub use revocations::{Ban, Revocations, RevokedCertificate};
+pub(crate) use revocations::{GRACE_MS, reason as revocation_reason};
 
 /// The view.
 #[derive(Debug, Default)]
@@ -33,6 +36,8 @@ pub struct State {
     by_ip: HashMap<IpAddr, Vec<Address>>,
     epochs: HashMap<Address, u64>,
     operators: HashMap<Serial, Operator>,
+    revocations: Revocations,
+    bans: BTreeMap<ContainerId, Ban>,
     /// Operator labels of containers that ended: a container may be started again under the same ID.
     dormant_labels: HashMap<ContainerId, BTreeMap<String, String>>,
     /// Hosts that have reported in this life of the master: what is known of others may be past.
@@ -70,6 +75,9 @@ pub struct Operator {
     pub role: String,
     /// Valid until.
     pub not_after_ms: UnixMs,
+    /// The key identifier of the authority that signed it, in hex; empty where the ledger does not say.
+    #[serde(default)]
+    pub issuer_key_id: String,
 }
 
 /// The documents in force; none before the first.
@@ -118,6 +126,28 @@ impl State {
     #[must_use]
     pub fn operator(&self, serial: &Serial) -> Option<&Operator> {
         self.operators.get(serial)
+    }
+
+    /// Certificates that ended before their time.
+    #[must_use]
+    pub const fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
+    /// Why a container gets no certificate.
+    #[must_use]
+    pub fn ban(&self, container: &ContainerId) -> Option<&Ban> {
+        self.bans.get(container)
+    }
+
+    /// The containers that get no certificate.
+    pub fn bans(&self) -> impl Iterator<Item = &Ban> {
+        self.bans.values()
+    }
+
+    /// The operators' certificates that count.
+    pub fn operators(&self) -> impl Iterator<Item = (&Serial, &Operator)> {
+        self.operators.iter()
     }
 
     /// The time of the newest entry.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     address::Address,
     id::{ContainerId, Digest, Name, Serial},
+    revocation::RevocationReason,
     spiffe::SpiffeId,
     time::UnixMs,
 };
@@ -99,4 +100,7 @@ pub struct CertRevoked {
     pub container: Option<ContainerId>,
     /// Why, in words: `lease closed`, `container ended`, or an operator's.
     pub reason: String,
+    /// The same as a revocation list says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<RevocationReason>,
 }

@@ -250,6 +250,7 @@ mod tests {
             serial: serial(7),
             not_after_ms: UnixMs(2000),
             der_sha256: Digest::of(b""),
+            issuer_key_id: String::new(),
         };
         apply(&mut state, Event::OperatorGranted(granted));
         state

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use dockmaster_certs::authority::Authority;
 use dockmaster_proto::{
     api::identity::{CertificateRequest, Trust},
     id::{ContainerId, Digest},
@@ -27,11 +28,16 @@ const FIRST_COMPILE: Duration = Duration::from_secs(30);
 
 impl Api {
     pub(super) fn trust(&self) -> Reply {
+        let signing = self.authorities.now();
         reply::json(
             StatusCode::OK,
             &Trust {
-                bundle: self.bundle.to_pem(),
+                bundle: signing.bundle.to_pem(),
                 master_time_ms: env::now(),
+                authorities: signing
+                    .container_authorities()
+                    .map(Authority::certificate_pem)
+                    .collect(),
             },
         )
     }
@@ -60,6 +66,7 @@ impl Api {
 
     pub(super) async fn catalog(&self, request: &Request) -> Result<Reply, Problem> {
         let node = caller(request)?;
+        let urgent = self.lists.urgent();
         let wait = service::wait_preference(request, MAX_WAIT);
         let mut assignments = self.delivery.subscribe(&node);
         let known = |assignment: &Assignment| match assignment {
@@ -118,6 +125,12 @@ impl Api {
                     ),
                 };
                 let reply = reply::with_header(reply, header::ETAG, &etag);
+                let reply = if self.lists.urgent() == urgent {
+                    reply
+                } else {
+                    let list = &self.lists.published().etag;
+                    reply::with_header(reply, HeaderName::from_static("dockmaster-crl"), list)
+                };
                 Ok(reply::with_header(
                     reply,
                     HeaderName::from_static("dockmaster-time"),
@@ -135,6 +148,7 @@ impl Api {
         assignments: &mut watch::Receiver<Assignment>,
         known: impl Fn(&Assignment) -> bool,
     ) {
+        let urgent = self.lists.urgent();
         loop {
             let may = auth::authorise(
                 request.route,
@@ -144,6 +158,7 @@ impl Api {
             )
             .is_ok();
             if !may
+                || self.lists.urgent() != urgent
                 || !known(&assignments.borrow_and_update())
                 || assignments.changed().await.is_err()
             {

@@ -211,6 +211,7 @@ mod tests {
             index: 7,
             not_after_ms,
             addresses: vec![],
+            issuer_key_id: String::new(),
         });
         node
     }

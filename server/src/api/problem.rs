@@ -6,7 +6,10 @@ use dockmaster_proto::{
     problem::{Problem, ProblemCode},
 };
 
-use crate::{audit::AuditError, index::IndexError, reports::ReportError, state::LookupError};
+use crate::{
+    audit::AuditError, index::IndexError, reports::ReportError, revocation::RevocationRefused,
+    state::LookupError,
+};
 
 /// A change that could not be committed.
 #[must_use]
@@ -53,6 +56,26 @@ pub(super) fn from_lookup(error: &LookupError) -> Problem {
             "give more digits of the container ID",
         ),
     }
+}
+
+pub(super) fn from_revocation(error: &RevocationRefused) -> Problem {
+    let (code, hint) = match error {
+        RevocationRefused::Lookup(error) => return from_lookup(error),
+        RevocationRefused::NotCurrent(_) => (
+            ProblemCode::NotFound,
+            "\"dockmaster cert show SERIAL\" says what became of it; a master's certificate lasts a day and goes with its authority",
+        ),
+        RevocationRefused::NoCertificate(_) => (
+            ProblemCode::Conflict,
+            "to keep it from getting one, give --ban",
+        ),
+        RevocationRefused::Own(_) => (
+            ProblemCode::Conflict,
+            "revoke it with another operator's context",
+        ),
+        RevocationRefused::BanOfOperator(_) => (ProblemCode::BadRequest, "leave out --ban"),
+    };
+    Problem::new(code, error.to_string(), hint)
 }
 
 pub(super) fn from_audit(error: &AuditError) -> Problem {

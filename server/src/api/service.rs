@@ -7,7 +7,7 @@ use dockmaster_proto::{
     problem::{Problem, ProblemCode},
     route::Route,
 };
-use http::{HeaderName, Method, header};
+use http::{HeaderName, Method, Version, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
@@ -44,7 +44,13 @@ impl Api {
                     status = problem.status, code = %problem.code, detail = %problem.detail, "refused"
                 );
             }
-            reply::problem(&problem)
+            let reply = reply::problem(&problem);
+            // What was revoked is of no use any more: HTTP/2, which has no such header, idles out.
+            if problem.code == ProblemCode::CertificateRevoked && head.version < Version::HTTP_2 {
+                reply::with_header(reply, header::CONNECTION, "close")
+            } else {
+                reply
+            }
         });
         let reply = reply::with_header(reply, REQUEST_ID, &request_id);
         if head.method == Method::HEAD {

@@ -12,7 +12,7 @@ use dockmaster_proto::{
 };
 
 use super::{Applicant, BindingError, Claimed};
-use crate::state::State;
+use crate::state::{Ban, State};
 
 /// What may be issued.
 #[derive(Debug, Clone)]
@@ -91,6 +91,9 @@ pub(super) fn decide(
         || !node.addresses.iter().any(|held| held.address.ip == source)
     {
         return Err(Refusal::lease_closed(source, container));
+    }
+    if let Some(ban) = state.ban(&container) {
+        return Err(Refusal::banned(ban));
     }
     if let Some(other) = applicant.renewing.filter(|other| *other != container) {
         return Err(Refusal {
@@ -242,6 +245,20 @@ impl Refusal {
             ),
             hint: "one agent in a container is enough".into(),
             container: Some(container),
+        }
+    }
+
+    fn banned(ban: &Ban) -> Self {
+        Self {
+            code: ProblemCode::Banned,
+            detail: format!(
+                "container {} gets no certificate: {} banned it at {}",
+                ban.container.short(),
+                ban.by,
+                ban.at_ms
+            ),
+            hint: "an operator lifts it by \"dockmaster cert unban\"".into(),
+            container: Some(ban.container),
         }
     }
 

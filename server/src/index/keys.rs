@@ -22,6 +22,9 @@ pub(super) const LABELLED: &[u8] = b"h/";
 pub(super) const EPOCHS: &[u8] = b"e/";
 pub(super) const CERTIFICATES_BY_INDEX: &[u8] = b"i/";
 pub(super) const OPERATORS: &[u8] = b"p/";
+/// Certificates that ended before their time, by the end of that time: those that are over go first.
+pub(super) const REVOKED: &[u8] = b"r/";
+pub(super) const BANS: &[u8] = b"b/";
 pub(super) const WATCHES: &[u8] = b"w/";
 const LEASES: &[u8] = b"l/";
 const LEASE_CERTIFICATES: &[u8] = b"k/";
@@ -107,6 +110,19 @@ pub(super) fn certificate_at(index: u64) -> Vec<u8> {
 
 pub(super) fn operator(serial: &Serial) -> Vec<u8> {
     key(OPERATORS, &[serial.as_bytes()])
+}
+
+pub(super) fn revoked(not_after: UnixMs, serial: &Serial) -> Vec<u8> {
+    key(REVOKED, &[&not_after.0.to_be_bytes(), serial.as_bytes()])
+}
+
+/// Where those begin that end at this time or later.
+pub(super) fn revoked_from(not_after: UnixMs) -> Vec<u8> {
+    key(REVOKED, &[&not_after.0.to_be_bytes()])
+}
+
+pub(super) fn ban(id: &ContainerId) -> Vec<u8> {
+    key(BANS, &[id.as_bytes()])
 }
 
 pub(super) fn watches_of(host: &Name) -> Vec<u8> {

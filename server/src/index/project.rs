@@ -3,6 +3,7 @@
 use dockmaster_proto::{
     event::{CertIssued, Entry, Event, HeldAddress, LeaseClosed, LeaseOpened, NodeObserved},
     id::{ContainerId, Name, Serial},
+    revocation::RevocationReason,
     spiffe::Principal,
     time::UnixMs,
 };
@@ -12,11 +13,14 @@ use super::{
     overlay::Overlay,
     records::{CertificateRecord, LeaseRecord, Revocation, WatchRecord},
 };
-use crate::state::{CurrentCertificate, NodeRecord, Operator, revision_info};
+use crate::state::{
+    CurrentCertificate, NodeRecord, Operator, RevokedCertificate, ban, displacement, revision_info,
+    revocation_reason,
+};
 
 /// The key under which the time of the newest entry stands: how far a watch is certain that a
 /// crash of the master cut off.
-const LAST_TIME: &[u8] = b"m/last-time";
+pub(super) const LAST_TIME: &[u8] = b"m/last-time";
 /// The hosts that are being watched, as a list.
 const WATCHED: &[u8] = b"m/watched";
 
@@ -59,12 +63,13 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
             revoke(&event.serial, entry.ts_ms, &event.reason, to)?;
             to.delete(&keys::operator(&event.serial));
             if let Some(container) = &event.container {
-                update_node(container, to, |node| {
-                    node.certificates
-                        .retain(|certificate| certificate.serial != event.serial);
-                })?;
+                let mut ended = None;
+                update_node(container, to, |node| ended = node.revoke(&event.serial))?;
+                list(ended, entry.ts_ms, revocation_reason(event), to)?;
             }
         }
+        Event::NodeBanned(event) => to.put(&keys::ban(&event.container), &ban(event, entry)),
+        Event::NodeUnbanned(event) => to.delete(&keys::ban(&event.container)),
         Event::LabelsChanged(event) => {
             // As in the view: a node that ended meanwhile is not labelled any more.
             to.update::<NodeRecord>(&keys::node(&event.container), |node| {
@@ -76,12 +81,7 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         }
         Event::SiteDeployed(event) => to.put(keys::SITE, &revision_info(event, entry)),
         Event::OperatorGranted(event) => {
-            let operator = Operator {
-                name: event.operator.to_string(),
-                role: event.role.clone(),
-                not_after_ms: event.not_after_ms,
-            };
-            to.put(&keys::operator(&event.serial), &operator);
+            to.put(&keys::operator(&event.serial), &Operator::of(event));
         }
     }
     to.put(LAST_TIME, &entry.ts_ms);
@@ -105,7 +105,8 @@ fn end(id: &ContainerId, at: UnixMs, to: &mut Overlay<'_>) -> Result<(), IndexEr
     let Some(mut node) = to.get::<NodeRecord>(&keys::node(id))? else {
         return Ok(());
     };
-    node.end(at);
+    let ended = node.end(at);
+    list(ended, at, RevocationReason::CessationOfOperation, to)?;
     to.delete(&keys::node(id));
     to.put(&keys::ended_node(id), &node);
     if !node.operator_labels.is_empty() {
@@ -182,9 +183,11 @@ fn close(
         ended = node.lose(&event.address);
     })?;
     // The end of a lease ends its certificates, whether or not an entry of its own says so.
-    for certificate in ended {
+    for certificate in &ended {
         revoke(&certificate.serial, entry.ts_ms, "lease closed", to)?;
     }
+    let reason = RevocationReason::CessationOfOperation;
+    list(ended, entry.ts_ms, reason, to)?;
     let open_key = keys::open_lease(&event.address);
     let Some(opened_at) = to.get::<UnixMs>(&open_key)? else {
         return Ok(());
@@ -214,6 +217,23 @@ fn revoke(
     })
 }
 
+/// Takes certificates up that ended before their time, for revocation lists; the first reason counts.
+fn list(
+    ended: impl IntoIterator<Item = CurrentCertificate>,
+    at: UnixMs,
+    reason: RevocationReason,
+    to: &mut Overlay<'_>,
+) -> Result<(), IndexError> {
+    for certificate in ended {
+        let revoked = RevokedCertificate::new(certificate, at, reason);
+        let key = keys::revoked(revoked.not_after_ms, &revoked.serial);
+        if to.get::<RevokedCertificate>(&key)?.is_none() {
+            to.put(&key, &revoked);
+        }
+    }
+    Ok(())
+}
+
 fn certify(
     index: u64,
     event: &CertIssued,
@@ -222,14 +242,19 @@ fn certify(
 ) -> Result<(), IndexError> {
     let (mut name, mut superseded) = (String::new(), Vec::new());
     if let Principal::Container { id, .. } = &event.subject.principal {
+        let certificate = CurrentCertificate::of(index, event);
+        let runs = to.get::<NodeRecord>(&keys::node(id))?.is_some();
+        if !runs {
+            list(
+                [certificate.clone()],
+                at_ms,
+                displacement(&certificate, event),
+                to,
+            )?;
+        }
         update_node(id, to, |node| {
             name.clone_from(&node.facts.name);
-            superseded = node.certify(CurrentCertificate {
-                serial: event.serial,
-                index,
-                not_after_ms: event.not_after_ms,
-                addresses: event.addresses.clone(),
-            });
+            superseded = node.certify(certificate);
         })?;
     }
     for held in &event.addresses {
@@ -250,6 +275,8 @@ fn certify(
     to.put(&keys::certificate(&event.serial), &record);
     for certificate in superseded {
         revoke(&certificate.serial, at_ms, "superseded", to)?;
+        let reason = displacement(&certificate, event);
+        list([certificate], at_ms, reason, to)?;
     }
     Ok(())
 }

@@ -119,6 +119,14 @@ fn assert_same(loaded: &State, view: &State) {
             view.leases_of_ip(address.ip).count()
         );
     }
+    assert_eq!(
+        loaded.revocations().iter().collect::<Vec<_>>(),
+        view.revocations().iter().collect::<Vec<_>>()
+    );
+    assert_eq!(
+        loaded.bans().collect::<Vec<_>>(),
+        view.bans().collect::<Vec<_>>()
+    );
     assert_eq!(loaded.documents(), view.documents());
     assert_eq!(loaded.size(), view.size());
 }

@@ -4,14 +4,19 @@ use dockmaster_proto::{
     address::Address,
     api::documents::RevisionInfo,
     event::{
-        CertIssued, DocumentChanged, Entry, Event, HeldAddress, LeaseClosed, LeaseOpened,
-        NodeObserved,
+        CertIssued, CertRevoked, DocumentChanged, Entry, Event, HeldAddress, LeaseClosed,
+        LeaseOpened, NodeBanned, NodeObserved, OperatorGranted,
     },
-    id::{ContainerId, Serial},
+    id::Serial,
+    revocation::RevocationReason,
     spiffe::Principal,
+    time::UnixMs,
 };
 
-use super::{CurrentCertificate, Lease, NodeRecord, Operator, State};
+use super::{
+    Ban, CurrentCertificate, Lease, NodeRecord, Operator, RevokedCertificate, State,
+    revocation_reason,
+};
 
 impl State {
     /// Takes up the entry with this index. Entries come in order, each once.
@@ -35,15 +40,27 @@ impl State {
                 self.lost.insert(event.host.clone(), event.reason.clone());
             }
             Event::LeaseOpened(event) => self.open(event, entry),
-            Event::LeaseClosed(event) => self.close(event),
+            Event::LeaseClosed(event) => self.close(event, entry.ts_ms),
             Event::NodeObserved(event) => self.observe(event),
             Event::NodeGone(event) => {
-                if let Some(node) = self.nodes.remove(&event.container) {
+                if let Some(mut node) = self.nodes.remove(&event.container) {
+                    let reason = RevocationReason::CessationOfOperation;
+                    let ended = node.end(entry.ts_ms);
+                    self.list(ended, entry.ts_ms, reason);
                     self.keep_labels(node);
                 }
             }
-            Event::CertIssued(event) | Event::CertRenewed(event) => self.certify(index, event),
-            Event::CertRevoked(event) => self.revoke(event.container.as_ref(), &event.serial),
+            Event::CertIssued(event) | Event::CertRenewed(event) => {
+                self.certify(index, event, entry.ts_ms);
+            }
+            Event::CertRevoked(event) => self.revoke(event, entry.ts_ms),
+            Event::NodeBanned(event) => {
+                let ban = ban(event, entry);
+                self.bans.insert(event.container, ban);
+            }
+            Event::NodeUnbanned(event) => {
+                self.bans.remove(&event.container);
+            }
             Event::LabelsChanged(event) => {
                 if let Some(node) = self.nodes.get_mut(&event.container) {
                     node.relabel(&event.change);
@@ -54,16 +71,12 @@ impl State {
             }
             Event::SiteDeployed(event) => self.documents.site = Some(revision_info(event, entry)),
             Event::OperatorGranted(event) => {
-                let operator = Operator {
-                    name: event.operator.to_string(),
-                    role: event.role.clone(),
-                    not_after_ms: event.not_after_ms,
-                };
-                self.operators.insert(event.serial, operator);
+                self.operators.insert(event.serial, Operator::of(event));
             }
         }
         self.size = index + 1;
         self.newest = entry.ts_ms;
+        self.revocations.forget(entry.ts_ms);
         self.generation += u64::from(concerns_catalogs(&entry.event));
     }
 
@@ -102,11 +115,20 @@ impl State {
         let RestoredParts {
             epochs,
             operators,
+            revoked,
+            bans,
             documents,
             size,
+            newest,
         } = parts;
         self.epochs.extend(epochs);
         self.operators.extend(operators);
+        for revoked in revoked {
+            self.revocations.insert(revoked);
+        }
+        self.revocations.forget(newest);
+        self.bans
+            .extend(bans.into_iter().map(|ban| (ban.container, ban)));
         self.documents = documents;
         self.size = size;
         self.generation += 1;
@@ -137,7 +159,7 @@ impl State {
         self.leases.insert(address, lease);
     }
 
-    fn close(&mut self, event: &LeaseClosed) {
+    fn close(&mut self, event: &LeaseClosed, at: UnixMs) {
         self.leases.remove(&event.address);
         if let Some(of_ip) = self.by_ip.get_mut(&event.address.ip) {
             of_ip.retain(|address| *address != event.address);
@@ -146,30 +168,79 @@ impl State {
             }
         }
         if let Some(node) = self.nodes.get_mut(&event.container) {
-            node.lose(&event.address);
+            let ended = node.lose(&event.address);
+            self.list(ended, at, RevocationReason::CessationOfOperation);
         }
     }
 
-    fn certify(&mut self, index: u64, event: &CertIssued) {
+    fn certify(&mut self, index: u64, event: &CertIssued, at: UnixMs) {
         let Principal::Container { id, .. } = &event.subject.principal else {
             return;
         };
-        if let Some(node) = self.nodes.get_mut(id) {
-            node.certify(CurrentCertificate {
-                serial: event.serial,
-                index,
-                not_after_ms: event.not_after_ms,
-                addresses: event.addresses.clone(),
-            });
+        let certificate = CurrentCertificate::of(index, event);
+        let ended = match self.nodes.get_mut(id) {
+            Some(node) => node.certify(certificate),
+            // Its container ended while it was being issued.
+            None => vec![certificate],
+        };
+        for certificate in ended {
+            let reason = displacement(&certificate, event);
+            self.list([certificate], at, reason);
         }
     }
 
-    fn revoke(&mut self, container: Option<&ContainerId>, serial: &Serial) {
-        self.operators.remove(serial);
-        if let Some(node) = container.and_then(|id| self.nodes.get_mut(id)) {
-            node.certificates
-                .retain(|certificate| certificate.serial != *serial);
+    fn revoke(&mut self, event: &CertRevoked, at: UnixMs) {
+        self.operators.remove(&event.serial);
+        let node = event.container.and_then(|id| self.nodes.get_mut(&id));
+        if let Some(ended) = node.and_then(|node| node.revoke(&event.serial)) {
+            self.list([ended], at, revocation_reason(event));
         }
+    }
+
+    /// Takes certificates up that ended before their time.
+    fn list(
+        &mut self,
+        ended: impl IntoIterator<Item = CurrentCertificate>,
+        at: UnixMs,
+        reason: RevocationReason,
+    ) {
+        for certificate in ended {
+            self.revocations
+                .insert(RevokedCertificate::new(certificate, at, reason));
+        }
+    }
+}
+
+impl Operator {
+    /// The operator whose certificate an entry grants.
+    #[must_use]
+    pub fn of(event: &OperatorGranted) -> Self {
+        Self {
+            name: event.operator.to_string(),
+            role: event.role.clone(),
+            not_after_ms: event.not_after_ms,
+            issuer_key_id: event.issuer_key_id.clone(),
+        }
+    }
+}
+
+/// Why a certificate is not honoured any more now that this one was issued.
+pub(crate) fn displacement(ended: &CurrentCertificate, issued: &CertIssued) -> RevocationReason {
+    if ended.serial == issued.serial {
+        // Its lease closed while it was being issued.
+        RevocationReason::CessationOfOperation
+    } else {
+        RevocationReason::Superseded
+    }
+}
+
+/// A ban, from its entry.
+pub(crate) fn ban(event: &NodeBanned, entry: &Entry) -> Ban {
+    Ban {
+        container: event.container,
+        reason: event.reason.clone(),
+        by: entry.actor.clone(),
+        at_ms: entry.ts_ms,
     }
 }
 
@@ -191,6 +262,8 @@ const fn concerns_catalogs(event: &Event) -> bool {
         | Event::CertRenewed(_)
         | Event::CertDenied(_)
         | Event::CertRevoked(_)
+        | Event::NodeBanned(_)
+        | Event::NodeUnbanned(_)
         | Event::OperatorGranted(_)
         | Event::BackupTaken(_)
         | Event::Restored(_) => false,
@@ -202,8 +275,11 @@ const fn concerns_catalogs(event: &Event) -> bool {
 pub(crate) struct RestoredParts {
     pub(crate) epochs: Vec<(Address, u64)>,
     pub(crate) operators: Vec<(Serial, Operator)>,
+    pub(crate) revoked: Vec<RevokedCertificate>,
+    pub(crate) bans: Vec<Ban>,
     pub(crate) documents: super::Documents,
     pub(crate) size: u64,
+    pub(crate) newest: UnixMs,
 }
 
 /// Who changed a document, when and why, from its entry.

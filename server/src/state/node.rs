@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dockmaster_proto::{
     address::Address,
-    event::HeldAddress,
+    event::{CertIssued, HeldAddress},
     facts::{ContainerFacts, NetworkMode},
     id::{ContainerId, Name, Serial},
     label::{LabelChange, Labels, MAX_KEY, Tier},
@@ -43,6 +43,22 @@ pub struct CurrentCertificate {
     pub not_after_ms: UnixMs,
     /// The addresses in it.
     pub addresses: Vec<HeldAddress>,
+    /// The key identifier of the authority that signed it, in hex.
+    pub issuer_key_id: String,
+}
+
+impl CurrentCertificate {
+    /// The certificate of an entry.
+    #[must_use]
+    pub fn of(index: u64, event: &CertIssued) -> Self {
+        Self {
+            serial: event.serial,
+            index,
+            not_after_ms: event.not_after_ms,
+            addresses: event.addresses.clone(),
+            issuer_key_id: event.issuer_key_id.clone(),
+        }
+    }
 }
 
 /// How many certificates of a node are honoured at a time: while an agent renews, the old one must
@@ -168,9 +184,17 @@ impl NodeRecord {
         self.certificates.split_off(honoured)
     }
 
-    /// Ends the node.
-    pub fn end(&mut self, at: UnixMs) {
+    /// Ends the node. Gives back the certificates that were honoured until now.
+    pub fn end(&mut self, at: UnixMs) -> Vec<CurrentCertificate> {
         self.gone_at_ms = Some(at);
-        self.certificates.clear();
+        std::mem::take(&mut self.certificates)
+    }
+
+    /// Gives a certificate up before its time.
+    pub fn revoke(&mut self, serial: &Serial) -> Option<CurrentCertificate> {
+        let mut revoked = self
+            .certificates
+            .extract_if(.., |certificate| certificate.serial == *serial);
+        revoked.next()
     }
 }

@@ -52,6 +52,8 @@ pub(super) fn summary(event: &Event) -> String {
         Event::CertRevoked(e) => {
             format!("{}{}: {}", e.serial, of(e.container.as_ref()), e.reason)
         }
+        Event::NodeBanned(e) => format!("{}: {}", short_id(&e.container), e.reason),
+        Event::NodeUnbanned(e) => short_id(&e.container),
         Event::LabelsChanged(e) => {
             let set = e
                 .change

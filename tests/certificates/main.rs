@@ -1,0 +1,5 @@
+//! The life of certificates: revoked, listed, renewed, and their authorities made anew.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod revoke;
+mod stage;
