@@ -166,6 +166,7 @@ impl<'a> Life<'a> {
         }
         self.send().await?;
         // Last, since no application waits for it.
+        self.link.follow_bundle().await?;
         self.link.refresh_lists().await
     }
 

@@ -39,6 +39,10 @@ use crate::{
 
 /// The pause after a renewal that failed, while the certificate still counts.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+/// The trust bundle: in a question the one that is trusted here, in an answer the one in force.
+const BUNDLE: &str = "dockmaster-bundle";
+/// The longest time over which renewals are spread, in seconds.
+const MAX_SPREAD_S: u64 = 3600;
 /// So many failures in a row on connections with a certificate, and the certificate is suspected.
 const SUSPICIOUS: u32 = 3;
 
@@ -59,6 +63,8 @@ pub struct Link<'a> {
     /// The run dir has taken a certificate.
     has_saved: bool,
     lists: Lists,
+    /// The master has another trust bundle than the one that is trusted here.
+    has_other_bundle: bool,
 }
 
 #[derive(Debug)]
@@ -83,6 +89,7 @@ impl<'a> Link<'a> {
             alarm: None,
             has_saved: false,
             lists: Lists::default(),
+            has_other_bundle: false,
         }
     }
 
@@ -148,8 +155,19 @@ impl<'a> Link<'a> {
         if let Some(etag) = etag {
             call = call.unless(etag).wait(wait);
         }
+        let pin = self.trusted.as_ref().map(|bundle| bundle.pin().to_string());
+        if let Some(pin) = &pin {
+            call = call.header(BUNDLE, pin);
+        }
         let reply = self.connect().await?.send(&call).await?;
         self.failures = 0;
+        if reply.header(BUNDLE) != pin.as_deref() && reply.header(BUNDLE).is_some() {
+            self.has_other_bundle = true;
+        }
+        let within = reply.header("dockmaster-renew-within");
+        if let Some(seconds) = within.and_then(|text| text.parse::<u64>().ok()) {
+            self.renew_within(Duration::from_secs(seconds.min(MAX_SPREAD_S)));
+        }
         // An operator revoked something.
         if reply.header("dockmaster-crl").is_some() {
             self.lists.are_due();
@@ -256,6 +274,55 @@ impl<'a> Link<'a> {
     pub async fn report(&mut self, report: &Report) -> Result<(), LinkError> {
         let call = Call::new(Route::Reports).json(report);
         self.connect().await?.send(&call).await?;
+        Ok(())
+    }
+
+    /// The authorities are being changed: whoever has a certificate of the old one takes its turn.
+    fn renew_within(&mut self, spread: Duration) {
+        let chance = f64::from(env::chance(&self.random)) / f64::from(u32::MAX);
+        let turn = spread.mul_f64(chance);
+        if let Some(certificate) = &mut self.certificate {
+            certificate.schedule.bring_forward(Instant::now() + turn);
+        }
+    }
+
+    /// Takes up the trust bundle that is in force, where it is another one. The connection is with a
+    /// master by the bundle that is trusted so far.
+    ///
+    /// # Errors
+    /// [`LinkError`] when the master does not answer; a bundle that cannot follow is said.
+    pub async fn follow_bundle(&mut self) -> Result<(), LinkError> {
+        if !std::mem::take(&mut self.has_other_bundle) {
+            return Ok(());
+        }
+        let trust: Trust = self.connect().await?.call(&Call::new(Route::Trust)).await?;
+        let new = match TrustBundle::parse(&trust.bundle) {
+            Ok(new) if self.trusted.as_ref().is_some_and(|old| new.follows(old)) => new,
+            Ok(_) => {
+                say!(
+                    "the master's trust bundle has no root in common with the one trusted here, or is of another log; it is not used"
+                );
+                return Ok(());
+            }
+            Err(error) => {
+                say!("the master's trust bundle is not used: {error}");
+                return Ok(());
+            }
+        };
+        if let Err(error) = self.run.write(rundir::BUNDLE, trust.bundle.as_bytes()) {
+            // Not confirmed: the application would not have it.
+            say!("{error}");
+            return Ok(());
+        }
+        say!(
+            "the trust bundle has {} roots now, {}",
+            new.roots().len(),
+            new.pin()
+        );
+        self.trusted = Some(Arc::new(new));
+        // Which authorities count has changed.
+        self.lists.are_due();
+        self.lists.etag = None;
         Ok(())
     }
 

@@ -181,6 +181,21 @@ pub fn check(
     lists.iter().map(|list| check_one(list, &issuers)).collect()
 }
 
+/// Whether a root of the bundle signed the certificate of this authority.
+#[must_use]
+pub fn leads_to(authority: &CertificateDer<'_>, bundle: &TrustBundle) -> bool {
+    bundle
+        .roots()
+        .iter()
+        .any(|root| AuthorityFacts::parse(root).is_ok_and(|root| has_signed(&root, authority)))
+}
+
+/// Whether a certificate is that of a root of ours.
+#[must_use]
+pub fn is_root(certificate: &CertificateDer<'_>) -> bool {
+    AuthorityFacts::parse(certificate).is_ok_and(|facts| facts.kind == AuthorityKind::Root)
+}
+
 /// A signed structure: what is signed, and the signature.
 fn signed(der: &[u8]) -> Result<(der::Value<'_>, &[u8]), DerError> {
     let mut outer = Reader::new(der);

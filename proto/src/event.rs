@@ -3,6 +3,7 @@
 //! The raw bytes of an entry are what is hashed; nothing ever serialises an entry a second time.
 //! Fields may be added at the end of an event; readers ignore fields that they do not know.
 
+mod authority;
 mod ban;
 mod certificate;
 mod host;
@@ -12,6 +13,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use authority::{
+    CaRenewed, CaRolledBack, CaRotationFinished, CaRotationStarted, CaSwitched, CaSwitchedBack,
+};
 pub use ban::{NodeBanned, NodeUnbanned};
 pub use certificate::{CertDenied, CertIssued, CertRevoked, Evidence, HeldAddress};
 pub use host::{
@@ -80,6 +84,18 @@ pub enum Event {
     NodeBanned(NodeBanned),
     /// A banned container may enroll again.
     NodeUnbanned(NodeUnbanned),
+    /// The intermediate authorities were made anew under the same root.
+    CaRenewed(CaRenewed),
+    /// A new root is trusted beside the old one.
+    CaRotationStarted(CaRotationStarted),
+    /// Certificates are signed under the new root.
+    CaSwitched(CaSwitched),
+    /// Certificates are signed under the old root again.
+    CaSwitchedBack(CaSwitchedBack),
+    /// The old root is trusted no more.
+    CaRotationFinished(CaRotationFinished),
+    /// The new root is trusted no more.
+    CaRolledBack(CaRolledBack),
     /// An operator's labels of a node changed.
     LabelsChanged(LabelsChanged),
     /// A new classification is in force.
@@ -113,6 +129,12 @@ impl Event {
             Self::CertRevoked(_) => "cert_revoked",
             Self::NodeBanned(_) => "node_banned",
             Self::NodeUnbanned(_) => "node_unbanned",
+            Self::CaRenewed(_) => "ca_renewed",
+            Self::CaRotationStarted(_) => "ca_rotation_started",
+            Self::CaSwitched(_) => "ca_switched",
+            Self::CaSwitchedBack(_) => "ca_switched_back",
+            Self::CaRotationFinished(_) => "ca_rotation_finished",
+            Self::CaRolledBack(_) => "ca_rolled_back",
             Self::LabelsChanged(_) => "labels_changed",
             Self::ClassificationChanged(_) => "classification_changed",
             Self::SiteDeployed(_) => "site_deployed",
@@ -123,7 +145,7 @@ impl Event {
     }
 
     /// All names, for filters and their completion.
-    pub const NAMES: [&'static str; 20] = [
+    pub const NAMES: [&'static str; 26] = [
         "ca_created",
         "master_started",
         "host_watched",
@@ -138,6 +160,12 @@ impl Event {
         "cert_revoked",
         "node_banned",
         "node_unbanned",
+        "ca_renewed",
+        "ca_rotation_started",
+        "ca_switched",
+        "ca_switched_back",
+        "ca_rotation_finished",
+        "ca_rolled_back",
         "labels_changed",
         "classification_changed",
         "site_deployed",
@@ -161,6 +189,12 @@ impl Event {
             Self::NodeUnbanned(event) => Some(&event.container),
             Self::LabelsChanged(event) => Some(&event.container),
             Self::CaCreated(_)
+            | Self::CaRenewed(_)
+            | Self::CaRotationStarted(_)
+            | Self::CaSwitched(_)
+            | Self::CaSwitchedBack(_)
+            | Self::CaRotationFinished(_)
+            | Self::CaRolledBack(_)
             | Self::MasterStarted(_)
             | Self::HostWatched(_)
             | Self::HostLost(_)

@@ -117,6 +117,13 @@ routes! {
     /// Ends certificates before their time: [`crate::api::certs::RevocationRequest`] to [`crate::api::certs::Revoked`].
     Revoke: POST "/v1/revocations", Operator, SMALL;
 
+    /// A new certificate for the calling operator: [`crate::api::identity::CertificateRequest`] to [`crate::api::identity::OperatorCertificate`].
+    OperatorRenew: POST "/v1/operator/renew", Operator, SMALL;
+    /// The authorities: [`crate::api::authority::AuthorityReport`].
+    Authorities: GET "/v1/ca", Operator, 0;
+    /// A step of a rotation: [`crate::api::authority::RotationRequest`] to [`crate::api::authority::AuthorityReport`].
+    Rotate: POST "/v1/ca/rotation", Operator, SMALL;
+
     /// Ledger entries: see [`crate::api::audit::EntryQuery`] to [`crate::api::audit::EntryList`].
     Audit: GET "/v1/audit", Operator, 0;
     /// Who held an IP: see [`crate::api::audit::HolderQuery`] to [`crate::api::audit::Holders`].

@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod authority;
 mod backup;
 mod budget;
 mod certs;
@@ -33,6 +34,7 @@ pub use budget::Budget;
 pub use reply::Reply;
 
 use crate::{
+    acknowledged::Acknowledged,
     authorities::Authorities,
     blobs::Blobs,
     crl::ListMaker,
@@ -43,7 +45,9 @@ use crate::{
     env,
     index::Index,
     journal::{Cause, Journal},
+    operators::Operators,
     reports::Reports,
+    rotor::Rotor,
     witnesses::Witnesses,
 };
 
@@ -72,6 +76,12 @@ pub struct Api {
     pub host: Option<Name>,
     /// What is signed with, and what agents trust.
     pub authorities: Authorities,
+    /// Changes the authorities.
+    pub rotor: Arc<Rotor>,
+    /// Which bundle each node has confirmed.
+    pub acknowledged: Arc<Acknowledged>,
+    /// Operators' certificates.
+    pub operators: Operators,
     /// Revocation lists.
     pub lists: Arc<ListMaker>,
     /// Who cosigns the head of the log.
@@ -130,7 +140,7 @@ impl Api {
     async fn dispatch(&self, request: &Request) -> Result<Reply, Problem> {
         self.settle(request.route).await;
         match request.route {
-            Route::Trust => Ok(self.trust()),
+            Route::Trust => self.trust(request),
             Route::Crl => self.crl(request),
             Route::Enroll | Route::Renew => self.enroll(request).await,
             Route::Catalog => self.catalog(request).await,
@@ -150,6 +160,9 @@ impl Api {
             Route::SiteDeploy => self.deploy_site(request).await,
             Route::Certificates => self.certificates(request),
             Route::Certificate => self.certificate(request),
+            Route::OperatorRenew => self.renew_operator(request).await,
+            Route::Authorities => self.authorities(),
+            Route::Rotate => self.rotate(request).await,
             Route::Revoke => self.revoke(request).await,
             Route::Unban => self.unban(request).await,
             Route::Audit => self.audit(request).await,

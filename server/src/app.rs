@@ -18,8 +18,9 @@ use tokio::{
 };
 
 use crate::{
+    acknowledged::Acknowledged,
     api::{Api, Budget},
-    authorities::{Authorities, Signing},
+    authorities::Authorities,
     blobs::Blobs,
     config::{Config, ConfigError},
     crl::ListMaker,
@@ -33,7 +34,9 @@ use crate::{
     journal::{Cause, Journal, Projector, SharedState},
     keeper::LeaseKeeper,
     listener,
+    operators::Operators,
     reports::Reports,
+    rotor::{self, Rotor},
     store::{self, StoreError},
     witnesses::Witnesses,
 };
@@ -127,7 +130,6 @@ impl Master {
             config.host = host;
         }
         let inventory = inventory(source, &config.host)?;
-        let authorities = Authorities::new(Signing::load(&dir)?);
         let opened = store::open_ledger(&dir, &config)?;
         let log_size = opened.size();
         let index = store::open_index(&dir, &opened)?;
@@ -136,6 +138,9 @@ impl Master {
                 .load_state()
                 .map_err(|error| AppError::part("the index")(&error))?,
         );
+        let signing = rotor::load(&dir, state.read().authorities())
+            .map_err(|error| AppError::part("the certificate authorities")(&error))?;
+        let authorities = Authorities::new(signing);
         let (projector, progress) = Projector::new(state.clone(), index.clone());
         let ledger = opened
             .start(projector)
@@ -181,6 +186,13 @@ impl Master {
             dir.cosigned(),
         ));
         tokio::spawn(witnesses.clone().run(ledger.clone(), stopping.clone()));
+        let acknowledged = Arc::new(Acknowledged::default());
+        let rotor = Arc::new(Rotor::new(
+            journal.clone(),
+            dir.clone(),
+            authorities.clone(),
+            acknowledged.clone(),
+        ));
         let continuity = Arc::new(Continuity::new(log_key, dir.forked()));
         let api = Arc::new(Api {
             budget: Budget::default(),
@@ -200,6 +212,9 @@ impl Master {
             blobs: blobs.clone(),
             host,
             authorities: authorities.clone(),
+            operators: Operators::new(journal.clone(), authorities.clone()),
+            rotor,
+            acknowledged,
             lists,
             witnesses,
             dir: dir.clone(),
@@ -213,6 +228,7 @@ impl Master {
             journal.clone(),
             authorities,
         ));
+        tokio::spawn(identity.clone().follow(stopping.clone()));
         identity
             .renew()
             .await
@@ -306,6 +322,13 @@ async fn keep_house(
             request_id: env::request_id(),
         };
         api.enrollment.flush_refusals(&cause).await;
+        match api.rotor.tend(&cause).await {
+            Ok(true) => api.tell_agents(),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "the authorities were not changed; trying again");
+            }
+        }
         if let Err(error) = identity.renew().await {
             tracing::error!(%error, "the master's certificate was not renewed; trying again");
         }

@@ -3,6 +3,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dockmaster_certs::{authority::Authority, bundle::TrustBundle};
+use dockmaster_proto::id::TrustPin;
+use rustls_pki_types::CertificateDer;
 use tokio::sync::watch;
 
 use crate::{
@@ -15,10 +17,16 @@ use crate::{
 pub struct Signing {
     /// Signs certificates of containers.
     pub containers: Authority,
-    /// Signs certificates of masters and operators.
+    /// Signs certificates of masters.
     pub infrastructure: Authority,
+    /// Signs certificates of operators: the same, but for the second half of a rotation.
+    pub operators: Authority,
+    /// The authority for masters, signed by the root that a rotation brings in.
+    pub cross: Option<CertificateDer<'static>>,
     /// The trust bundle.
     pub bundle: Arc<TrustBundle>,
+    /// All bundles that a new agent may have pinned.
+    pub bundles: Vec<TrustBundle>,
     /// Container authorities that sign no more certificates, but lists of those that they signed.
     pub retired: Vec<Authority>,
     /// The roots' own lists in PEM, as far as there are any.
@@ -41,10 +49,20 @@ impl Signing {
         Ok(Self {
             containers: authority(dir, "intermediate")?,
             infrastructure: authority(dir, "infra")?,
+            operators: authority(dir, "infra")?,
+            cross: None,
+            bundles: vec![bundle.clone()],
             bundle: Arc::new(bundle),
             retired: Vec::new(),
             root_lists: std::fs::read_to_string(dir.root_list()).unwrap_or_default(),
         })
+    }
+
+    /// The bundle of this pin, or else the one in force.
+    #[must_use]
+    pub fn bundle_of(&self, pin: Option<TrustPin>) -> &TrustBundle {
+        let pinned = pin.and_then(|pin| self.bundles.iter().find(|bundle| bundle.pin() == pin));
+        pinned.unwrap_or(&self.bundle)
     }
 
     /// The container authorities, the one that signs certificates first.
@@ -77,6 +95,20 @@ impl Authorities {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Puts others into use.
+    pub fn replace(&self, signing: Signing) {
+        let mut now = self.signing.write().unwrap_or_else(PoisonError::into_inner);
+        *now = Arc::new(signing);
+        drop(now);
+        self.changed.send_modify(|changes| *changes += 1);
+    }
+
+    /// How often others were put into use.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        *self.changed.borrow()
     }
 
     /// Tells of each change.

@@ -45,7 +45,7 @@ const fn small(path: &'static str, readers: Readers, need: Need) -> SmallFile {
 
 impl DataDir {
     /// All small files: what a backup has besides the log and its blobs.
-    pub const SMALL_FILES: [SmallFile; 11] = {
+    pub const SMALL_FILES: [SmallFile; 13] = {
         use Need::{May, Must};
         use Readers::{Everybody, Owner};
         [
@@ -54,6 +54,8 @@ impl DataDir {
             small("ca/root.pem", Everybody, Must),
             small("ca/root.key", Owner, May),
             small("ca/root.crl", Everybody, May),
+            small("ca/root-next.key", Owner, May),
+            small("ca/authorities.pem", Owner, May),
             small("ca/intermediate.pem", Everybody, Must),
             small("ca/intermediate.key", Owner, Must),
             small("ca/infra.pem", Everybody, Must),

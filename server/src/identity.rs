@@ -22,7 +22,7 @@ use dockmaster_proto::{
 };
 use ring::rand::SystemRandom;
 use rustls::{ServerConfig, server::NoServerSessionStorage};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use self::verifier::PeerVerifier;
 use crate::{
@@ -83,6 +83,8 @@ struct Current {
     tls: Arc<ServerConfig>,
     ips: BTreeSet<IpAddr>,
     renew_at: UnixMs,
+    /// The authorities that it was made under.
+    generation: u64,
 }
 
 impl MasterIdentity {
@@ -121,6 +123,20 @@ impl MasterIdentity {
         self.issue(Some(local)).await
     }
 
+    /// Renews whenever the authorities have changed, until told to stop.
+    pub async fn follow(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
+        let mut changes = self.authorities.changes();
+        loop {
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+            if let Err(error) = self.renew().await {
+                tracing::error!(%error, "the master's certificate was not renewed; trying again");
+            }
+        }
+    }
+
     /// Issues a new certificate when there is none or half of its life is over.
     ///
     /// # Errors
@@ -130,13 +146,15 @@ impl MasterIdentity {
             // A certificate that names no address serves nobody; the first connection makes one.
             return Ok(());
         }
-        if self
-            .current()
-            .is_none_or(|current| current.renew_at <= env::now())
-        {
+        if self.current().is_none_or(|current| self.is_old(&current)) {
             self.issue(None).await?;
         }
         Ok(())
+    }
+
+    /// Half of its life is over, or the authorities are others.
+    fn is_old(&self, current: &Current) -> bool {
+        current.renew_at <= env::now() || current.generation != self.authorities.generation()
     }
 
     fn current(&self) -> Option<Arc<Current>> {
@@ -170,6 +188,8 @@ impl MasterIdentity {
             .map_err(|error| IdentityError::Key(chain(&error)))?;
         let serial = random_serial(&SystemRandom::new())
             .map_err(|error| IdentityError::Key(chain(&error)))?;
+        // Before the authorities: a change between the two makes another certificate, and no harm.
+        let generation = self.authorities.generation();
         let signing = self.authorities.now();
         let validity =
             Validity::backdated(env::now(), MASTER_LIFETIME_MS).within(&signing.infrastructure);
@@ -190,6 +210,7 @@ impl MasterIdentity {
             tls: tls.clone(),
             ips,
             renew_at,
+            generation,
         });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
         Ok(tls)
@@ -235,10 +256,11 @@ fn tls_config(
     let tls = |error: &dyn std::error::Error| IdentityError::Tls(chain(error));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Arc::new(PeerVerifier::new(signing.bundle.clone(), &provider));
-    let chain = vec![
+    let mut chain = vec![
         issued.der.clone(),
         signing.infrastructure.certificate().clone(),
     ];
+    chain.extend(signing.cross.clone());
     let key = key.to_private_key_der();
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])

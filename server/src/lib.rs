@@ -6,6 +6,7 @@
 //! view's change notice wakes whoever waits. [`app`] puts the parts together.
 #![forbid(unsafe_code)]
 
+pub mod acknowledged;
 pub mod api;
 pub mod app;
 pub mod audit;
@@ -26,12 +27,16 @@ pub mod keeper;
 pub mod leases;
 pub mod listener;
 pub mod logkey;
+pub mod material;
 pub mod newdir;
+pub mod operators;
 pub mod quota;
 pub mod refusals;
 pub mod reports;
 pub mod restore;
 pub mod revocation;
+pub mod rotation;
+pub mod rotor;
 pub mod setup;
 pub mod state;
 pub mod store;

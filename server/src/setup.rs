@@ -33,11 +33,11 @@ use crate::{
     journal::Cause,
     logkey::LogSeed,
     newdir::{NewDir, NewDirError},
-    store,
+    operators, store,
 };
 
 /// Lifetime of the first operator's certificate, as far as the authority itself lasts: 90 days.
-const OPERATOR_LIFETIME_MS: u64 = 90 * 86_400_000;
+pub(crate) const OPERATOR_LIFETIME_MS: u64 = 90 * 86_400_000;
 /// The only role there is.
 const ADMIN: &str = "admin";
 
@@ -260,7 +260,7 @@ fn grant_operator(
     let make = SetupError::make("the operator's certificate");
     let key = KeyPair::generate(&SystemRandom::new()).map_err(|error| make(&error))?;
     let serial = random_serial(&SystemRandom::new()).map_err(|error| make(&error))?;
-    // Bounded by the intermediate, which signs it. No command grants another one.
+    // Bounded by the intermediate, which signs it.
     let validity = Validity::backdated(now, OPERATOR_LIFETIME_MS).within(authority);
     let role: Name = ADMIN.parse().map_err(|error| make(&error))?;
     let issued = authority
@@ -280,14 +280,7 @@ fn grant_operator(
     };
     let yaml = context.to_yaml().map_err(|error| make(&error))?;
     new.write(&new.dir().operator(), yaml.as_bytes(), Readers::Owner)?;
-    Ok(OperatorGranted {
-        operator: setup.operator.clone(),
-        role: role.to_string(),
-        serial: issued.serial,
-        not_after_ms: issued.not_after,
-        der_sha256: issued.der_sha256,
-        issuer_key_id: issued.issuer_key_id.to_string(),
-    })
+    Ok(operators::granted(&setup.operator, &role, &issued))
 }
 
 /// The address that the operator's context dials: the one listened on, or loopback when that is all.

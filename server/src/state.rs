@@ -4,6 +4,7 @@
 //! ledger's writer after an entry is durable and before anyone is told about it.
 
 mod apply;
+mod authority;
 mod lookup;
 mod node;
 mod revocations;
@@ -23,6 +24,8 @@ use dockmaster_proto::{
 use serde::{Deserialize, Serialize};
 
 pub(crate) use apply::{RestoredParts, ban, displacement, revision_info};
+pub(crate) use authority::apply as apply_to_authorities;
+pub use authority::{AuthorityNames, AuthorityState, Rotation};
 pub use lookup::{LookupError, NodeReference};
 pub use node::{CurrentCertificate, NodeRecord};
 pub use revocations::{Ban, Revocations, RevokedCertificate};
@@ -36,6 +39,7 @@ pub struct State {
     by_ip: HashMap<IpAddr, Vec<Address>>,
     epochs: HashMap<Address, u64>,
     operators: HashMap<Serial, Operator>,
+    authorities: Option<AuthorityState>,
     revocations: Revocations,
     bans: BTreeMap<ContainerId, Ban>,
     /// Operator labels of containers that ended: a container may be started again under the same ID.
@@ -126,6 +130,12 @@ impl State {
     #[must_use]
     pub fn operator(&self, serial: &Serial) -> Option<&Operator> {
         self.operators.get(serial)
+    }
+
+    /// The authorities that count; none before the log says which.
+    #[must_use]
+    pub const fn authorities(&self) -> Option<&AuthorityState> {
+        self.authorities.as_ref()
     }
 
     /// Certificates that ended before their time.

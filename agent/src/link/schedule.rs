@@ -30,6 +30,11 @@ impl Schedule {
         }
     }
 
+    /// It is renewed then, unless it would be before.
+    pub(super) fn bring_forward(&mut self, renew_at: Instant) {
+        self.renew_at = self.renew_at.min(renew_at);
+    }
+
     /// Renewal failed; it is tried again then.
     pub(super) fn put_off(&mut self, renew_at: Instant) {
         self.renew_at = renew_at;

@@ -294,6 +294,7 @@ impl World {
                     bundle: self.bundle.to_pem(),
                     master_time_ms: dockmaster_client::now(),
                     authorities: vec![],
+                    operator_issuer: String::new(),
                 },
             ),
             // As a master of an older release does.

@@ -108,6 +108,15 @@ impl Call {
         self
     }
 
+    /// With this header; a value that no header takes is left out.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(HeaderName::from_static(name), value);
+        }
+        self
+    }
+
     /// The master may hold the request until the thing changes, this long (RFC 7240 section 4.3).
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {

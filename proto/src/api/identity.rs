@@ -19,6 +19,9 @@ pub struct Trust {
     /// The authorities below the roots whose revocation lists are served, in PEM.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorities: Vec<String>,
+    /// The key identifier in hex of the authority that signs operators' certificates now.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub operator_issuer: String,
 }
 
 /// A request for a certificate.

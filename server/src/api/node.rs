@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dockmaster_certs::authority::Authority;
 use dockmaster_proto::{
     api::identity::{CertificateRequest, Trust},
-    id::{ContainerId, Digest},
+    id::{ContainerId, Digest, TrustPin},
     problem::{Problem, ProblemCode},
     report::Report,
     route::Route,
@@ -23,23 +23,33 @@ use crate::{
 
 /// How long a request for a catalog may be held.
 const MAX_WAIT: Duration = Duration::from_secs(300);
+/// The trust bundle: in a question the one that the agent trusts, in an answer the one in force.
+const BUNDLE: HeaderName = HeaderName::from_static("dockmaster-bundle");
+/// When all nodes are to renew at once, they are spread so that not more do in a second.
+const RENEWALS_PER_SECOND: usize = 50;
+/// And over so many seconds at the least.
+const MIN_RENEWAL_S: usize = 5;
 /// How long a request waits for a first catalog that is still being compiled.
 const FIRST_COMPILE: Duration = Duration::from_secs(30);
 
 impl Api {
-    pub(super) fn trust(&self) -> Reply {
+    pub(super) fn trust(&self, request: &Request) -> Result<Reply, Problem> {
+        let pin = request.query_as::<TrustPin>("pin")?;
         let signing = self.authorities.now();
-        reply::json(
+        Ok(reply::json(
             StatusCode::OK,
             &Trust {
-                bundle: signing.bundle.to_pem(),
+                // While authorities are rotated there are three, and the peer's certificate leads to
+                // the roots of each; whoever pins one trusts no other answer.
+                bundle: signing.bundle_of(pin).to_pem(),
+                operator_issuer: signing.operators.key_id().to_string(),
                 master_time_ms: env::now(),
                 authorities: signing
                     .container_authorities()
                     .map(Authority::certificate_pem)
                     .collect(),
             },
-        )
+        ))
     }
 
     pub(super) async fn enroll(&self, request: &Request) -> Result<Reply, Problem> {
@@ -66,6 +76,10 @@ impl Api {
 
     pub(super) async fn catalog(&self, request: &Request) -> Result<Reply, Problem> {
         let node = caller(request)?;
+        let confirmed = service::header(request, &BUNDLE).and_then(|pin| pin.parse().ok());
+        if let Some(pin) = confirmed {
+            self.acknowledged.note(node, pin);
+        }
         let urgent = self.lists.urgent();
         let wait = service::wait_preference(request, MAX_WAIT);
         let mut assignments = self.delivery.subscribe(&node);
@@ -125,6 +139,7 @@ impl Api {
                     ),
                 };
                 let reply = reply::with_header(reply, header::ETAG, &etag);
+                let reply = self.with_authorities(reply, &node);
                 let reply = if self.lists.urgent() == urgent {
                     reply
                 } else {
@@ -138,6 +153,26 @@ impl Api {
                 ))
             }
         }
+    }
+
+    /// Tells which bundle is in force, and in a rotation whether to renew before the time.
+    fn with_authorities(&self, reply: Reply, node: &ContainerId) -> Reply {
+        let signing = self.authorities.now();
+        let pin = signing.bundle.pin().to_string();
+        let reply = reply::with_header(reply, BUNDLE, &pin);
+        let nodes = {
+            let state = self.journal.state();
+            let rotates = state.authorities().is_some_and(|it| it.rotation.is_some());
+            let newest = state.node(node).and_then(|node| node.certificates.first());
+            let issuer = signing.containers.key_id().to_string();
+            if !rotates || newest.is_none_or(|newest| newest.issuer_key_id == issuer) {
+                return reply;
+            }
+            state.nodes().count()
+        };
+        let within = (nodes / RENEWALS_PER_SECOND).max(MIN_RENEWAL_S);
+        let name = HeaderName::from_static("dockmaster-renew-within");
+        reply::with_header(reply, name, &within.to_string())
     }
 
     /// Returns when the assignment is another one than the caller knows, or the caller may not have

@@ -8,7 +8,7 @@ use dockmaster_proto::{
 
 use crate::{
     audit::AuditError, index::IndexError, reports::ReportError, revocation::RevocationRefused,
-    state::LookupError,
+    rotation::RotationRefused, rotor::RotorError, state::LookupError,
 };
 
 /// A change that could not be committed.
@@ -76,6 +76,26 @@ pub(super) fn from_revocation(error: &RevocationRefused) -> Problem {
         RevocationRefused::BanOfOperator(_) => (ProblemCode::BadRequest, "leave out --ban"),
     };
     Problem::new(code, error.to_string(), hint)
+}
+
+pub(super) fn from_rotor(error: &RotorError) -> Problem {
+    let refused = match error {
+        RotorError::Refused(refused) => refused,
+        RotorError::Commit(error) => return from_commit(error),
+        _ => return internal(error),
+    };
+    let hint = match refused {
+        RotationRefused::GoesOn | RotationRefused::None | RotationRefused::Phase(_) => {
+            "\"dockmaster ca show\" says how far it is"
+        }
+        RotationRefused::Unacknowledged { .. } => {
+            "wait a minute; --force goes on without them, and they cannot verify others until they know it"
+        }
+        RotationRefused::Behind { .. } => {
+            "nodes renew by themselves and operators with any command; --force leaves them behind: nodes need the new pin, operators a new context"
+        }
+    };
+    Problem::new(ProblemCode::Conflict, error.to_string(), hint)
 }
 
 pub(super) fn from_audit(error: &AuditError) -> Problem {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod ca;
 mod catalog;
 mod cert;
 mod classify;
@@ -19,6 +20,7 @@ mod prompt;
 mod public_log;
 mod quickstart;
 mod remote;
+mod renewal;
 mod restore;
 mod serve;
 mod site;
@@ -80,6 +82,7 @@ enum Command {
     Catalog(catalog::CatalogArgs),
     Compile(compile::CompileArgs),
     Cert(cert::CertArgs),
+    Ca(ca::CaArgs),
     Audit(audit::AuditArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
@@ -110,6 +113,7 @@ fn run(global: &Global, command: Command) -> Result<(), CliError> {
         Command::Catalog(args) => catalog::run(global, args),
         Command::Compile(args) => compile::run(args),
         Command::Cert(args) => cert::run(global, args),
+        Command::Ca(args) => ca::run(global, args),
         Command::Audit(args) => audit::run(global, args),
         Command::Backup(args) => backup::run(global, &args),
         Command::Restore(args) => restore::run(args),

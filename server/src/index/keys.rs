@@ -11,6 +11,8 @@ use dockmaster_proto::{
 pub(super) const FORMAT: &[u8] = b"m/format";
 pub(super) const APPLIED: &[u8] = b"m/applied";
 pub(super) const CLASSIFICATION: &[u8] = b"d/classification";
+/// `null` or the authorities that count.
+pub(super) const AUTHORITIES: &[u8] = b"d/authorities";
 pub(super) const SITE: &[u8] = b"d/site";
 
 /// Nodes whose container runs. All of them are read at every start.

@@ -14,8 +14,8 @@ use super::{
     records::{CertificateRecord, LeaseRecord, Revocation, WatchRecord},
 };
 use crate::state::{
-    CurrentCertificate, NodeRecord, Operator, RevokedCertificate, ban, displacement, revision_info,
-    revocation_reason,
+    CurrentCertificate, NodeRecord, Operator, RevokedCertificate, apply_to_authorities, ban,
+    displacement, revision_info, revocation_reason,
 };
 
 /// The key under which the time of the newest entry stands: how far a watch is certain that a
@@ -26,7 +26,17 @@ const WATCHED: &[u8] = b"m/watched";
 
 pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
     match &entry.event {
-        Event::CaCreated(_) | Event::CertDenied(_) | Event::BackupTaken(_) | Event::Restored(_) => {
+        Event::CertDenied(_) | Event::BackupTaken(_) | Event::Restored(_) => {}
+        Event::CaCreated(_)
+        | Event::CaRenewed(_)
+        | Event::CaRotationStarted(_)
+        | Event::CaSwitched(_)
+        | Event::CaSwitchedBack(_)
+        | Event::CaRotationFinished(_)
+        | Event::CaRolledBack(_) => {
+            let mut authorities = to.get(keys::AUTHORITIES)?;
+            apply_to_authorities(&mut authorities, &entry.event, entry.ts_ms);
+            to.put(keys::AUTHORITIES, &authorities);
         }
         Event::MasterStarted(_) => end_watches(None, to)?,
         Event::HostWatched(event) => {

@@ -67,6 +67,7 @@ impl Index {
         state.restore(RestoredParts {
             epochs,
             operators,
+            authorities: read.get(keys::AUTHORITIES)?.flatten(),
             revoked: revoked.collect::<Result<_, IndexError>>()?,
             bans: bans.collect::<Result<_, IndexError>>()?,
             newest: read.get(LAST_TIME)?.unwrap_or_default(),

@@ -127,6 +127,7 @@ fn assert_same(loaded: &State, view: &State) {
         loaded.bans().collect::<Vec<_>>(),
         view.bans().collect::<Vec<_>>()
     );
+    assert_eq!(loaded.authorities(), view.authorities());
     assert_eq!(loaded.documents(), view.documents());
     assert_eq!(loaded.size(), view.size());
 }

@@ -14,18 +14,24 @@ use dockmaster_proto::{
 };
 
 use super::{
-    Ban, CurrentCertificate, Lease, NodeRecord, Operator, RevokedCertificate, State,
-    revocation_reason,
+    AuthorityState, Ban, CurrentCertificate, Lease, NodeRecord, Operator, RevokedCertificate,
+    State, apply_to_authorities, revocation_reason,
 };
 
 impl State {
     /// Takes up the entry with this index. Entries come in order, each once.
     pub fn apply(&mut self, index: u64, entry: &Entry) {
         match &entry.event {
+            Event::CertDenied(_) | Event::BackupTaken(_) | Event::Restored(_) => {}
             Event::CaCreated(_)
-            | Event::CertDenied(_)
-            | Event::BackupTaken(_)
-            | Event::Restored(_) => {}
+            | Event::CaRenewed(_)
+            | Event::CaRotationStarted(_)
+            | Event::CaSwitched(_)
+            | Event::CaSwitchedBack(_)
+            | Event::CaRotationFinished(_)
+            | Event::CaRolledBack(_) => {
+                apply_to_authorities(&mut self.authorities, &entry.event, entry.ts_ms);
+            }
             // A master that starts knows nothing yet.
             Event::MasterStarted(_) => {
                 self.watched.clear();
@@ -115,12 +121,14 @@ impl State {
         let RestoredParts {
             epochs,
             operators,
+            authorities,
             revoked,
             bans,
             documents,
             size,
             newest,
         } = parts;
+        self.authorities = authorities;
         self.epochs.extend(epochs);
         self.operators.extend(operators);
         for revoked in revoked {
@@ -255,6 +263,12 @@ const fn concerns_catalogs(event: &Event) -> bool {
         | Event::ClassificationChanged(_)
         | Event::SiteDeployed(_) => true,
         Event::CaCreated(_)
+        | Event::CaRenewed(_)
+        | Event::CaRotationStarted(_)
+        | Event::CaSwitched(_)
+        | Event::CaSwitchedBack(_)
+        | Event::CaRotationFinished(_)
+        | Event::CaRolledBack(_)
         | Event::MasterStarted(_)
         | Event::HostWatched(_)
         | Event::HostLost(_)
@@ -275,6 +289,7 @@ const fn concerns_catalogs(event: &Event) -> bool {
 pub(crate) struct RestoredParts {
     pub(crate) epochs: Vec<(Address, u64)>,
     pub(crate) operators: Vec<(Serial, Operator)>,
+    pub(crate) authorities: Option<AuthorityState>,
     pub(crate) revoked: Vec<RevokedCertificate>,
     pub(crate) bans: Vec<Ban>,
     pub(crate) documents: super::Documents,
