@@ -13,7 +13,7 @@ use std::{
 
 use dockmaster_certs::bundle::TrustBundle;
 use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer};
-use dockmaster_proto::{api::identity::Trust, problem::ProblemCode, report::Report, route::Route};
+use dockmaster_proto::{api::identity::Trust, problem::ProblemCode, report::Report, route::Route, time::UnixMs};
 use dockmaster_tlog::note::VerifierKey;
 use http::StatusCode;
 use ring::rand::SystemRandom;
@@ -41,6 +41,8 @@ use crate::{
 const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 /// The trust bundle: in a question the one that is trusted here, in an answer the one in force.
 const BUNDLE: &str = "dockmaster-bundle";
+/// Milliseconds since 1970: ours in a question, the master's in an answer.
+const TIME: &str = "dockmaster-time";
 /// The longest time over which renewals are spread, in seconds.
 const MAX_SPREAD_S: u64 = 3600;
 /// So many failures in a row on connections with a certificate, and the certificate is suspected.
@@ -65,6 +67,8 @@ pub struct Link<'a> {
     lists: Lists,
     /// The master has another trust bundle than the one that is trusted here.
     has_other_bundle: bool,
+    /// It was said that the clock here is off.
+    is_clock_off: bool,
 }
 
 #[derive(Debug)]
@@ -90,6 +94,7 @@ impl<'a> Link<'a> {
             has_saved: false,
             lists: Lists::default(),
             has_other_bundle: false,
+            is_clock_off: false,
         }
     }
 
@@ -155,6 +160,7 @@ impl<'a> Link<'a> {
         if let Some(etag) = etag {
             call = call.unless(etag).wait(wait);
         }
+        call = call.header(TIME, &env::now().0.to_string());
         let pin = self.trusted.as_ref().map(|bundle| bundle.pin().to_string());
         if let Some(pin) = &pin {
             call = call.header(BUNDLE, pin);
@@ -164,6 +170,7 @@ impl<'a> Link<'a> {
         if reply.header(BUNDLE) != pin.as_deref() && reply.header(BUNDLE).is_some() {
             self.has_other_bundle = true;
         }
+        self.compare_clocks(reply.header(TIME));
         let within = reply.header("dockmaster-renew-within");
         if let Some(seconds) = within.and_then(|text| text.parse::<u64>().ok()) {
             self.renew_within(Duration::from_secs(seconds.min(MAX_SPREAD_S)));
@@ -277,6 +284,20 @@ impl<'a> Link<'a> {
         Ok(())
     }
 
+    /// Tells once when the clock here goes wrong, and when it is right again.
+    fn compare_clocks(&mut self, master: Option<&str>) {
+        let Some(master) = master.and_then(|time| time.parse().ok()) else {
+            return;
+        };
+        let warning = identity::skew(UnixMs(master), env::now());
+        match (&warning, self.is_clock_off) {
+            (Some(warning), false) => say!("{warning}"),
+            (None, true) => say!("this container's clock agrees with the master's again"),
+            _ => {}
+        }
+        self.is_clock_off = warning.is_some();
+    }
+
     /// The authorities are being changed: whoever has a certificate of the old one takes its turn.
     fn renew_within(&mut self, spread: Duration) {
         let chance = f64::from(env::chance(&self.random)) / f64::from(u32::MAX);
@@ -368,6 +389,9 @@ impl<'a> Link<'a> {
             env::now,
         );
         let enrolled = enrolled.await?;
+        // It was told with the answer, if it is.
+        let master = enrolled.issued.master_time_ms;
+        self.is_clock_off = identity::skew(master, env::now()).is_some();
         self.adopt(enrolled, "enrolled")
     }
 

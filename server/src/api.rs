@@ -37,6 +37,7 @@ use crate::{
     acknowledged::Acknowledged,
     authorities::Authorities,
     blobs::Blobs,
+    clocks::Clocks,
     crl::ListMaker,
     datadir::DataDir,
     delivery::Delivery,
@@ -80,6 +81,8 @@ pub struct Api {
     pub rotor: Arc<Rotor>,
     /// Which bundle each node has confirmed.
     pub acknowledged: Arc<Acknowledged>,
+    /// How far each node's clock is off.
+    pub clocks: Clocks,
     /// Operators' certificates.
     pub operators: Operators,
     /// Revocation lists.

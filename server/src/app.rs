@@ -22,6 +22,7 @@ use crate::{
     api::{Api, Budget},
     authorities::Authorities,
     blobs::Blobs,
+    clocks::Clocks,
     config::{Config, ConfigError},
     crl::ListMaker,
     datadir::DataDir,
@@ -213,6 +214,7 @@ impl Master {
             host,
             authorities: authorities.clone(),
             operators: Operators::new(journal.clone(), authorities.clone()),
+            clocks: Clocks::default(),
             rotor,
             acknowledged,
             lists,
@@ -322,6 +324,7 @@ async fn keep_house(
             request_id: env::request_id(),
         };
         api.enrollment.flush_refusals(&cause).await;
+        api.clocks.forget_all_but(&api.journal.state());
         match api.rotor.tend(&cause).await {
             Ok(true) => api.tell_agents(),
             Ok(false) => {}

@@ -13,6 +13,7 @@ pub mod audit;
 pub mod authorities;
 pub mod backup;
 pub mod blobs;
+pub mod clocks;
 pub mod config;
 pub mod crl;
 pub mod datadir;

@@ -9,7 +9,7 @@ use dockmaster_proto::{
     time::UnixMs,
 };
 
-use crate::state::{AuthorityState, State};
+use crate::state::{AuthorityState, Operator, State};
 
 /// Whether an intermediate that ends then is to be followed by another now: a third of its life is
 /// left, so that what it signs last has its whole time.
@@ -56,15 +56,18 @@ impl Progress {
                 progress.behind.push(node.facts.name.clone());
             }
         }
-        let mut by_name: BTreeMap<&str, bool> = BTreeMap::new();
-        for (_, operator) in state.operators() {
-            if now < operator.not_after_ms {
-                let has = by_name.entry(&operator.name).or_default();
-                *has |= operator.issuer_key_id == operators;
+        // The newest is what an operator's context file has.
+        let mut newest: BTreeMap<&str, &Operator> = BTreeMap::new();
+        for (_, operator) in state.operators().filter(|(_, it)| now < it.not_after_ms) {
+            let known = newest.entry(&operator.name).or_insert(operator);
+            if known.granted_at_ms < operator.granted_at_ms {
+                *known = operator;
             }
         }
-        let behind = by_name.into_iter().filter(|(_, has)| !has);
-        progress.operators_behind = behind.map(|(name, _)| name.to_owned()).collect();
+        let behind = newest
+            .into_values()
+            .filter(|operator| operator.issuer_key_id != operators);
+        progress.operators_behind = behind.map(|operator| operator.name.clone()).collect();
         progress
     }
 

@@ -82,6 +82,9 @@ pub struct Operator {
     /// The key identifier of the authority that signed it, in hex; empty where the ledger does not say.
     #[serde(default)]
     pub issuer_key_id: String,
+    /// When it was granted.
+    #[serde(default)]
+    pub granted_at_ms: UnixMs,
 }
 
 /// The documents in force; none before the first.

@@ -10,12 +10,14 @@ use dockmaster_proto::{
     problem::{Problem, ProblemCode},
     report::Report,
     route::Route,
+    time::UnixMs,
 };
 use http::{HeaderName, StatusCode, header};
 use tokio::sync::watch;
 
 use super::{Api, Caller, Reply, Request, auth, problem, reply, service};
 use crate::{
+    clocks::News,
     delivery::Assignment,
     enrollment::{Applicant, IssueError},
     env,
@@ -25,6 +27,8 @@ use crate::{
 const MAX_WAIT: Duration = Duration::from_secs(300);
 /// The trust bundle: in a question the one that the agent trusts, in an answer the one in force.
 const BUNDLE: HeaderName = HeaderName::from_static("dockmaster-bundle");
+/// Milliseconds since 1970: the agent's in a question, the master's in an answer.
+const TIME: HeaderName = HeaderName::from_static("dockmaster-time");
 /// When all nodes are to renew at once, they are spread so that not more do in a second.
 const RENEWALS_PER_SECOND: usize = 50;
 /// And over so many seconds at the least.
@@ -80,6 +84,7 @@ impl Api {
         if let Some(pin) = confirmed {
             self.acknowledged.note(node, pin);
         }
+        self.note_clock(request, node);
         let urgent = self.lists.urgent();
         let wait = service::wait_preference(request, MAX_WAIT);
         let mut assignments = self.delivery.subscribe(&node);
@@ -148,9 +153,25 @@ impl Api {
                 };
                 Ok(reply::with_header(
                     reply,
-                    HeaderName::from_static("dockmaster-time"),
+                    TIME,
                     &env::now().0.to_string(),
                 ))
+            }
+        }
+    }
+
+    /// Takes up what the agent's clock says, and tells when it is wrong.
+    fn note_clock(&self, request: &Request, node: ContainerId) {
+        let its = service::header(request, &TIME).and_then(|time| time.parse().ok());
+        let Some(its) = its.map(UnixMs) else { return };
+        match self.clocks.note(node, its, env::now()) {
+            News::None => {}
+            News::Off(ms) => {
+                let word = if ms > 0 { "ahead of" } else { "behind" };
+                tracing::warn!(node = %node.short(), "the clock of this container's host is {} s {word} the master's; what verifies certificates there may take them for expired or not yet valid", ms.unsigned_abs() / 1000);
+            }
+            News::Right => {
+                tracing::info!(node = %node.short(), "the clock of this container's host is right again");
             }
         }
     }

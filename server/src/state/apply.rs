@@ -77,7 +77,7 @@ impl State {
             }
             Event::SiteDeployed(event) => self.documents.site = Some(revision_info(event, entry)),
             Event::OperatorGranted(event) => {
-                self.operators.insert(event.serial, Operator::of(event));
+                self.operators.insert(event.serial, Operator::of(event, entry.ts_ms));
             }
         }
         self.size = index + 1;
@@ -222,12 +222,13 @@ impl State {
 impl Operator {
     /// The operator whose certificate an entry grants.
     #[must_use]
-    pub fn of(event: &OperatorGranted) -> Self {
+    pub fn of(event: &OperatorGranted, granted_at_ms: UnixMs) -> Self {
         Self {
             name: event.operator.to_string(),
             role: event.role.clone(),
             not_after_ms: event.not_after_ms,
             issuer_key_id: event.issuer_key_id.clone(),
+            granted_at_ms,
         }
     }
 }
