@@ -13,7 +13,9 @@ use std::{
 
 use dockmaster_certs::bundle::TrustBundle;
 use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer};
-use dockmaster_proto::{api::identity::Trust, problem::ProblemCode, report::Report, route::Route, time::UnixMs};
+use dockmaster_proto::{
+    api::identity::Trust, problem::ProblemCode, report::Report, route::Route, time::UnixMs,
+};
 use dockmaster_tlog::note::VerifierKey;
 use http::StatusCode;
 use ring::rand::SystemRandom;

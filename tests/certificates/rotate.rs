@@ -153,12 +153,19 @@ fn a_rotation_survives_a_crash_in_each_phase_and_a_backup_has_all_of_it() {
     let of_next = stage.enroll(0).unwrap();
     stage.master.crash_and_restart();
     assert_eq!(show(&stage)["authorities"], switched["authorities"]);
-    eventually("the host's first report", || stage.catalog(0, &of_next).ok());
+    eventually("the host's first report", || {
+        stage.catalog(0, &of_next).ok()
+    });
 
     let dir = tempfile::tempdir().unwrap();
     let (file, data) = (dir.path().join("backup.tar"), dir.path().join("restored"));
     let _ = stage.master.cli(["backup", file.to_str().unwrap()]).ok();
-    let restored = ["restore", file.to_str().unwrap(), "--data", data.to_str().unwrap()];
+    let restored = [
+        "restore",
+        file.to_str().unwrap(),
+        "--data",
+        data.to_str().unwrap(),
+    ];
     let _ = stage.master.cli(restored).ok();
     for name in ["authorities.pem", "root-next.key", "bundle.pem"] {
         let of = |dir: &std::path::Path| fs::read(dir.join("ca").join(name)).unwrap();
@@ -168,7 +175,9 @@ fn a_rotation_survives_a_crash_in_each_phase_and_a_backup_has_all_of_it() {
     let finished = stage.master.json(["ca", "rotate", "--finish", "--yes"]);
     stage.master.crash_and_restart();
     assert_eq!(show(&stage)["authorities"], finished["authorities"]);
-    eventually("the host's first report", || stage.catalog(0, &of_next).ok());
+    eventually("the host's first report", || {
+        stage.catalog(0, &of_next).ok()
+    });
     let keys = finished["authorities"].as_array().unwrap();
     assert!(keys.iter().all(|it| it["has_key"] == true), "{keys:?}");
     assert!(!stage.master.data().join("ca/root-next.key").exists());
@@ -186,14 +195,24 @@ fn a_rotation_that_is_taken_back_leaves_the_old_pin_and_everybody_served() {
     let forced = stage.master.json(["ca", "rotate", "--force", "--yes"]);
     assert_eq!(phase(&forced), "switched");
     let behind = stage.master.cli(["ca", "rotate", "--finish", "--yes"]);
-    assert!(behind.fails(1).contains("would be left behind: stand-in-1600"));
+    assert!(
+        behind
+            .fails(1)
+            .contains("would be left behind: stand-in-1600")
+    );
     let back = stage.master.json(["ca", "rotate", "--rollback", "--yes"]);
     assert_eq!(phase(&back), "withdrawing");
     assert!(stage.catalog(0, &of_old).is_ok());
     // The operator's certificate, which was renewed meanwhile, is renewed once more.
     reaches(&stage, "none");
     assert!(stage.catalog(0, &of_old).is_ok());
-    assert_eq!(bootstrap(&stage, stage.master.trust()).unwrap().roots().len(), 1);
+    assert_eq!(
+        bootstrap(&stage, stage.master.trust())
+            .unwrap()
+            .roots()
+            .len(),
+        1
+    );
     assert!(bootstrap(&stage, new_pin).is_err());
     let _ = stage.master.cli(["node", "list"]).ok();
 }
@@ -221,7 +240,9 @@ fn intermediates_are_renewed_before_they_end_under_the_same_root_and_pin() {
     assert_eq!(text("intermediate.pem"), intermediate);
     fs::rename(&away, ca.join("root.key")).unwrap();
     says(&stage, "the intermediate authorities were renewed");
-    eventually("the new files", || (text("intermediate.pem") != intermediate).then_some(()));
+    eventually("the new files", || {
+        (text("intermediate.pem") != intermediate).then_some(())
+    });
     assert_eq!(text("bundle.pem"), bundle);
 
     // An agent that lives in that time gets a certificate of the new one.
@@ -232,6 +253,8 @@ fn intermediates_are_renewed_before_they_end_under_the_same_root_and_pin() {
     stage.master.serve();
     clock::shift(stage.master.pid(), clock::Clocks::TimeOfDay, 61 * 86_400);
     agent.says("enrolled as");
-    let (chain, _) = eventually("the chain", || fs::read_to_string(agent.path("run/cert.pem")).ok());
+    let (chain, _) = eventually("the chain", || {
+        fs::read_to_string(agent.path("run/cert.pem")).ok()
+    });
     assert!(chain.ends_with(&text("intermediate.pem")), "{chain}");
 }

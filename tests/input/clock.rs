@@ -46,7 +46,9 @@ fn an_agent_whose_clock_is_ahead_says_by_how_much_and_goes_on() {
         let node = stand.master.json(["node", "show", &stand.container.id]);
         let skew = node["clock_skew_ms"].as_i64()?;
         let log = stand.master.log();
-        let told = log.iter().any(|line| line.contains("s ahead of the master's"));
+        let told = log
+            .iter()
+            .any(|line| line.contains("s ahead of the master's"));
         ((598_000..=602_000).contains(&skew) && told).then_some(())
     });
 }

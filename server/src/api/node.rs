@@ -151,11 +151,7 @@ impl Api {
                     let list = &self.lists.published().etag;
                     reply::with_header(reply, HeaderName::from_static("dockmaster-crl"), list)
                 };
-                Ok(reply::with_header(
-                    reply,
-                    TIME,
-                    &env::now().0.to_string(),
-                ))
+                Ok(reply::with_header(reply, TIME, &env::now().0.to_string()))
             }
         }
     }

@@ -91,7 +91,10 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         }
         Event::SiteDeployed(event) => to.put(keys::SITE, &revision_info(event, entry)),
         Event::OperatorGranted(event) => {
-            to.put(&keys::operator(&event.serial), &Operator::of(event, entry.ts_ms));
+            to.put(
+                &keys::operator(&event.serial),
+                &Operator::of(event, entry.ts_ms),
+            );
         }
     }
     to.put(LAST_TIME, &entry.ts_ms);

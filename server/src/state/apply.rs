@@ -77,7 +77,8 @@ impl State {
             }
             Event::SiteDeployed(event) => self.documents.site = Some(revision_info(event, entry)),
             Event::OperatorGranted(event) => {
-                self.operators.insert(event.serial, Operator::of(event, entry.ts_ms));
+                self.operators
+                    .insert(event.serial, Operator::of(event, entry.ts_ms));
             }
         }
         self.size = index + 1;

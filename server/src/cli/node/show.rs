@@ -95,7 +95,11 @@ fn identity(node: &NodeDetail) -> Vec<(&'static str, String)> {
     if !node.banned.is_empty() {
         fields.push(("banned", table::one_line(&node.banned)));
     }
-    fields.extend(node.clock_skew_ms.and_then(clock).map(|text| ("clock", text)));
+    fields.extend(
+        node.clock_skew_ms
+            .and_then(clock)
+            .map(|text| ("clock", text)),
+    );
     let revisions = node.revisions;
     fields.push((
         "revisions",
