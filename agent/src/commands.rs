@@ -17,7 +17,7 @@ use crate::{
 fn code(error: &LinkError) -> u8 {
     match error.cause() {
         Cause::Away => exit::UNREACHABLE,
-        Cause::Refused => exit::REFUSED,
+        Cause::Refused | Cause::Held => exit::REFUSED,
         Cause::Settings | Cause::Other => exit::FAILED,
     }
 }

@@ -2,17 +2,19 @@
 
 mod seen;
 
+use std::time::Duration;
+
 use dockmaster_certs::{bundle::TrustBundle, csr::create_request, key::KeyPair};
 use dockmaster_client::{Call, ClientError, Connection, Identity};
 use dockmaster_proto::{
-    api::identity::{CertificateRequest, IssuedCertificate},
+    api::identity::{CertificateRequest, HeldAnswer, IssuedCertificate},
     error::chain,
     id::{ContainerId, Digest, Serial},
     route::Route,
     time::UnixMs,
 };
 use dockmaster_tlog::{note::VerifierKey, proof::TlogProof};
-use ring::rand::SecureRandom;
+use http::StatusCode;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde::Deserialize;
 use webpki::EndEntityCert;
@@ -71,33 +73,68 @@ impl Enrolled {
     }
 }
 
-/// Asks for a certificate for a new key, on a connection to a master that is trusted already, and
-/// checks what comes back. `seen` is the newest head of the log that is known here.
+/// What a master answers that does not refuse.
+#[derive(Debug)]
+pub enum Asked {
+    /// The certificate.
+    Issued(Box<Enrolled>),
+    /// An operator has to approve first.
+    Held(HeldAnswer),
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// By which route.
+    pub route: Route,
+    /// For which key.
+    pub key: &'a KeyPair,
+    /// The newest head of the log that is known here.
+    pub seen: Option<&'a SeenHead>,
+    /// How long the master may hold the question while the request waits for an operator.
+    pub wait: Duration,
+}
+
+/// Asks for a certificate, on a connection to a master that is trusted already, and checks what
+/// comes back.
 ///
 /// # Errors
 /// [`IdentityError`].
 pub async fn request(
     connection: &mut Connection,
-    route: Route,
     trusted: &TrustBundle,
-    seen: Option<&SeenHead>,
-    random: &dyn SecureRandom,
+    ask: Ask<'_>,
     now: impl Fn() -> UnixMs,
-) -> Result<Enrolled, IdentityError> {
-    let key = KeyPair::generate(random)?;
+) -> Result<Asked, IdentityError> {
+    let Ask {
+        route,
+        key,
+        seen,
+        wait,
+    } = ask;
     let request = CertificateRequest {
-        csr: create_request(&key, connection.exporter())?,
+        csr: create_request(key, connection.exporter())?,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         seen: seen.map(|seen| seen.note().to_owned()),
     };
-    let issued: IssuedCertificate = connection.call(&Call::new(route).json(&request)).await?;
+    let mut call = Call::new(route).json(&request);
+    if !wait.is_zero() {
+        call = call.wait(wait);
+    }
+    let reply = connection.send(&call).await?;
+    if reply.status == StatusCode::ACCEPTED {
+        let held: HeldAnswer = connection.read(&reply)?;
+        warn_of_skew(held.master_time_ms, now());
+        return Ok(Asked::Held(held));
+    }
+    let issued: IssuedCertificate = connection.read(&reply)?;
     warn_of_skew(issued.master_time_ms, now());
     let head = verify(&issued, &key.public_key().spki_sha256(), trusted.log_key())
         .map_err(IdentityError::Refused)?;
     let fork = seen.and_then(|seen| seen.goes_on_to(&head, &issued.consistency).err());
     let bundle = TrustBundle::parse(&issued.bundle)
         .map_err(|error| IdentityError::Refused(error.to_string()))?;
-    Ok(Enrolled {
+    Ok(Asked::Issued(Box::new(Enrolled {
         identity: Identity {
             chain: issued.chain.clone(),
             key: key.to_pem(),
@@ -106,7 +143,7 @@ pub async fn request(
         issued,
         head,
         fork,
-    })
+    })))
 }
 
 /// What the agent has to know of a ledger entry `cert_issued` or `cert_renewed`

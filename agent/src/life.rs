@@ -58,6 +58,8 @@ pub struct Life<'a> {
     unsent: Option<Report>,
     next_apply: Option<Instant>,
     retry: Backoff,
+    /// That an operator's word is waited for.
+    waiting: Complaint,
 }
 
 impl<'a> Life<'a> {
@@ -82,6 +84,7 @@ impl<'a> Life<'a> {
             unsent: None,
             next_apply: None,
             retry: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+            waiting: Complaint::default(),
         }
     }
 
@@ -91,7 +94,17 @@ impl<'a> Life<'a> {
     /// [`LinkError`] when the master cannot be used.
     pub async fn once(&mut self) -> Result<ApplyStatus, LinkError> {
         self.remember();
-        self.link.ready().await?;
+        while let Err(error) = self.link.ready().await {
+            // It is over when an operator has decided, and whoever started the container may end it.
+            let pause = error.pause().filter(|_| error.cause() == Cause::Held);
+            let Some(pause) = pause else {
+                return Err(error);
+            };
+            if self.waiting.is_news(&error.to_string()) {
+                say!("{error}");
+            }
+            tokio::time::sleep(pause).await;
+        }
         let received = self.link.catalog(None, Duration::ZERO).await?;
         let received = received
             .ok_or_else(|| LinkError::Catalog("the master says that it is unchanged".to_owned()))?;
@@ -120,10 +133,20 @@ impl<'a> Life<'a> {
                 Err(error) => {
                     self.link.failed(&error);
                     let beginning = self.current.is_none();
-                    if beginning && (error.cause() == Cause::Settings || insist == Insist::OnMaster)
-                    {
+                    // To wait for an operator is not to be without a master.
+                    let fatal = match error.cause() {
+                        Cause::Settings => true,
+                        Cause::Held => false,
+                        _ => insist == Insist::OnMaster,
+                    };
+                    if beginning && fatal {
                         return Err(error);
                     }
+                    let complaint = if error.cause() == Cause::Held {
+                        &mut self.waiting
+                    } else {
+                        &mut complaint
+                    };
                     if complaint.is_news(&error.to_string()) {
                         say!("{error}");
                         if beginning {
@@ -132,7 +155,8 @@ impl<'a> Life<'a> {
                     }
                     // What failed may work now, and what drifted is put right, without the master too.
                     self.again(Contents::Inline, insist).await;
-                    let wait = env::jitter(backoff.wait(), env::chance(self.link.random()));
+                    let wait = error.pause().unwrap_or_else(|| backoff.wait());
+                    let wait = env::jitter(wait, env::chance(self.link.random()));
                     tokio::time::sleep(wait).await;
                 }
             }

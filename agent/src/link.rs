@@ -3,6 +3,7 @@
 mod blobs;
 mod error;
 mod lists;
+mod pending;
 mod received;
 mod schedule;
 
@@ -23,17 +24,19 @@ use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 pub use self::blobs::MasterBlobs;
 pub use self::error::{Cause, LinkError};
+pub use self::pending::{Held, Note};
 pub use self::received::Received;
 
 use self::{
     error::Verdict,
     lists::{Lists, Unchecked},
+    pending::Pending,
     schedule::Schedule,
 };
 
 use crate::{
     env,
-    identity::{self, Enrolled, Fork, SeenHead},
+    identity::{self, Ask, Asked, Enrolled, Fork, IdentityError, SeenHead},
     rundir::{self, RunDir},
     say,
     settings::{Anchor, Settings},
@@ -47,6 +50,9 @@ const BUNDLE: &str = "dockmaster-bundle";
 const TIME: &str = "dockmaster-time";
 /// The longest time over which renewals are spread, in seconds.
 const MAX_SPREAD_S: u64 = 3600;
+/// How long the master holds the question of a request that waits for an operator. Meanwhile nothing
+/// that has drifted is put right.
+const HELD: Duration = Duration::from_secs(30);
 /// So many failures in a row on connections with a certificate, and the certificate is suspected.
 const SUSPICIOUS: u32 = 3;
 
@@ -71,6 +77,8 @@ pub struct Link<'a> {
     has_other_bundle: bool,
     /// It was said that the clock here is off.
     is_clock_off: bool,
+    /// The request that is asked for, or waits for an operator.
+    pending: Pending,
 }
 
 #[derive(Debug)]
@@ -97,6 +105,7 @@ impl<'a> Link<'a> {
             lists: Lists::default(),
             has_other_bundle: false,
             is_clock_off: false,
+            pending: Pending::default(),
         }
     }
 
@@ -382,19 +391,33 @@ impl<'a> Link<'a> {
             let key = VerifierKey::parse(bundle.log_key()).ok();
             self.seen = key.and_then(|key| SeenHead::load(self.run, &key));
         }
-        let enrolled = identity::request(
-            &mut connection,
-            Route::Enroll,
-            &bundle,
-            self.seen.as_ref(),
-            &self.random,
-            env::now,
-        );
-        let enrolled = enrolled.await?;
+        let wait = if self.pending.waits() {
+            HELD
+        } else {
+            Duration::ZERO
+        };
+        let ask = Ask {
+            route: Route::Enroll,
+            key: self.pending.key(&self.random)?,
+            seen: self.seen.as_ref(),
+            wait,
+        };
+        let asked = identity::request(&mut connection, &bundle, ask, env::now).await;
+        let enrolled = self.settle(asked)?;
         // It was told with the answer, if it is.
         let master = enrolled.issued.master_time_ms;
         self.is_clock_off = identity::skew(master, env::now()).is_some();
         self.adopt(enrolled, "enrolled")
+    }
+
+    /// The certificate, where it was given. A request that waits, or that an operator denied and may
+    /// approve yet, keeps its key.
+    fn settle(&mut self, asked: Result<Asked, IdentityError>) -> Result<Enrolled, LinkError> {
+        let settled = self.pending.settle(asked);
+        if let Err(error) = self.pending.save(self.run) {
+            say!("{error}");
+        }
+        settled
     }
 
     async fn first_contact(&mut self) -> Result<(Connection, Arc<TrustBundle>), LinkError> {
@@ -419,15 +442,15 @@ impl<'a> Link<'a> {
             return Ok(());
         };
         let trusted = Arc::clone(trusted);
-        let renewed = identity::request(
-            connection,
-            Route::Renew,
-            &trusted,
-            self.seen.as_ref(),
-            &self.random,
-            env::now,
-        );
-        match renewed.await.map_err(LinkError::from) {
+        // Not held at the master: the certificate that counts has better to do.
+        let ask = Ask {
+            route: Route::Renew,
+            key: self.pending.key(&self.random)?,
+            seen: self.seen.as_ref(),
+            wait: Duration::ZERO,
+        };
+        let asked = identity::request(connection, &trusted, ask, env::now).await;
+        match self.settle(asked) {
             // The old connection shows the old certificate.
             Ok(enrolled) => {
                 self.connection = None;

@@ -27,6 +27,8 @@ pub const FORK: &str = "log.fork";
 pub const CATALOG: &str = "catalog.json";
 /// The resources that are to be refreshed once they can be.
 pub const OWED: &str = "refresh.json";
+/// The request for a certificate that waits for an operator; only there while it does.
+pub const REQUEST: &str = "request.json";
 /// The report of the last apply.
 pub const REPORT: &str = "report.json";
 
@@ -139,6 +141,22 @@ impl RunDir {
             Err(source) => Err(RunDirError {
                 doing: "read",
                 path: path.clone(),
+                source,
+            }),
+        }
+    }
+
+    /// Removes a file, if it is there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed.
+    pub fn remove(&self, name: &str) -> Result<(), RunDirError> {
+        let path = self.0.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(|source| RunDirError {
+                doing: "remove",
+                path,
                 source,
             }),
         }

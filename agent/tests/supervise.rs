@@ -217,7 +217,9 @@ fn orphans_are_collected() {
         let children = children();
         children.len() == 1 && children[0] != "Z"
     });
-    running.signal(Signal::KILL);
+    // In order: an agent that is killed leaves its application behind.
+    running.signal(Signal::TERM);
+    running.end();
 }
 
 #[test]

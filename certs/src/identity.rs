@@ -41,6 +41,11 @@ pub enum IdentityError {
     /// The URI is none of ours.
     #[error("the peer's certificate carries a URI that is none of Dockmaster's")]
     NotOurs(#[from] IdError),
+    /// A key that may sign certificates or revocation lists, or may not sign at all.
+    #[error(
+        "the key usage of the peer's certificate is not that of a holder: digital signatures, and neither certificates nor revocation lists"
+    )]
+    Usage,
     /// The private extension cannot be read.
     #[error("the private extension of the peer's certificate cannot be read")]
     Extension(#[from] DerError),
@@ -86,6 +91,7 @@ pub fn peer_identity(der: &[u8]) -> Result<PeerIdentity, IdentityError> {
     let not_after = u64::try_from(leaf.validity().not_after.timestamp()).unwrap_or(0);
 
     let mut names = None;
+    let mut usage = None;
     let mut container = None;
     let mut role = None;
     for extension in leaf.extensions() {
@@ -93,6 +99,7 @@ pub fn peer_identity(der: &[u8]) -> Result<PeerIdentity, IdentityError> {
             ParsedExtension::SubjectAlternativeName(san) => {
                 names = Some(read_names(&san.general_names)?);
             }
+            ParsedExtension::KeyUsage(found) => usage = Some(found),
             _ if extension.oid.as_bytes() == oid::CONTAINER_EXTENSION_DER => {
                 container = Some(ContainerExtension::from_der(extension.value)?);
             }
@@ -103,6 +110,10 @@ pub fn peer_identity(der: &[u8]) -> Result<PeerIdentity, IdentityError> {
         }
     }
     let (id, ips) = names.ok_or(IdentityError::Names)?;
+    // The verification of paths does not look at it (X509-SVID section 5.2 does).
+    if !usage.is_some_and(|it| it.digital_signature() && !it.key_cert_sign() && !it.crl_sign()) {
+        return Err(IdentityError::Usage);
+    }
     let agrees = match (&id.principal, &container, &role) {
         (Principal::Container { host, id }, Some(attested), None) => {
             attested.container == *id

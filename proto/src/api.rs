@@ -4,6 +4,8 @@ pub mod audit;
 pub mod authority;
 pub mod backup;
 pub mod certs;
+pub mod denials;
 pub mod documents;
 pub mod identity;
 pub mod nodes;
+pub mod requests;

@@ -8,6 +8,7 @@ mod ban;
 mod certificate;
 mod host;
 mod installation;
+mod request;
 
 use std::net::IpAddr;
 
@@ -17,7 +18,7 @@ pub use authority::{
     CaRenewed, CaRolledBack, CaRotationFinished, CaRotationStarted, CaSwitched, CaSwitchedBack,
 };
 pub use ban::{NodeBanned, NodeUnbanned};
-pub use certificate::{CertDenied, CertIssued, CertRevoked, Evidence, HeldAddress};
+pub use certificate::{CertDenied, CertIssued, CertRevoked, Evidence, EvidenceKind, HeldAddress};
 pub use host::{
     HostLost, HostWatched, LabelsChanged, LeaseCause, LeaseClosed, LeaseOpened, NodeGone,
     NodeObserved,
@@ -25,6 +26,7 @@ pub use host::{
 pub use installation::{
     BackupTaken, CaCreated, DocumentChanged, MasterStarted, OperatorGranted, Restored,
 };
+pub use request::{PolicyChanged, RequestApproved, RequestDenied, RequestHeld};
 
 use crate::{
     id::{ContainerId, Digest, Name, Serial},
@@ -108,6 +110,14 @@ pub enum Event {
     BackupTaken(BackupTaken),
     /// This data directory was made from a backup.
     Restored(Restored),
+    /// Another policy is in force.
+    PolicyChanged(PolicyChanged),
+    /// A request for a certificate waits for an operator.
+    RequestHeld(RequestHeld),
+    /// An operator approved a held request.
+    RequestApproved(RequestApproved),
+    /// An operator denied a held request.
+    RequestDenied(RequestDenied),
 }
 
 impl Event {
@@ -141,11 +151,15 @@ impl Event {
             Self::OperatorGranted(_) => "operator_granted",
             Self::BackupTaken(_) => "backup_taken",
             Self::Restored(_) => "restored",
+            Self::PolicyChanged(_) => "policy_changed",
+            Self::RequestHeld(_) => "request_held",
+            Self::RequestApproved(_) => "request_approved",
+            Self::RequestDenied(_) => "request_denied",
         }
     }
 
     /// All names, for filters and their completion.
-    pub const NAMES: [&'static str; 26] = [
+    pub const NAMES: [&'static str; 30] = [
         "ca_created",
         "master_started",
         "host_watched",
@@ -172,6 +186,10 @@ impl Event {
         "operator_granted",
         "backup_taken",
         "restored",
+        "policy_changed",
+        "request_held",
+        "request_approved",
+        "request_denied",
     ];
 
     /// The container that the event is about.
@@ -188,6 +206,9 @@ impl Event {
             Self::NodeBanned(event) => Some(&event.container),
             Self::NodeUnbanned(event) => Some(&event.container),
             Self::LabelsChanged(event) => Some(&event.container),
+            Self::RequestHeld(event) => Some(&event.container),
+            Self::RequestApproved(event) => Some(&event.container),
+            Self::RequestDenied(event) => Some(&event.container),
             Self::CaCreated(_)
             | Self::CaRenewed(_)
             | Self::CaRotationStarted(_)
@@ -202,7 +223,8 @@ impl Event {
             | Self::SiteDeployed(_)
             | Self::OperatorGranted(_)
             | Self::BackupTaken(_)
-            | Self::Restored(_) => None,
+            | Self::Restored(_)
+            | Self::PolicyChanged(_) => None,
         }
     }
 
@@ -211,6 +233,7 @@ impl Event {
         let blob = match self {
             Self::CertIssued(event) | Self::CertRenewed(event) => Some(&event.der_sha256),
             Self::ClassificationChanged(event) | Self::SiteDeployed(event) => Some(&event.sha256),
+            Self::PolicyChanged(event) => Some(&event.policy_sha256),
             _ => None,
         };
         blob.into_iter()
@@ -242,6 +265,7 @@ impl Event {
                 event.addresses.iter().any(|held| held.address.ip == ip)
             }
             Self::CertDenied(event) => event.source == ip,
+            Self::RequestHeld(event) => event.addresses.iter().any(|held| held.address.ip == ip),
             _ => false,
         }
     }

@@ -105,6 +105,12 @@ hex_id!(
     Digest, 32, "a SHA-256 digest", "64 lowercase hex digits"
 );
 
+hex_id!(
+    /// A request for a certificate that waits for an operator: the beginning of a digest of the
+    /// container, its start and the key that asks, so that the same request has the same ID.
+    RequestId, 8, "the ID of a held request", "16 lowercase hex digits"
+);
+
 impl ContainerId {
     /// The first twelve hex digits, as container engines print them.
     #[must_use]

@@ -33,6 +33,18 @@ impl Tier {
     }
 }
 
+impl FromStr for Tier {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let tiers = [Self::Operator, Self::Host, Self::Token, Self::Agent];
+        tiers
+            .into_iter()
+            .find(|tier| tier.as_str() == text)
+            .ok_or_else(|| IdError::new("a tier", "operator, host, token or agent", text))
+    }
+}
+
 impl fmt::Display for Tier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

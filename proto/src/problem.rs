@@ -26,10 +26,16 @@ pub enum ProblemCode {
     NoLease,
     /// Several containers share the address and it cannot be told whose request it is.
     AmbiguousAddress,
+    /// The connection is not that of the container that holds the peer's address.
+    SocketMismatch,
     /// The address lies outside what this master may certify.
     AddressNotPermitted,
     /// Too many requests from one source.
     TooManyRequests,
+    /// A rule of the policy says no.
+    DeniedByPolicy,
+    /// An operator said no to the request.
+    RequestDenied,
     /// There is no such thing.
     NotFound,
     /// A name or prefix fits several things.
@@ -50,7 +56,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::BadCsr,
@@ -60,8 +66,11 @@ impl ProblemCode {
         Self::Banned,
         Self::NoLease,
         Self::AmbiguousAddress,
+        Self::SocketMismatch,
         Self::AddressNotPermitted,
         Self::TooManyRequests,
+        Self::DeniedByPolicy,
+        Self::RequestDenied,
         Self::NotFound,
         Self::Ambiguous,
         Self::MethodNotAllowed,
@@ -85,8 +94,11 @@ impl ProblemCode {
             Self::Banned => "banned",
             Self::NoLease => "no-lease",
             Self::AmbiguousAddress => "ambiguous-address",
+            Self::SocketMismatch => "socket-mismatch",
             Self::AddressNotPermitted => "address-not-permitted",
             Self::TooManyRequests => "too-many-requests",
+            Self::DeniedByPolicy => "denied-by-policy",
+            Self::RequestDenied => "request-denied",
             Self::NotFound => "not-found",
             Self::Ambiguous => "ambiguous",
             Self::MethodNotAllowed => "method-not-allowed",
@@ -109,7 +121,10 @@ impl ProblemCode {
             | Self::Banned
             | Self::NoLease
             | Self::AmbiguousAddress
-            | Self::AddressNotPermitted => 403,
+            | Self::SocketMismatch
+            | Self::AddressNotPermitted
+            | Self::DeniedByPolicy
+            | Self::RequestDenied => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::Ambiguous | Self::Conflict => 409,

@@ -92,6 +92,17 @@ routes! {
 
     /// Lets a banned node enroll again.
     Unban: DELETE "/v1/nodes/{node}/ban", Operator, 0;
+    /// Why it, or an IP, got no certificate: [`crate::api::denials::WhyDenied`].
+    NodeDenials: GET "/v1/nodes/{node}/denials", Operator, 0;
+
+    /// Requests that wait for an operator: [`crate::api::requests::RequestList`].
+    Requests: GET "/v1/requests", Operator, 0;
+    /// One of them: [`crate::api::requests::HeldRequest`].
+    Request: GET "/v1/requests/{request}", Operator, 0;
+    /// Lets it have a certificate: [`crate::api::requests::HeldRequest`].
+    RequestApprove: POST "/v1/requests/{request}/approve", Operator, 0;
+    /// Says no: [`crate::api::requests::Denial`] to [`crate::api::requests::HeldRequest`].
+    RequestDeny: POST "/v1/requests/{request}/deny", Operator, SMALL;
 
     /// The classification in force: [`crate::api::documents::CurrentClassification`].
     Classification: GET "/v1/classification", Operator, 0;
@@ -109,7 +120,7 @@ routes! {
     /// Puts a site in force: [`crate::api::documents::SiteProposal`] to [`crate::api::documents::Applied`].
     SiteDeploy: POST "/v1/site", Operator, DOCUMENT;
 
-    /// Certificates: `?node=&selector=&all=true&before=&limit=` to [`crate::api::certs::CertificateList`].
+    /// Certificates: `?node=&selector=&policy=&rule=&all=true&before=&limit=` to [`crate::api::certs::CertificateList`].
     Certificates: GET "/v1/certs", Operator, 0;
     /// One certificate: [`crate::api::certs::CertificateDetail`].
     Certificate: GET "/v1/certs/{serial}", Operator, 0;

@@ -22,6 +22,7 @@ use std::{fmt, str::FromStr};
 
 use crate::id::serde_as_text;
 
+pub use matching::glob_matches;
 pub use parse::SelectorError;
 
 /// The longest selector text, in bytes.

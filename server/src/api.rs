@@ -6,6 +6,7 @@ mod authority;
 mod backup;
 mod budget;
 mod certs;
+mod denials;
 mod documents;
 mod health;
 mod log;
@@ -13,6 +14,7 @@ mod node;
 mod nodes;
 pub mod problem;
 mod reply;
+mod requests;
 mod revocations;
 mod router;
 mod service;
@@ -154,6 +156,11 @@ impl Api {
             Route::NodeLabels => self.label(request).await,
             Route::NodeCatalog => self.node_catalog(request),
             Route::NodeWhy => self.node_why(request),
+            Route::NodeDenials => self.why_denied(request),
+            Route::Requests => Ok(self.requests()),
+            Route::Request => self.request(request),
+            Route::RequestApprove => self.approve(request).await,
+            Route::RequestDeny => self.deny(request).await,
             Route::Classification => self.classification(),
             Route::ClassificationPlan => self.plan_classification(request).await,
             Route::ClassificationApply => self.apply_classification(request).await,
@@ -194,7 +201,11 @@ impl Api {
                 self.journal.settle().await;
                 self.delivery.settle().await;
             }
-            Route::Certificates | Route::Certificate | Route::Audit | Route::AuditWho => {
+            Route::Certificates
+            | Route::Certificate
+            | Route::Audit
+            | Route::AuditWho
+            | Route::NodeDenials => {
                 self.journal.settle().await;
             }
             _ => {}

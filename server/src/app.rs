@@ -7,7 +7,7 @@ use dockmaster_host::{DockerInventory, FileInventory, Inventory};
 use dockmaster_ledger::Ledger;
 use dockmaster_proto::{
     error::chain,
-    event::{Event, MasterStarted},
+    event::{Event, MasterStarted, PolicyChanged},
     id::Name,
 };
 use dockmaster_tlog::note::VerifierKey;
@@ -162,7 +162,8 @@ impl Master {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             log_size,
         };
-        commit(&journal, &config, Event::MasterStarted(started)).await?;
+        commit(&journal, &config, Event::MasterStarted(started), vec![]).await?;
+        record_policy(&journal, &config).await?;
 
         let (stop, stopping) = watch::channel(false);
         let inventory = inventory.map(Arc::new);
@@ -173,7 +174,7 @@ impl Master {
         tokio::spawn(delivery.clone().run());
         let policy = Policy {
             trust_domain: config.trust_domain.clone(),
-            lifetime_ms: config.lifetime.as_ms(),
+            rules: config.policy.clone(),
         };
         let log_key = log_key(&authorities.now().bundle)?;
         let lists = ListMaker::new(journal.clone(), authorities.clone())
@@ -338,13 +339,37 @@ async fn keep_house(
     }
 }
 
-async fn commit(journal: &Journal, config: &Config, event: Event) -> Result<(), AppError> {
+/// Has the ledger know the policy that certificates will be issued under, the policy itself as a
+/// blob; and tells of rules that no request can come to.
+async fn record_policy(journal: &Journal, config: &Config) -> Result<(), AppError> {
+    let policy = &config.policy;
+    for (line, what) in policy.unreachable() {
+        tracing::warn!(line, "dockmaster.yaml: {what}");
+    }
+    let policy_sha256 = policy.sha256();
+    if journal.state().policy() == Some(policy_sha256) {
+        return Ok(());
+    }
+    let changed = PolicyChanged {
+        policy_sha256,
+        rules: policy.rules().len() as u64,
+    };
+    let blobs = vec![policy.canonical().to_vec()];
+    commit(journal, config, Event::PolicyChanged(changed), blobs).await
+}
+
+async fn commit(
+    journal: &Journal,
+    config: &Config,
+    event: Event,
+    blobs: Vec<Vec<u8>>,
+) -> Result<(), AppError> {
     let cause = Cause {
         actor: actor(config),
         request_id: env::request_id(),
     };
     journal
-        .commit(&cause, vec![event], vec![])
+        .commit(&cause, vec![event], blobs)
         .await
         .map_err(|error| AppError::part("the ledger")(&error))?;
     Ok(())

@@ -2,7 +2,7 @@
 //! with its line.
 
 use std::{
-    fmt::{self, Write as _},
+    fmt::Write as _,
     io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -20,18 +20,23 @@ use dockmaster_proto::{
 };
 use dockmaster_tlog::note::{Algorithm, VerifierKey};
 
-use crate::witnesses::Witness;
+pub use crate::lifetime::{Lifetime, LifetimeError};
+use crate::{
+    policy::{self, Rules},
+    witnesses::Witness,
+};
 
 /// The largest configuration file in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 /// What a configuration may say.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "name",
     "trust_domain",
     "listen",
     "addresses",
     "host",
     "certificate_lifetime",
+    "policy",
     "witnesses",
     "witnesses_required",
 ];
@@ -51,6 +56,8 @@ pub struct Config {
     pub host: Name,
     /// How long a container's certificate lasts.
     pub lifetime: Lifetime,
+    /// Which requests for a certificate are granted.
+    pub policy: Rules,
     /// Who cosigns the head of the log.
     pub witnesses: Vec<Witness>,
     /// How many of them have to before a head is shown.
@@ -112,6 +119,8 @@ impl Config {
         let host = fields.required("host", &mut wrong);
         let addresses = fields.parsed_list("addresses", &mut wrong);
         let lifetime = fields.parsed("certificate_lifetime", &mut wrong);
+        let lifetime = lifetime.unwrap_or_default();
+        let policy = policy::parse(file, &fields, lifetime, &mut wrong);
         let witnesses = witnesses(file, &fields, &mut wrong);
         let required = fields.parsed("witnesses_required", &mut wrong);
         let witnesses_required = required.unwrap_or_default();
@@ -130,7 +139,8 @@ impl Config {
                     listen,
                     addresses,
                     host,
-                    lifetime: lifetime.unwrap_or_default(),
+                    lifetime,
+                    policy,
                     witnesses,
                     witnesses_required,
                 })
@@ -149,6 +159,8 @@ impl Config {
             addresses,
             host,
             lifetime,
+            // What people write is not written again.
+            policy: _,
             witnesses,
             witnesses_required,
         } = self;
@@ -170,7 +182,12 @@ impl Config {
              # The name under which this machine's containers are known.\n\
              host: {host}\n\
              # How long a container's certificate lasts: a number with m, h or d; 5m to 30d.\n\
-             certificate_lifetime: {lifetime}\n",
+             certificate_lifetime: {lifetime}\n\
+             # Which requests for a certificate are issued, held for an operator, or denied: docs/policy.md.\n\
+             # Without it every container that the host knows gets a certificate.\n\
+             # policy:\n\
+             #   - {{name: no-latest, labels: \"@image=*:latest\", verdict: deny, reason: pin the image}}\n\
+             #   - {{name: everything, evidence: [host], verdict: issue}}\n",
             addresses.join(", "),
         );
         if !witnesses.is_empty() {
@@ -222,73 +239,6 @@ impl FromStr for WitnessKey {
     }
 }
 
-/// How long a container's certificate lasts, 5 minutes to 30 days. Written as a number with `m`,
-/// `h` or `d`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lifetime {
-    ms: u64,
-}
-
-/// The units of a lifetime in milliseconds, largest first.
-const UNITS: [(u64, char); 3] = [(86_400_000, 'd'), (3_600_000, 'h'), (60_000, 'm')];
-
-impl Lifetime {
-    const MIN: Self = Self { ms: 5 * 60_000 };
-    const MAX: Self = Self {
-        ms: 30 * 86_400_000,
-    };
-
-    /// In milliseconds.
-    #[must_use]
-    pub const fn as_ms(self) -> u64 {
-        self.ms
-    }
-}
-
-impl Default for Lifetime {
-    /// Six hours.
-    fn default() -> Self {
-        Self { ms: 6 * 3_600_000 }
-    }
-}
-
-/// Why a text is no lifetime.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{text:?} is no duration from {} to {}; write a number with m, h or d, such as 6h",
-    Lifetime::MIN,
-    Lifetime::MAX
-)]
-pub struct LifetimeError {
-    text: String,
-}
-
-impl FromStr for Lifetime {
-    type Err = LifetimeError;
-
-    fn from_str(text: &str) -> Result<Self, LifetimeError> {
-        let parse = || {
-            let unit = text.chars().last()?;
-            let (factor, _) = UNITS.iter().find(|(_, name)| *name == unit)?;
-            let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
-            let ms = number.checked_mul(*factor)?;
-            (Self::MIN.ms..=Self::MAX.ms)
-                .contains(&ms)
-                .then_some(Self { ms })
-        };
-        let text = text.to_owned();
-        parse().ok_or(LifetimeError { text })
-    }
-}
-
-impl fmt::Display for Lifetime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = |(factor, _): &&(u64, char)| self.ms.is_multiple_of(*factor);
-        let (factor, name) = UNITS.iter().find(fits).unwrap_or(&UNITS[2]);
-        write!(f, "{}{name}", self.ms / factor)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,6 +251,7 @@ mod tests {
             addresses: vec!["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()],
             host: "h1".parse().unwrap(),
             lifetime: Lifetime::default(),
+            policy: Rules::unwritten(Lifetime::default()),
             witnesses: vec![],
             witnesses_required: 0,
         }
@@ -356,27 +307,6 @@ mod tests {
         let error = Config::parse("f", &text).unwrap_err().to_string();
         let line = text.lines().count();
         assert!(error.starts_with(&format!("f:{line}: ")), "{error}");
-    }
-
-    #[test]
-    fn a_lifetime_reads_back_as_it_is_written() {
-        for text in ["5m", "90m", "6h", "30d"] {
-            assert_eq!(text.parse::<Lifetime>().unwrap().to_string(), text);
-        }
-        assert_eq!("48h".parse::<Lifetime>().unwrap().to_string(), "2d");
-        for text in [
-            "",
-            "h",
-            "4m",
-            "31d",
-            "6",
-            "-6h",
-            "6 h",
-            "18446744073709551615d",
-            "6ü",
-        ] {
-            assert!(text.parse::<Lifetime>().is_err(), "{text}");
-        }
     }
 
     #[test]

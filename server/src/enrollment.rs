@@ -5,30 +5,44 @@ mod attest;
 mod binding;
 mod continuity;
 mod decide;
+mod foresee;
+mod held;
+mod next_step;
+mod refusal;
+mod socket;
 
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use dockmaster_certs::{csr::VerifiedCsr, issue::Issued, key::random_serial};
+use dockmaster_host::socket::Connection;
 use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
-    api::identity::{CertificateRequest, IssuedCertificate},
+    api::identity::{CertificateRequest, HeldAnswer, IssuedCertificate},
     error::chain,
-    event::{CertDenied, CertIssued, CertRevoked, Event},
-    id::ContainerId,
+    event::{CertDenied, CertIssued, CertRevoked, Event, RequestHeld},
+    id::{ContainerId, RequestId},
     problem::{Problem, ProblemCode},
     revocation::RevocationReason,
 };
-use dockmaster_tlog::{checkpoint::Checkpoint, hash::Hash};
+use dockmaster_tlog::hash::Hash;
 use ring::rand::SystemRandom;
+
+use tokio::time::Instant;
 
 use attest::Unclaimed;
 pub use attest::{Attestor, Claimed};
 pub use binding::{Binding, BindingError};
+use continuity::Seen;
 pub use continuity::{Continuity, ContinuityError, WAY_OUT};
-pub use decide::{Grant, Policy, Refusal};
+use decide::{Decision, Given};
+pub use decide::{Grant, Policy};
+pub use next_step::{ABOUT_HELD, next_step};
+pub use refusal::Refusal;
+pub use socket::SocketVerdict;
 
 use crate::{
     authorities::{Authorities, Signing},
@@ -49,12 +63,20 @@ const CERTIFICATES: Allowance = Allowance {
 /// Who asks, as the connection tells it.
 #[derive(Debug, Clone)]
 pub struct Applicant {
-    /// The peer's IP.
-    pub source: IpAddr,
+    /// The connection that it speaks by.
+    pub connection: Connection,
     /// What its request has to be bound to.
     pub binding: Arc<Binding>,
     /// The container whose current certificate the peer showed; none at a first enrollment.
     pub renewing: Option<ContainerId>,
+}
+
+impl Applicant {
+    /// The peer's IP.
+    #[must_use]
+    pub const fn source(&self) -> IpAddr {
+        self.connection.source.ip().to_canonical()
+    }
 }
 
 /// The issuing part of a master.
@@ -67,7 +89,22 @@ pub struct Enrollment {
     continuity: Arc<Continuity>,
     refusals: Mutex<Refusals>,
     quota: Mutex<Quota<ContainerId>>,
+    /// Whoever begins to wait for an operator, or uses an operator's word, goes before the next one.
+    holding: tokio::sync::Mutex<()>,
 }
+
+/// What a request comes to that is not refused.
+#[derive(Debug)]
+pub enum Answer {
+    /// A certificate.
+    Issued(Box<IssuedCertificate>),
+    /// It waits for an operator.
+    Held(HeldAnswer),
+}
+
+/// When an agent whose request is held should ask again. It asks to be held on until there is a
+/// decision, so this is only the pause between two such questions.
+const ASK_AGAIN_MS: u64 = 2_000;
 
 impl Enrollment {
     /// An issuing part.
@@ -87,11 +124,13 @@ impl Enrollment {
             continuity,
             refusals: Mutex::default(),
             quota: Mutex::new(Quota::new(CERTIFICATES)),
+            holding: tokio::sync::Mutex::default(),
         }
     }
 
     /// Issues a certificate to an applicant, or says why not. Returns only when the issuance is
-    /// durable in the ledger; a refusal is recorded too.
+    /// durable in the ledger; a refusal is recorded too, and that a request is held. One that is
+    /// held is waited for up to `wait`: until an operator decides or the container ends.
     ///
     /// # Errors
     /// Why there is none.
@@ -100,15 +139,45 @@ impl Enrollment {
         applicant: &Applicant,
         request: &CertificateRequest,
         cause: &Cause,
-    ) -> Result<IssuedCertificate, IssueError> {
-        match self.try_issue(applicant, request, cause).await {
-            Err(Failure::Refused(refusal)) => {
-                self.record(applicant.source, &refusal, cause).await;
-                Err(IssueError::Problem(refusal.into_problem()))
+        wait: Duration,
+    ) -> Result<Answer, IssueError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            match self.try_issue(applicant, request, cause).await {
+                Ok(Answer::Held(held)) if self.is_decided(&held.request, deadline).await => {}
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Refused(refusal)) => {
+                    self.record(applicant.source(), &refusal, cause).await;
+                    return Err(IssueError::Problem(refusal.into_problem()));
+                }
+                Err(Failure::Ours(problem)) => return Err(IssueError::Problem(problem)),
+                Err(Failure::Commit(error)) => return Err(IssueError::Commit(error)),
             }
-            Err(Failure::Ours(problem)) => Err(IssueError::Problem(problem)),
-            Err(Failure::Commit(error)) => Err(IssueError::Commit(error)),
-            Ok(issued) => Ok(issued),
+        }
+    }
+
+    /// Waits until a request waits no more; false when it still does at the deadline, or the master
+    /// stops.
+    async fn is_decided(&self, request: &RequestId, deadline: Instant) -> bool {
+        let mut changes = self.journal.request_generations();
+        let mut stopping = self.attestor.stopping();
+        loop {
+            changes.mark_unchanged();
+            if Instant::now() >= deadline {
+                return false;
+            }
+            let waits = {
+                let state = self.journal.state();
+                let known = state.requests().get(request, env::now());
+                known.is_some_and(|known| known.decision.is_none())
+            };
+            if !waits {
+                return true;
+            }
+            tokio::select! {
+                _ = tokio::time::timeout_at(deadline, changes.changed()) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return false,
+            }
         }
     }
 
@@ -117,29 +186,44 @@ impl Enrollment {
         applicant: &Applicant,
         request: &CertificateRequest,
         cause: &Cause,
-    ) -> Result<IssuedCertificate, Failure> {
+    ) -> Result<Answer, Failure> {
         if let Some(why) = self.continuity.trouble() {
             return Err(Failure::broken(why));
         }
         let csr = VerifiedCsr::parse(&request.csr, applicant.binding.exporter())
             .map_err(|error| Refusal::bad_csr(&error))?;
-        let claimed = self.attestor.claim(&self.journal, applicant.source).await?;
         // One set for all of it: they may be exchanged meanwhile.
         let signing = self.authorities.now();
-        let grant = {
-            let state = self.journal.state();
-            decide::decide(
-                applicant,
-                &claimed,
-                &state,
-                &self.policy,
-                |ip| signing.containers.permits(ip),
-                env::now(),
-            )?
+        let key = csr.public_key().spki_sha256();
+        let claimed = self
+            .attestor
+            .claim(&self.journal, applicant.connection)
+            .await?;
+        let decide = || {
+            let given = Given {
+                state: &self.journal.state(),
+                policy: &self.policy,
+                permits: &|ip| signing.containers.permits(ip),
+                now: env::now(),
+            };
+            decide::decide(applicant, &claimed, &key, &given)
+        };
+        let mut decision = decide()?;
+        // What counts or burns an approval is decided once more when nobody else does: two at once
+        // must not both be the last that may wait, nor both have the one certificate.
+        let mut _one_at_a_time = None;
+        if decision.counts() {
+            _one_at_a_time = Some(self.holding.lock().await);
+            decision = decide()?;
+        }
+        let grant = match decision {
+            Decision::Grant(grant) => grant,
+            Decision::Wait(held) => return Ok(Answer::Held(answer(held))),
+            Decision::Hold(held) => return self.hold(held, cause).await,
         };
         let claim = applicant
             .binding
-            .claim(csr.public_key().spki_sha256())
+            .claim(key)
             .map_err(|error| Refusal::repeated(grant.container, error))?;
         let seen = self.seen(grant.container, request)?;
         let taken = self
@@ -160,7 +244,20 @@ impl Enrollment {
             .commit(applicant, grant, (issued, &signing), seen, cause)
             .await?;
         claim.keep();
-        Ok(issued)
+        Ok(Answer::Issued(Box::new(issued)))
+    }
+
+    async fn hold(&self, held: RequestHeld, cause: &Cause) -> Result<Answer, Failure> {
+        tracing::info!(
+            request = %held.request, container = %held.container.short(), name = %held.name, rule = %held.rule,
+            "a request waits for an operator: \"dockmaster request list\""
+        );
+        let event = Event::RequestHeld(held.clone());
+        self.journal
+            .commit(cause, vec![event], vec![])
+            .await
+            .map_err(Failure::Commit)?;
+        Ok(Answer::Held(answer(held)))
     }
 
     /// The head of the log that the applicant has seen.
@@ -168,14 +265,12 @@ impl Enrollment {
         &self,
         container: ContainerId,
         request: &'r CertificateRequest,
-    ) -> Result<Option<(&'r str, Checkpoint)>, Failure> {
+    ) -> Result<Option<Seen<'r>>, Failure> {
         let Some(note) = request.seen.as_deref() else {
             return Ok(None);
         };
-        let seen = self
-            .continuity
-            .read(self.journal.ledger(), container, note)?;
-        Ok(Some((note, seen)))
+        let ledger = self.journal.ledger();
+        Ok(Some(self.continuity.read(ledger, container, note)?))
     }
 
     async fn commit(
@@ -183,7 +278,7 @@ impl Enrollment {
         applicant: &Applicant,
         grant: Grant,
         (issued, signing): (Issued, &Signing),
-        seen: Option<(&str, Checkpoint)>,
+        seen: Option<Seen<'_>>,
         cause: &Cause,
     ) -> Result<IssuedCertificate, Failure> {
         let container = grant.container;
@@ -202,13 +297,15 @@ impl Enrollment {
             let state = self.journal.state();
             let node = state.node(&container);
             let holds = |node: &NodeRecord| {
-                grant
-                    .addresses
-                    .iter()
-                    .all(|held| node.addresses.contains(held))
+                // Without an address it is the run alone that tells.
+                node.facts.started_at_ms == grant.started_at_ms
+                    && grant
+                        .addresses
+                        .iter()
+                        .all(|held| node.addresses.contains(held))
             };
             (
-                node.is_some_and(|node| node.honours(&issued.serial)),
+                node.is_some_and(|node| holds(node) && node.honours(&issued.serial)),
                 node.is_some_and(holds),
             )
         };
@@ -228,7 +325,7 @@ impl Enrollment {
                 .commit(cause, vec![Event::CertRevoked(revoked)], vec![])
                 .await
                 .map_err(Failure::Commit)?;
-            return Err(Refusal::lease_closed(applicant.source, container).into());
+            return Err(Refusal::lease_closed(applicant.source(), container).into());
         }
         let Some((proof, committed)) = receipt.proof(0).zip(receipt.entries().first()) else {
             return Err(Failure::internal(&std::io::Error::other(
@@ -236,10 +333,9 @@ impl Enrollment {
             )));
         };
         let consistency = match &seen {
-            Some((note, seen)) => {
+            Some(seen) => {
                 let ledger = self.journal.ledger();
-                self.continuity
-                    .prove(ledger, container, (note, seen), &receipt)?
+                self.continuity.prove(ledger, container, seen, &receipt)?
             }
             None => Vec::new(),
         };
@@ -270,6 +366,8 @@ impl Enrollment {
             reason: refusal.code.as_str().to_owned(),
             detail: refusal.detail.clone(),
             count: 1,
+            rule: refusal.rule.clone(),
+            hint: refusal.hint.clone(),
         };
         let first = self
             .refusals
@@ -299,6 +397,16 @@ impl Enrollment {
             // The refusal itself stands; only its record is lost, and the log says so.
             tracing::error!(error = %chain(&error), "a refusal could not be recorded in the ledger");
         }
+    }
+}
+
+fn answer(held: RequestHeld) -> HeldAnswer {
+    HeldAnswer {
+        request: held.request,
+        reason: held.reason,
+        retry_after_ms: ASK_AGAIN_MS,
+        expires_at_ms: held.expires_at_ms,
+        master_time_ms: env::now(),
     }
 }
 
@@ -394,6 +502,7 @@ impl Grant {
             evidence: self.evidence.clone(),
             rule: self.rule.clone(),
             prev: self.prev,
+            policy_sha256: Some(self.policy_sha256),
         }
     }
 }

@@ -232,6 +232,7 @@ impl MasterIdentity {
             evidence: vec![Evidence::Master],
             rule: "a master's own certificate".to_owned(),
             prev: None,
+            policy_sha256: None,
         };
         let cause = Cause {
             actor: format!("/master/{}", self.name),

@@ -5,6 +5,7 @@
 //! may be empty, behind or unreadable; each of these only means that more is made again. The
 //! position up to which it has taken entries up is written in the same batch as what they changed.
 
+mod denials;
 mod keys;
 mod open;
 mod overlay;
@@ -16,8 +17,11 @@ use std::path::PathBuf;
 
 use dockmaster_proto::{event::Entry, time::UnixMs};
 
+pub use denials::HELD;
 pub use open::IndexError;
-pub use records::{CertificateRecord, LeaseCertificate, LeaseRecord, Revocation, WatchRecord};
+pub use records::{
+    CertificateRecord, DenialRecord, LeaseCertificate, LeaseRecord, Revocation, WatchRecord,
+};
 
 use overlay::Overlay;
 

@@ -59,6 +59,8 @@ pub struct Progress {
     pub applied: watch::Receiver<u64>,
     /// The view's [`State::generation`].
     pub generation: watch::Receiver<u64>,
+    /// The view's [`State::request_generation`].
+    pub requests: watch::Receiver<u64>,
     /// The entries that the index has taken up.
     pub indexed: watch::Receiver<u64>,
 }
@@ -105,6 +107,12 @@ impl Journal {
     #[must_use]
     pub fn generations(&self) -> watch::Receiver<u64> {
         self.progress.generation.clone()
+    }
+
+    /// Tells of each change of the requests that wait for an operator.
+    #[must_use]
+    pub fn request_generations(&self) -> watch::Receiver<u64> {
+        self.progress.requests.clone()
     }
 
     /// Waits until the index has everything that was committed before the call, so that whoever
@@ -172,6 +180,7 @@ pub struct Projector {
     index: Index,
     applied: watch::Sender<u64>,
     generation: watch::Sender<u64>,
+    requests: watch::Sender<u64>,
     indexed: watch::Sender<u64>,
     /// Entries that the view has and the index does not have yet: parsed once for both.
     unindexed: Mutex<Vec<(u64, Entry)>>,
@@ -187,12 +196,14 @@ impl Projector {
         };
         let (applied, applied_receiver) = watch::channel(size);
         let (generation, generation_receiver) = watch::channel(generation);
+        let (requests, requests_receiver) = watch::channel(0);
         let (indexed, indexed_receiver) = watch::channel(size);
         let projector = Self {
             state,
             index,
             applied,
             generation,
+            requests,
             indexed,
             unindexed: Mutex::default(),
         };
@@ -201,6 +212,7 @@ impl Projector {
             Progress {
                 applied: applied_receiver,
                 generation: generation_receiver,
+                requests: requests_receiver,
                 indexed: indexed_receiver,
             },
         )
@@ -227,19 +239,16 @@ impl Sink for Projector {
                 }
             }
         }
-        let (size, generation) = {
+        let (size, generation, requests) = {
             let mut state = self.state.0.write().unwrap_or_else(PoisonError::into_inner);
             for (index, entry) in &entries {
                 state.apply(*index, entry);
             }
-            (state.size(), state.generation())
+            (state.size(), state.generation(), state.request_generation())
         };
         self.unindexed().append(&mut entries);
-        self.generation.send_if_modified(|known| {
-            let is_new = *known != generation;
-            *known = generation;
-            is_new
-        });
+        tell_if_new(&self.generation, generation);
+        tell_if_new(&self.requests, requests);
         self.applied.send_replace(size);
     }
 
@@ -263,6 +272,14 @@ impl Sink for Projector {
         self.indexed.send_replace(last.index + 1);
         Ok(())
     }
+}
+
+fn tell_if_new(whoever_waits: &watch::Sender<u64>, generation: u64) {
+    whoever_waits.send_if_modified(|known| {
+        let is_new = *known != generation;
+        *known = generation;
+        is_new
+    });
 }
 
 #[cfg(test)]
@@ -294,6 +311,8 @@ mod tests {
             reason: String::new(),
             detail: String::new(),
             count: 1,
+            rule: String::new(),
+            hint: String::new(),
         });
         projector.apply(&[committed(0, denied)]);
         assert!(progress.applied.has_changed().unwrap());

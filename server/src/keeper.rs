@@ -63,7 +63,7 @@ impl LeaseKeeper {
 
     async fn look(&mut self, container: ContainerId) {
         match self.inventory.inspect(&container).await {
-            Ok(Some(facts)) => self.observe(Observation::Up(facts)).await,
+            Ok(Some(inspected)) => self.observe(Observation::Up(inspected.facts)).await,
             Ok(None) => {
                 self.observe(Observation::Down {
                     id: container,

@@ -185,13 +185,13 @@ async fn handshake(
     stream
         .set_nodelay(true)
         .map_err(|error| error.to_string())?;
-    let local = stream.local_addr().map_err(|error| error.to_string())?.ip();
-    let config = identity.tls_for(local).await.map_err(|error| {
+    let local = stream.local_addr().map_err(|error| error.to_string())?;
+    let config = identity.tls_for(local.ip()).await.map_err(|error| {
         // What anyone may cause is not for anyone to fill the log with.
         if matches!(error, IdentityError::TooManyAddresses { .. }) {
-            tracing::debug!(error = %chain(&error), "no certificate for a connection to {local}");
+            tracing::debug!(error = %chain(&error), "no certificate for a connection to {}", local.ip());
         } else {
-            tracing::error!(error = %chain(&error), "no certificate for a connection to {local}");
+            tracing::error!(error = %chain(&error), "no certificate for a connection to {}", local.ip());
         }
         error.to_string()
     })?;
@@ -212,6 +212,7 @@ async fn handshake(
         stream,
         Peer {
             address,
+            local,
             identity,
             binding: Arc::new(Binding::new(binding)),
         },

@@ -81,6 +81,8 @@ mod tests {
             reason: "no-lease".into(),
             detail: "x".into(),
             count: 1,
+            rule: String::new(),
+            hint: String::new(),
         }
     }
 

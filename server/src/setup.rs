@@ -31,9 +31,12 @@ use crate::{
     datadir::{DataDir, Readers},
     env,
     journal::Cause,
+    lifetime::Lifetime,
     logkey::LogSeed,
     newdir::{NewDir, NewDirError},
-    operators, store,
+    operators,
+    policy::Rules,
+    store,
 };
 
 /// Lifetime of the first operator's certificate, as far as the authority itself lasts: 90 days.
@@ -147,7 +150,8 @@ async fn fill(new: &NewDir, setup: &Setup) -> Result<Installation, SetupError> {
         listen: setup.listen,
         addresses: setup.addresses.clone(),
         host: setup.host.clone(),
-        lifetime: crate::config::Lifetime::default(),
+        lifetime: Lifetime::default(),
+        policy: Rules::unwritten(Lifetime::default()),
         witnesses: vec![],
         witnesses_required: 0,
     };

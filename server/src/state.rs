@@ -7,6 +7,7 @@ mod apply;
 mod authority;
 mod lookup;
 mod node;
+pub mod requests;
 mod revocations;
 
 use std::{
@@ -18,7 +19,7 @@ use dockmaster_proto::{
     address::Address,
     api::documents::RevisionInfo,
     event::LeaseCause,
-    id::{ContainerId, Name, Serial},
+    id::{ContainerId, Digest, Name, Serial},
     time::UnixMs,
 };
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,8 @@ pub(crate) use apply::{RestoredParts, ban, displacement, revision_info};
 pub(crate) use authority::apply as apply_to_authorities;
 pub use authority::{AuthorityNames, AuthorityState, Rotation};
 pub use lookup::{LookupError, NodeReference};
-pub use node::{CurrentCertificate, NodeRecord};
+pub use node::{Approved, CurrentCertificate, NodeRecord};
+pub use requests::Requests;
 pub use revocations::{Ban, Revocations, RevokedCertificate};
 pub(crate) use revocations::{GRACE_MS, reason as revocation_reason};
 
@@ -51,6 +53,12 @@ pub struct State {
     /// Containers whose loss of a lease is decided and not durable yet. Not part of the fold.
     suspended: HashSet<ContainerId>,
     documents: Documents,
+    /// Requests that wait for an operator.
+    requests: Requests,
+    /// Grows whenever one of them changes.
+    request_generation: u64,
+    /// The policy that the ledger says is in force.
+    policy: Option<Digest>,
     size: u64,
     /// The time of the newest entry.
     newest: UnixMs,
@@ -203,6 +211,24 @@ impl State {
     #[must_use]
     pub const fn documents(&self) -> &Documents {
         &self.documents
+    }
+
+    /// Requests that wait for an operator.
+    #[must_use]
+    pub const fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// Grows whenever a request that waits for an operator changes.
+    #[must_use]
+    pub const fn request_generation(&self) -> u64 {
+        self.request_generation
+    }
+
+    /// The policy that the ledger says is in force; none before the first.
+    #[must_use]
+    pub const fn policy(&self) -> Option<Digest> {
+        self.policy
     }
 
     /// Grows whenever something changes that a catalog may depend on.

@@ -21,6 +21,20 @@ fn log_key(scene: &Scene) -> String {
 }
 
 #[test]
+fn a_certificate_is_shown_with_a_proof_that_was_checked() {
+    let scene = Scene::new(600);
+    let serial = scene.serial();
+    let shown = scene.master.cli(["cert", "show", &serial, "--proof"]).ok();
+    let name = log_key(&scene);
+    let name = name.split('+').next().unwrap();
+    assert!(
+        shown.contains(&format!("proven      by {name}'s signed head of ")),
+        "{shown}"
+    );
+    assert!(shown.contains("\n  c2sp.org/tlog-proof@v1\n"), "{shown}");
+}
+
+#[test]
 fn a_certificate_and_any_entry_are_proved_in_a_file_that_needs_no_master() {
     let mut scene = Scene::new(500);
     let key = log_key(&scene);

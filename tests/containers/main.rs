@@ -5,6 +5,7 @@ mod classification;
 mod engine;
 mod identity;
 mod leave;
+mod mutual;
 mod once;
 mod renewal;
 mod reuse;

@@ -44,6 +44,17 @@ impl Agent {
         Ran::run(command(master, stand_in, dir.path()).arg("once"))
     }
 
+    /// Runs `dockmaster-agent status` beside it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn status(&self) -> Ran {
+        let mut status = Command::new(binary("dockmaster-agent"));
+        status.env_clear().arg("status");
+        Ran::run(status.env("DOCKMASTER_RUN_DIR", self.path("run")))
+    }
+
     /// Its process ID.
     #[must_use]
     pub fn pid(&self) -> u32 {

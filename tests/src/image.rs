@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex, PoisonError, Weak},
 };
@@ -11,6 +11,7 @@ use crate::{
     binary,
     container::Run,
     docker::{docker, try_docker},
+    process::Ran,
 };
 
 /// An image, removed when the last holder drops it.
@@ -42,11 +43,29 @@ impl Image {
     /// When it cannot be built.
     #[must_use]
     pub fn with(files: &[(&str, &[u8])]) -> Self {
+        Self::with_programs(&[], files)
+    }
+
+    /// The same with programs of this machine, each where it lies here, beside the libraries that it loads.
+    ///
+    /// # Panics
+    /// When it cannot be built.
+    #[must_use]
+    pub fn with_programs(programs: &[&Path], files: &[(&str, &[u8])]) -> Self {
         let staging = tempfile::tempdir().unwrap();
         let root = staging.path().join("root");
         fs::create_dir(&root).unwrap();
         for program in ["dockmaster-agent", "hello-app", "tiny-proxy"] {
             fs::copy(binary(program), root.join(program)).unwrap();
+        }
+        let copied = programs.iter().flat_map(|program| {
+            let libraries = libraries(program);
+            [program.to_path_buf()].into_iter().chain(libraries)
+        });
+        for path in copied {
+            let into = root.join(path.strip_prefix("/").unwrap());
+            fs::create_dir_all(into.parent().unwrap()).unwrap();
+            fs::copy(path, into).unwrap();
         }
         for (path, content) in files {
             let path = root.join(path.trim_start_matches('/'));
@@ -80,6 +99,17 @@ impl Image {
     pub fn run(&self, label: &str) -> Run {
         Run::new(&self.tag, label)
     }
+}
+
+/// What a program loads, the loader included.
+fn libraries(program: &Path) -> Vec<PathBuf> {
+    let listed = Ran::run(Command::new("ldd").arg(program)).ok();
+    // "name => /path (0x…)", or the loader's "/path (0x…)".
+    let words = listed.split_whitespace();
+    words
+        .filter(|it| it.starts_with('/'))
+        .map(PathBuf::from)
+        .collect()
 }
 
 impl Drop for Image {

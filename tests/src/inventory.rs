@@ -26,6 +26,8 @@ pub struct StandIn {
     pub labels: Vec<(String, String)>,
     /// Its addresses, all in the file's own network.
     pub ips: Vec<IpAddr>,
+    /// When it was started (RFC 3339); 1970 where none is given.
+    pub started_at: Option<String>,
 }
 
 impl StandIn {
@@ -38,6 +40,7 @@ impl StandIn {
             name: format!("stand-in-{number}"),
             labels: Vec::new(),
             ips: vec![[127, 77, high, low].into()],
+            started_at: None,
         }
     }
 
@@ -45,6 +48,13 @@ impl StandIn {
     #[must_use]
     pub fn label(mut self, key: &str, value: &str) -> Self {
         self.labels.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Started then; another time is another run.
+    #[must_use]
+    pub fn started(mut self, at: &str) -> Self {
+        self.started_at = Some(at.to_owned());
         self
     }
 
@@ -56,7 +66,7 @@ impl StandIn {
             .collect();
         json!({
             "id": self.id, "name": self.name, "image": "stand-in:1",
-            "labels": labels, "ips": self.ips,
+            "labels": labels, "ips": self.ips, "started_at": self.started_at,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! A master of a test's own.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -39,6 +40,7 @@ pub struct Setup {
     addresses: Vec<IpAddr>,
     permit: Vec<String>,
     data: Option<PathBuf>,
+    policy: String,
 }
 
 impl Setup {
@@ -51,7 +53,7 @@ impl Setup {
                 .iter()
                 .map(|network| network.subnet().to_owned())
                 .collect(),
-            data: None,
+            ..Self::default()
         }
     }
 
@@ -61,7 +63,7 @@ impl Setup {
             watch: Watch::Engine(engine.socket().to_owned()),
             addresses: vec![engine.gateway()],
             permit: vec![engine.subnet().to_owned()],
-            data: None,
+            ..Self::default()
         }
     }
 
@@ -77,6 +79,14 @@ impl Setup {
     pub fn data(self, data: PathBuf) -> Self {
         Self {
             data: Some(data),
+            ..self
+        }
+    }
+
+    /// With this policy: YAML, the key `policy` included.
+    pub fn policy(self, policy: &str) -> Self {
+        Self {
+            policy: policy.to_owned(),
             ..self
         }
     }
@@ -111,6 +121,7 @@ impl Setup {
             running: None,
             log: Arc::default(),
         };
+        master.set_policy(&self.policy);
         master.serve();
         master
     }
@@ -150,6 +161,17 @@ impl Master {
         // An end of the log before the line "ready" is an end of the master.
         let ready = ready.recv_timeout(patience());
         assert!(ready.is_ok(), "the master did not get ready");
+    }
+
+    /// Writes another policy in place of the one before; a master takes it up when it starts.
+    ///
+    /// # Panics
+    /// When the configuration cannot be written.
+    pub fn set_policy(&self, policy: &str) {
+        let path = self.data.join("dockmaster.yaml");
+        let text = fs::read_to_string(&path).unwrap();
+        let before = text.split("\npolicy:").next().unwrap().trim_end();
+        fs::write(&path, format!("{before}\n\n{policy}")).unwrap();
     }
 
     /// Tries to start it where it is not expected to get ready, and gives what it said at its end.

@@ -10,7 +10,7 @@ use std::{
 use dockmaster_certs::{bundle::TrustBundle, csr::create_request, key::KeyPair};
 use dockmaster_client::{Call, ClientError, Connection, Dialer, Identity, Reply};
 use dockmaster_proto::{
-    api::identity::{CertificateRequest, IssuedCertificate},
+    api::identity::{CertificateRequest, HeldAnswer, IssuedCertificate},
     route::Route,
 };
 use ring::rand::SystemRandom;
@@ -32,6 +32,15 @@ pub struct Enrolled {
     pub identity: Identity,
     /// All that the master said.
     pub issued: IssuedCertificate,
+}
+
+/// What the master answers that does not refuse.
+#[derive(Debug)]
+pub enum Asked {
+    /// The certificate.
+    Issued(Box<Enrolled>),
+    /// An operator's word is waited for.
+    Held(HeldAnswer),
 }
 
 impl Peer {
@@ -84,6 +93,69 @@ impl Peer {
             },
             issued,
         })
+    }
+
+    /// Asks for a certificate for this key, and has the master hold the question this long while an
+    /// operator's word is waited for.
+    ///
+    /// # Errors
+    /// When the master refuses.
+    ///
+    /// # Panics
+    /// When the answer is none.
+    pub async fn ask(&self, key: &KeyPair, wait: Duration) -> Result<Asked, ClientError> {
+        self.request(Route::Enroll, None, key, wait).await
+    }
+
+    /// Asks for a certificate with a new key, as the holder of the one before.
+    ///
+    /// # Errors
+    /// When the master refuses.
+    ///
+    /// # Panics
+    /// When no key can be made.
+    pub async fn renew(&self, before: &Enrolled) -> Result<Asked, ClientError> {
+        let key = KeyPair::generate(&SystemRandom::new()).unwrap();
+        self.request(Route::Renew, Some(&before.identity), &key, Duration::ZERO)
+            .await
+    }
+
+    async fn request(
+        &self,
+        route: Route,
+        identity: Option<&Identity>,
+        key: &KeyPair,
+        wait: Duration,
+    ) -> Result<Asked, ClientError> {
+        let mut connection = self.connect(identity).await?;
+        let request = CertificateRequest {
+            csr: create_request(key, connection.exporter()).unwrap(),
+            agent_version: "by hand".to_owned(),
+            seen: None,
+        };
+        let call = Call::new(route).json(&request).wait(wait);
+        let reply = connection.send(&call).await?;
+        if reply.status.as_u16() == 202 {
+            return Ok(Asked::Held(connection.read(&reply)?));
+        }
+        let issued: IssuedCertificate = connection.read(&reply)?;
+        let identity = Identity {
+            chain: issued.chain.clone(),
+            key: key.to_pem(),
+        };
+        Ok(Asked::Issued(Box::new(Enrolled { identity, issued })))
+    }
+
+    /// Makes a call as nobody or as the holder of a certificate.
+    ///
+    /// # Errors
+    /// When the master refuses.
+    pub async fn call(
+        &self,
+        identity: Option<&Identity>,
+        call: &Call,
+    ) -> Result<Reply, ClientError> {
+        self.connect(identity).await?.send(call).await
     }
 
     /// Asks for the catalog: at once, or when it is another one than that of `etag`.

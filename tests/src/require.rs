@@ -20,17 +20,28 @@ const GO_LIBRARY: &str = "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog";
 /// When the program is required and missing.
 #[must_use]
 pub fn require(program: &str) -> bool {
-    let there = match program {
-        // The program is not enough: an engine has to answer it.
-        "docker" => try_docker(&["version"]).is_ok(),
-        // So is a compiler without the library that the verifier in `log/` is made of.
-        "go" => in_path("go") && Path::new(GO_LIBRARY).is_dir(),
-        "dockerd" => in_path("dockerd"),
-        // What this machine lets a test do to a process and to its file systems.
-        "vdso" => clock::can_be_shifted(),
-        "tmpfs" => SmallDisk::mount(1).is_some(),
-        _ => in_path(program),
-    };
+    require_that(
+        program,
+        match program {
+            // The program is not enough: an engine has to answer it.
+            "docker" => try_docker(&["version"]).is_ok(),
+            // So is a compiler without the library that the verifier in `log/` is made of.
+            "go" => in_path("go") && Path::new(GO_LIBRARY).is_dir(),
+            "dockerd" => in_path("dockerd"),
+            // What this machine lets a test do to a process and to its file systems.
+            "vdso" => clock::can_be_shifted(),
+            "tmpfs" => SmallDisk::mount(1).is_some(),
+            _ => in_path(program),
+        },
+    )
+}
+
+/// The same where the test itself found out whether it is there.
+///
+/// # Panics
+/// When the program is required and missing.
+#[must_use]
+pub fn require_that(program: &str, there: bool) -> bool {
     if there {
         return true;
     }

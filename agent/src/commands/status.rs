@@ -7,6 +7,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use super::{facts::columns, print};
 use crate::{
     env, exit,
+    link::Note,
     rundir::{self, RunDir},
     say,
     settings::{self, Flags},
@@ -31,7 +32,9 @@ pub fn status(flags: &Flags) -> u8 {
             return exit::FAILED;
         }
     };
-    if certificate.is_none() && report.is_none() {
+    let request = read(rundir::REQUEST).ok().flatten();
+    let request = request.and_then(|bytes| serde_json::from_slice::<Note>(&bytes).ok());
+    if certificate.is_none() && report.is_none() && request.is_none() {
         say!(
             "there is nothing in {}: no agent has enrolled here (is DOCKMASTER_RUN_DIR the agent's?)",
             run.path().display()
@@ -39,6 +42,9 @@ pub fn status(flags: &Flags) -> u8 {
         return exit::FAILED;
     }
     let mut rows = Vec::new();
+    if let Some(note) = &request {
+        rows.push(request_row(note));
+    }
     if let Some(pem) = certificate {
         rows.extend(certificate_rows(&pem));
     }
@@ -52,6 +58,21 @@ pub fn status(flags: &Flags) -> u8 {
 
 fn row(name: &str, value: &dyn std::fmt::Display) -> [String; 2] {
     [name.to_owned(), value.to_string()]
+}
+
+fn request_row(note: &Note) -> [String; 2] {
+    let Note {
+        request,
+        expires_at_ms,
+        reason,
+        denied,
+    } = note;
+    let state = if denied.is_empty() {
+        format!("{request} waits for an operator until {expires_at_ms}: {reason}")
+    } else {
+        denied.lines().next().unwrap_or_default().to_owned()
+    };
+    row("request", &state)
 }
 
 fn certificate_rows(pem: &[u8]) -> Vec<[String; 2]> {

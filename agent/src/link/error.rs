@@ -1,8 +1,11 @@
 //! Why the master could not be used, and whose fault it is.
 
+use std::time::Duration;
+
 use dockmaster_client::ClientError;
 use dockmaster_proto::problem::ProblemCode;
 
+use super::pending::{self, Held};
 use crate::{identity::IdentityError, rundir::RunDirError};
 
 /// Why the master could not be used.
@@ -20,6 +23,9 @@ pub enum LinkError {
     /// The trust bundle file is none.
     #[error("the trust bundle file cannot be used: {0}")]
     Bundle(#[from] dockmaster_certs::bundle::BundleError),
+    /// An operator has to approve first.
+    #[error(transparent)]
+    Held(Held),
     /// The catalog is none.
     #[error("the master's catalog cannot be used: {0}")]
     Catalog(String),
@@ -32,6 +38,8 @@ pub enum Cause {
     Away,
     /// The master refused; it may think otherwise later.
     Refused,
+    /// The master waits for an operator's word.
+    Held,
     /// The settings or the container are wrong; no waiting helps.
     Settings,
     /// Something else; it may pass.
@@ -76,6 +84,18 @@ impl LinkError {
         )
     }
 
+    /// How long to wait before asking again, where that is known: no doubling wait then.
+    #[must_use]
+    pub fn pause(&self) -> Option<Duration> {
+        match (self, self.problem()) {
+            (Self::Held(held), _) => Some(held.pause()),
+            (_, Some(ProblemCode::RequestDenied | ProblemCode::DeniedByPolicy)) => {
+                Some(pending::DENIED)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a new certificate may help.
     #[must_use]
     pub fn wants_certificate(&self) -> bool {
@@ -92,6 +112,7 @@ impl LinkError {
                 error if error.is_unreachable() => Cause::Away,
                 _ => Cause::Other,
             },
+            Self::Held(_) => Cause::Held,
             Self::RunDir(_) | Self::Bundle(_) => Cause::Settings,
             Self::Identity(_) | Self::Catalog(_) => Cause::Other,
         }

@@ -228,6 +228,14 @@ impl Connection {
     /// When the master refuses, does not answer, or answers something else.
     pub async fn call<T: DeserializeOwned>(&mut self, call: &Call) -> Result<T, ClientError> {
         let reply = self.send(call).await?;
+        self.read(&reply)
+    }
+
+    /// Reads the JSON of an answer, where the status says which it is.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn read<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T, ClientError> {
         serde_json::from_slice(&reply.body).map_err(|error| ClientError::BadAnswer {
             master: self.master,
             why: error.to_string(),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     address::Address,
-    id::{ContainerId, Serial},
+    id::{ContainerId, RequestId, Serial},
     time::UnixMs,
 };
 
@@ -81,6 +81,23 @@ pub struct OperatorCertificate {
     pub serial: Serial,
     /// Valid until.
     pub not_after_ms: UnixMs,
+    /// The master's time.
+    pub master_time_ms: UnixMs,
+}
+
+/// The answer 202: the policy wants an operator to look at the request first. Asked again with the
+/// same key, the master says how it stands; with `Prefer: wait=SECONDS` as soon as that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldAnswer {
+    /// The request, for `dockmaster request approve`.
+    pub request: RequestId,
+    /// Why it is held, in the words of the rule; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// When to ask again, in milliseconds from now.
+    pub retry_after_ms: u64,
+    /// From then on the request is forgotten.
+    pub expires_at_ms: UnixMs,
     /// The master's time.
     pub master_time_ms: UnixMs,
 }

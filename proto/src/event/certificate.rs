@@ -1,12 +1,16 @@
 //! What happened to certificates.
 
-use std::net::IpAddr;
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     address::Address,
-    id::{ContainerId, Digest, Name, Serial},
+    id::{ContainerId, Digest, IdError, Name, RequestId, Serial},
     revocation::RevocationReason,
     spiffe::SpiffeId,
     time::UnixMs,
@@ -31,9 +35,99 @@ pub enum Evidence {
         host: Name,
         /// SHA-256 of the facts (JSON) on which it rests.
         facts_sha256: Digest,
+        /// Why the host's kernel could not be asked about the connection; empty where it was.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        no_socket: String,
+    },
+    /// An operator approved the request, or the first one of this run of the container.
+    Operator {
+        /// Who.
+        operator: Name,
+        /// The request that was approved.
+        request: RequestId,
+    },
+    /// The host's kernel said that the other end of the request's very connection is held by a process
+    /// of this container.
+    Socket {
+        /// The host.
+        host: Name,
+        /// The container's end of the connection.
+        source: SocketAddr,
+        /// The master's end.
+        local: SocketAddr,
+        /// The process, as the host counts.
+        pid: u32,
     },
     /// The master itself needs no other evidence than holding the key of the authority.
     Master,
+}
+
+/// What kind of evidence it is: what a policy asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceKind {
+    /// A host's inventory.
+    Host,
+    /// The host, asked about this very connection.
+    Socket,
+    /// A join token.
+    Token,
+    /// An operator.
+    Operator,
+    /// The master, for its own certificates.
+    Master,
+}
+
+impl EvidenceKind {
+    /// The kinds that can support a container's claim.
+    pub const OF_CONTAINERS: [Self; 4] = [Self::Host, Self::Socket, Self::Token, Self::Operator];
+
+    /// The kind as it stands in documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Socket => "socket",
+            Self::Token => "token",
+            Self::Operator => "operator",
+            Self::Master => "master",
+        }
+    }
+}
+
+impl fmt::Display for EvidenceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for EvidenceKind {
+    type Err = IdError;
+
+    /// Reads a kind that can support a container's claim.
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let mut kinds = Self::OF_CONTAINERS.into_iter();
+        kinds.find(|kind| kind.as_str() == text).ok_or_else(|| {
+            IdError::new(
+                "a kind of evidence",
+                "host, socket, token or operator",
+                text,
+            )
+        })
+    }
+}
+
+impl Evidence {
+    /// What kind it is.
+    #[must_use]
+    pub const fn kind(&self) -> EvidenceKind {
+        match self {
+            Self::Host { .. } => EvidenceKind::Host,
+            Self::Operator { .. } => EvidenceKind::Operator,
+            Self::Socket { .. } => EvidenceKind::Socket,
+            Self::Master => EvidenceKind::Master,
+        }
+    }
 }
 
 /// A certificate was signed.
@@ -72,6 +166,10 @@ pub struct CertIssued {
     /// The index of the entry of the node's previous certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prev: Option<u64>,
+    /// The policy that the rule belongs to: SHA-256 of its canonical form, which is a blob of this
+    /// name. None for certificates that no policy is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_sha256: Option<Digest>,
 }
 
 /// A request for a certificate was refused.
@@ -88,6 +186,12 @@ pub struct CertDenied {
     pub detail: String,
     /// How many like it came from the same source in the minute that this entry speaks for.
     pub count: u64,
+    /// The policy rule that refused it; empty where none did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rule: String,
+    /// What the requester was told to do next.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
 }
 
 /// A certificate ended before its time.

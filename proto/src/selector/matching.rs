@@ -117,7 +117,8 @@ pub(super) fn ip_range(text: &str) -> Option<IpNet> {
 
 /// `*` is any run of characters, `?` any one. Linear in the text for each `*` (no backtracking
 /// past the last star), so a hostile pattern cannot burn time.
-fn glob_matches(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn glob_matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
     let mut last_star = None;

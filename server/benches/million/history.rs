@@ -201,9 +201,11 @@ impl History {
             evidence: vec![Evidence::Host {
                 host: self.host.clone(),
                 facts_sha256: Digest::of(&number.to_le_bytes()),
+                no_socket: String::new(),
             }],
             rule: "host-inventory".to_owned(),
             prev: None,
+            policy_sha256: None,
         }));
         blobs.push(der);
     }

@@ -16,10 +16,16 @@ mod clock;
 pub mod docker;
 pub mod file;
 mod known;
+pub mod socket;
 
 use std::net::IpAddr;
 
-use dockmaster_proto::{error::chain, event::LeaseCause, facts::ContainerFacts, id::ContainerId};
+use dockmaster_proto::{
+    error::chain,
+    event::LeaseCause,
+    facts::{ContainerFacts, NetworkMode},
+    id::ContainerId,
+};
 use tokio::sync::mpsc;
 
 pub use crate::{docker::DockerInventory, file::FileInventory};
@@ -48,6 +54,45 @@ pub enum Observation {
     /// The host cannot be watched at the moment, and why. A snapshot follows once it can; until
     /// then nothing is known to have changed.
     Lost(String),
+}
+
+/// A running container by a fresh look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspected {
+    /// All that is told of it.
+    pub facts: ContainerFacts,
+    /// Its first process, as the host counts; none where the host has no processes to tell of.
+    pub main_pid: Option<u32>,
+}
+
+/// A network namespace that a container may use and not own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Namespace {
+    /// The host's.
+    Host,
+    /// That of another container, which engines name by its ID or its name.
+    Container {
+        /// Its ID.
+        id: ContainerId,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Namespace {
+    /// Whether a container with this network mode uses it.
+    #[must_use]
+    pub fn is_used_by(&self, mode: &NetworkMode) -> bool {
+        match (self, mode) {
+            (Self::Host, NetworkMode::Host) => true,
+            (Self::Container { id, name }, NetworkMode::Container(other)) => {
+                // Some engines keep the beginning of an ID as it was typed.
+                let is_its_id = other.len() >= 12 && id.to_string().starts_with(other);
+                is_its_id || other == name
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Why a host has no answer.
@@ -83,10 +128,25 @@ impl Inventory {
     ///
     /// # Errors
     /// When the engine does not answer, or the file could never be read.
-    pub async fn inspect(&self, id: &ContainerId) -> Result<Option<ContainerFacts>, HostError> {
+    pub async fn inspect(&self, id: &ContainerId) -> Result<Option<Inspected>, HostError> {
         match self {
             Self::Docker(docker) => Ok(docker.inspect(id).await?),
-            Self::File(file) => Ok(file.inspect(id)?),
+            Self::File(file) => Ok(file.inspect(id)?.map(|facts| Inspected {
+                facts,
+                main_pid: None,
+            })),
+        }
+    }
+
+    /// The running containers that use a network namespace without owning it, by a fresh look.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn sharing(&self, namespace: &Namespace) -> Result<Vec<ContainerId>, HostError> {
+        match self {
+            Self::Docker(docker) => Ok(docker.sharing(namespace).await?),
+            // Each container of a file has a namespace of its own.
+            Self::File(_) => Ok(Vec::new()),
         }
     }
 

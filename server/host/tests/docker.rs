@@ -160,6 +160,12 @@ struct Watch {
 }
 
 impl Watch {
+    /// The fresh truth about a container.
+    async fn facts(&self, id: &ContainerId) -> Option<ContainerFacts> {
+        let inspected = self.inventory.inspect(id).await.unwrap();
+        inspected.map(|inspected| inspected.facts)
+    }
+
     fn begin(scene: &Scene) -> Self {
         Self::through(SOCKET.as_ref(), scene)
     }
@@ -280,10 +286,7 @@ async fn a_container_is_told_with_its_facts_and_its_end() {
     assert!(facts.image_digest.starts_with("sha256:"));
     let address = ip(&facts, &network).expect("an address in its network");
 
-    assert_eq!(
-        watch.inventory.inspect(&id).await.unwrap(),
-        Some(facts.clone())
-    );
+    assert_eq!(watch.facts(&id).await, Some(facts.clone()));
     let mut found = watch.inventory.find(address).await.unwrap();
     found.retain(|it| it.id == id);
     assert_eq!(found, std::slice::from_ref(&facts));
@@ -359,10 +362,7 @@ async fn networks_are_joined_and_left_while_it_runs() {
 
     // A redundant connect fails; whatever it blanks must not be taken for the loss of an address.
     docker(&["network", "connect", &two, &text]).unwrap_err();
-    assert_eq!(
-        watch.inventory.inspect(&id).await.unwrap(),
-        Some(both.clone())
-    );
+    assert_eq!(watch.facts(&id).await, Some(both.clone()));
 
     docker(&["network", "disconnect", &one, &text]).unwrap();
     let left = watch.until(|facts| ip(facts, &one).is_none()).await;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::ops::Range;
 use std::sync::Arc;
 
+use dockmaster_tlog::hash::Hash;
 use dockmaster_tlog::proof::TlogProof;
 use dockmaster_tlog::tree::inclusion_proof;
 
@@ -113,6 +114,12 @@ impl Receipt {
     #[must_use]
     pub fn head(&self) -> Head {
         self.batch.head()
+    }
+
+    /// The root that [`Self::head`] signs.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        self.batch.root
     }
 
     /// Proves draft `i` to be in [`Self::head`]; `None` if there was no such draft. Reads nothing

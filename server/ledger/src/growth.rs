@@ -58,6 +58,16 @@ impl Growth {
         self.levels.get(usize::from(level))?.get(offset).copied()
     }
 
+    /// All nodes that this batch completed: level, index, hash.
+    pub(crate) fn all_completed(&self) -> impl Iterator<Item = (u8, u64, Hash)> {
+        self.levels.iter().zip(0u8..).flat_map(|(nodes, level)| {
+            let first = self.old_size() >> level;
+            (first..)
+                .zip(nodes)
+                .map(move |(index, hash)| (level, index, *hash))
+        })
+    }
+
     /// The node, if it is one of the perfect subtrees the old tree falls into.
     fn on_the_edge(&self, level: u8, index: u64) -> Option<Hash> {
         let up_to_here = self.old_size() >> level;
@@ -102,6 +112,17 @@ mod tests {
                     verify_inclusion(&leaf(index), index, new, &proof, &edge.root()).unwrap();
                 }
             }
+        }
+    }
+
+    #[test]
+    fn all_that_is_completed_is_told_with_its_place() {
+        let (_, edge) = Growth::of(RightEdge::new(), (0..5).map(leaf));
+        let (growth, _) = Growth::of(edge, (5..17).map(leaf));
+        let all: Vec<_> = growth.all_completed().collect();
+        assert!(all.contains(&(0, 5, leaf(5))) && all.iter().any(|(level, _, _)| *level == 4));
+        for (level, index, hash) in all {
+            assert_eq!(growth.completed(level, index), Some(hash));
         }
     }
 

@@ -38,6 +38,7 @@ mod growth;
 mod import;
 mod ledger;
 mod lock;
+mod nodes;
 mod operation;
 mod publish;
 mod read;

@@ -203,10 +203,11 @@ impl HashSource for Nodes<'_> {
         // The leaf that completes the node tells which batch did, and whether it is in memory.
         let last = ((index + 1) << level) - 1;
         let fresh = {
-            let state = self.view.lock();
-            state
+            let mut state = self.view.lock();
+            let pending = state
                 .batch_of(last)
-                .and_then(|batch| batch.growth.completed(level, index))
+                .and_then(|batch| batch.growth.completed(level, index));
+            pending.or_else(|| state.nodes.get(level, index))
         };
         if let Some(hash) = fresh {
             return Ok(hash);
@@ -223,11 +224,13 @@ impl HashSource for Nodes<'_> {
             .get(&key)
             .and_then(|t| t.subtree(at.offset, at.height))
         {
+            self.view.lock().nodes.keep(level, index, hash);
             return Ok(hash);
         }
         let tile = self.view.tile(at.tile_level, at.tile_index)?;
         let hash = tile.subtree(at.offset, at.height).ok_or_else(beyond)?;
         self.tiles.borrow_mut().insert(key, tile);
+        self.view.lock().nodes.keep(level, index, hash);
         Ok(hash)
     }
 }

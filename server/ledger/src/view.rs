@@ -8,6 +8,7 @@ use dockmaster_tlog::hash::Hash;
 
 use crate::blobs::{Blobs, Digest};
 use crate::growth::Growth;
+use crate::nodes::RecentNodes;
 
 /// One committed entry.
 ///
@@ -86,6 +87,8 @@ pub(crate) struct State {
     pub(crate) pending: VecDeque<Arc<Batch>>,
     pub(crate) committed: Head,
     pub(crate) published: Head,
+    /// Nodes of what is published, to be had without reading a tile.
+    pub(crate) nodes: RecentNodes,
     /// Weight of what the publisher has not finished with.
     backlog: usize,
     full: Option<String>,
@@ -100,6 +103,7 @@ impl View {
             pending: VecDeque::new(),
             committed: head.clone(),
             published: head,
+            nodes: RecentNodes::default(),
             backlog: 0,
             full: None,
             stalled: None,
@@ -152,8 +156,12 @@ impl View {
     pub(crate) fn publish(&self, head: Head) {
         let mut state = self.lock();
         let done = |batch: &Arc<Batch>| batch.growth.new_size() <= head.size;
-        while state.pending.front().is_some_and(done) {
-            state.pending.pop_front();
+        let done = state.pending.partition_point(done);
+        let State { pending, nodes, .. } = &mut *state;
+        for batch in pending.drain(..done) {
+            for (level, index, hash) in batch.growth.all_completed() {
+                nodes.keep(level, index, hash);
+            }
         }
         state.published = head;
     }

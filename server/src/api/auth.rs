@@ -1,23 +1,33 @@
 //! Who may call what.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use dockmaster_certs::identity::PeerIdentity;
+use dockmaster_host::{Namespace, socket::Connection};
 use dockmaster_proto::{
-    id::{ContainerId, Name},
+    facts::NetworkMode,
+    id::{ContainerId, Name, Serial},
     problem::{Problem, ProblemCode},
     route::{Audience, Route},
     spiffe::Principal,
     time::UnixMs,
 };
 
-use crate::{enrollment::Binding, state::State};
+use crate::{
+    enrollment::Binding,
+    state::{NodeRecord, State},
+};
 
 /// The other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
+    /// The master's own, that it dialled.
+    pub local: SocketAddr,
     /// What its certificate says, where it showed one that leads to the trust bundle.
     pub identity: Option<PeerIdentity>,
     /// What certificate requests that come by this connection have to be bound to.
@@ -25,6 +35,15 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// The connection, for a question about its other end.
+    #[must_use]
+    pub const fn connection(&self) -> Connection {
+        Connection {
+            source: self.address,
+            local: self.local,
+        }
+    }
+
     /// Who it is, for the ledger and the log.
     #[must_use]
     pub fn actor(&self) -> String {
@@ -104,13 +123,42 @@ fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem>
         )));
     }
     let source = peer.address.ip().to_canonical();
-    if !node.addresses.iter().any(|held| held.address.ip == source) {
+    if !may_speak_from(node, source, &identity.serial, state) {
         return Err(ended(format!(
             "the certificate is that of container {}, which does not hold {source}",
             id.short()
         )));
     }
     Ok(*id)
+}
+
+/// Whether a certificate counts when it is shown from an address: one that its container holds. A
+/// container that shares a network namespace holds none: its certificate counts from the address
+/// that it was asked for from, as long as that is still the owner's of the namespace (or, on the
+/// host's own network, no container's).
+fn may_speak_from(node: &NodeRecord, source: IpAddr, serial: &Serial, state: &State) -> bool {
+    if !node.shares_its_address() {
+        return node.addresses.iter().any(|held| held.address.ip == source);
+    }
+    let asked_from = node
+        .certificate(serial)
+        .and_then(|certificate| certificate.shown_from);
+    if asked_from != Some(source) {
+        return false;
+    }
+    let mut holders = state.leases_of_ip(source).map(|(_, lease)| lease.container);
+    if node.facts.network_mode == NetworkMode::Host {
+        return holders.next().is_none();
+    }
+    holders.any(|holder| {
+        state.node(&holder).is_some_and(|owner| {
+            let namespace = Namespace::Container {
+                id: holder,
+                name: owner.facts.name.clone(),
+            };
+            namespace.is_used_by(&node.facts.network_mode)
+        })
+    })
 }
 
 fn operator(peer: &Peer, state: &State, now: UnixMs) -> Result<Name, Problem> {
@@ -174,7 +222,7 @@ mod tests {
             CertIssued, Event, Evidence, HeldAddress, HostWatched, LeaseCause, LeaseClosed,
             MasterStarted, OperatorGranted,
         },
-        id::{Digest, Serial},
+        id::Digest,
     };
 
     use super::*;
@@ -197,6 +245,7 @@ mod tests {
         };
         Peer {
             address: format!("{ip}:999").parse().unwrap(),
+            local: "10.0.0.1:8140".parse().unwrap(),
             identity: Some(identity),
             binding: Arc::new(Binding::new([0; 32])),
         }
@@ -242,6 +291,7 @@ mod tests {
                 evidence: vec![Evidence::Master],
                 rule: String::new(),
                 prev: None,
+                policy_sha256: None,
             }),
         );
         let granted = OperatorGranted {

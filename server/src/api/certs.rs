@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use dockmaster_proto::{
     api::certs::{CertificateDetail, CertificateList, CertificateState, CertificateSummary},
-    id::{ContainerId, Serial},
+    id::{ContainerId, Digest, Serial},
     problem::Problem,
     time::UnixMs,
 };
@@ -31,7 +31,11 @@ impl Api {
         let mut certificates = Vec::new();
         let mut next_before = None;
         for record in self.index.certificates(before) {
-            let summary = summary(record.map_err(|error| problem::from_index(&error))?, now);
+            let record = record.map_err(|error| problem::from_index(&error))?;
+            if !is_under(&record, request) {
+                continue;
+            }
+            let summary = summary(record, now);
             let of_node = nodes
                 .as_ref()
                 .is_none_or(|nodes| summary.container.is_some_and(|id| nodes.contains(&id)));
@@ -107,6 +111,17 @@ impl Api {
         let der = der.map_err(|error| problem::internal(&error))?;
         Ok(der.map(|der| dockmaster_certs::pem::certificate(&der)))
     }
+}
+
+/// Whether a certificate was issued under the policy and by the rule that are asked for.
+fn is_under(record: &CertificateRecord, request: &Request) -> bool {
+    let issued = &record.issued;
+    let of_policy = request.query("policy").is_none_or(|wanted| {
+        let policy = issued.policy_sha256.as_ref().map(Digest::to_string);
+        policy.is_some_and(|policy| policy.starts_with(wanted))
+    });
+    let of_rule = request.query("rule").is_none_or(|rule| issued.rule == rule);
+    of_policy && of_rule
 }
 
 fn summary(record: CertificateRecord, now: UnixMs) -> CertificateSummary {

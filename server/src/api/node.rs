@@ -19,7 +19,7 @@ use super::{Api, Caller, Reply, Request, auth, problem, reply, service};
 use crate::{
     clocks::News,
     delivery::Assignment,
-    enrollment::{Applicant, IssueError},
+    enrollment::{Answer, Applicant, IssueError},
     env,
 };
 
@@ -33,6 +33,8 @@ const TIME: HeaderName = HeaderName::from_static("dockmaster-time");
 const RENEWALS_PER_SECOND: usize = 50;
 /// And over so many seconds at the least.
 const MIN_RENEWAL_S: usize = 5;
+/// How long a request for a certificate may be held that waits for an operator.
+const MAX_HELD: Duration = Duration::from_secs(60);
 /// How long a request waits for a first catalog that is still being compiled.
 const FIRST_COMPILE: Duration = Duration::from_secs(30);
 
@@ -63,19 +65,27 @@ impl Api {
             _ => None,
         };
         let applicant = Applicant {
-            source: request.peer.address.ip().to_canonical(),
+            connection: request.peer.connection(),
             binding: request.peer.binding.clone(),
             renewing,
         };
-        let issued = self
+        let wait = service::wait_preference(request, MAX_HELD).unwrap_or_default();
+        let answer = self
             .enrollment
-            .issue(&applicant, &body, &request.cause)
+            .issue(&applicant, &body, &request.cause, wait)
             .await
             .map_err(|error| match error {
                 IssueError::Problem(problem) => problem,
                 IssueError::Commit(error) => problem::from_commit(&error),
             })?;
-        Ok(reply::json(StatusCode::CREATED, &issued))
+        Ok(match answer {
+            Answer::Issued(issued) => reply::json(StatusCode::CREATED, &issued),
+            Answer::Held(held) => {
+                let seconds = held.retry_after_ms.div_ceil(1000).to_string();
+                let reply = reply::json(StatusCode::ACCEPTED, &held);
+                reply::with_header(reply, header::RETRY_AFTER, &seconds)
+            }
+        })
     }
 
     pub(super) async fn catalog(&self, request: &Request) -> Result<Reply, Problem> {

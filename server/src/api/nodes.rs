@@ -219,6 +219,7 @@ mod tests {
             not_after_ms,
             addresses: vec![],
             issuer_key_id: String::new(),
+            shown_from: None,
         });
         node
     }

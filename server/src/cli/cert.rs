@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use dockmaster_client::Call;
 use dockmaster_proto::{
     api::certs::{CertificateDetail, CertificateList, CertificateState, CertificateSummary},
+    event::{Entry, Event},
     id::Serial,
     route::Route,
     selector::Selector,
@@ -15,6 +16,7 @@ use super::{
     Global,
     error::CliError,
     output::OutputArgs,
+    proof::Proven,
     remote::{Remote, block_on},
     table,
 };
@@ -58,6 +60,12 @@ pub(crate) struct ListArgs {
     /// Only those of this node: a container ID or its beginning, an IP, or a container name
     #[arg(long)]
     node: Option<String>,
+    /// Only those issued under this policy: its SHA-256, or the beginning of that
+    #[arg(long, value_name = "DIGEST")]
+    policy: Option<String>,
+    /// Only those issued by this rule of the policy
+    #[arg(long, value_name = "NAME")]
+    rule: Option<String>,
     /// Also those that expired or were revoked
     #[arg(long)]
     all: bool,
@@ -65,14 +73,18 @@ pub(crate) struct ListArgs {
     output: OutputArgs,
 }
 
-/// Show a certificate, its ledger entry and the proof that it is logged
+/// Show a certificate
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dockmaster cert show 0123456789abcdef0123456789abcdef
+  dockmaster cert show 0123456789abcdef0123456789abcdef --proof
   dockmaster cert show 0123456789abcdef0123456789abcdef -o json")]
 pub(crate) struct ShowArgs {
     /// The serial number
     serial: Serial,
+    /// Check that the log proves it, and show its entry and the proof; "audit prove" writes them to a file
+    #[arg(long)]
+    proof: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -92,6 +104,8 @@ async fn list(global: &Global, args: ListArgs) -> Result<(), CliError> {
     let which = Which {
         node: args.node,
         selector: args.selector,
+        policy: args.policy,
+        rule: args.rule,
         all: args.all.then_some(All),
         pem: None,
     };
@@ -112,7 +126,40 @@ async fn show(global: &Global, args: ShowArgs) -> Result<(), CliError> {
     let detail: CertificateDetail = remote
         .call(&Call::new(Route::Certificate).parameter(args.serial.to_string()))
         .await?;
-    args.output.print(&detail, render_detail)
+    if !args.proof {
+        return args.output.print(&detail, render_detail);
+    }
+    let proven = Proven::check(&remote, &detail.entry, &detail.proof)?;
+    if !is_about(&detail, &proven.evidence.entry) {
+        return Err(CliError::failed(
+            format!(
+                "the entry that the master proves is not that of certificate {}",
+                args.serial
+            ),
+            "run \"dockmaster audit verify\"; is it another version than this program?",
+        ));
+    }
+    let verdict = format!(
+        "by {}'s signed head of {} entries",
+        remote.log_key().name(),
+        proven.size
+    );
+    args.output
+        .print(&detail, |detail| render_proof(detail, &verdict))
+}
+
+/// Whether an entry is that of this very certificate.
+fn is_about(detail: &CertificateDetail, entry: &[u8]) -> bool {
+    let summary = &detail.summary;
+    match serde_json::from_slice::<Entry>(entry).map(|entry| entry.event) {
+        Ok(Event::CertIssued(issued) | Event::CertRenewed(issued)) => {
+            issued.serial == summary.serial && issued.der_sha256 == summary.der_sha256
+        }
+        Ok(Event::OperatorGranted(granted)) => {
+            granted.serial == summary.serial && granted.der_sha256 == summary.der_sha256
+        }
+        _ => false,
+    }
 }
 
 /// Those that no longer count as well.
@@ -130,6 +177,10 @@ pub(crate) struct Which {
     pub(crate) node: Option<String>,
     /// Only those of live nodes that this selects.
     pub(crate) selector: Option<Selector>,
+    /// Only those issued under this policy.
+    pub(crate) policy: Option<String>,
+    /// Only those issued by this rule.
+    pub(crate) rule: Option<String>,
     /// Also those that no longer count.
     pub(crate) all: Option<All>,
     /// With the certificates themselves.
@@ -168,6 +219,8 @@ impl Pages {
         let query = [
             ("node", which.node.clone()),
             ("selector", which.selector.as_ref().map(Selector::to_string)),
+            ("policy", which.policy.clone()),
+            ("rule", which.rule.clone()),
             ("all", which.all.map(|All| "true".to_owned())),
             ("pem", which.pem.map(|WithPem| "true".to_owned())),
             ("before", self.before.map(|index| index.to_string())),
@@ -255,13 +308,19 @@ fn render_detail(detail: &CertificateDetail) -> String {
         ("sha256", certificate.der_sha256.to_string()),
         ("log index", certificate.index.to_string()),
     ]);
+    text.push_str(&format!("\n{}", table::printable(&certificate.pem)));
+    text
+}
+
+/// The certificate with its entry and the proof, which holds.
+fn render_proof(detail: &CertificateDetail, verdict: &str) -> String {
+    let mut text = format!("{}\nproven      {verdict}\n", render_detail(detail));
     for (title, part) in [("entry", &detail.entry), ("proof", &detail.proof)] {
         text.push_str(&format!(
             "\n{title}\n{}",
             table::indented(&table::printable(part))
         ));
     }
-    text.push_str(&format!("\n{}", table::printable(&certificate.pem)));
     text
 }
 
@@ -342,23 +401,43 @@ mod tests {
 
     #[test]
     fn a_certificate_is_shown_with_its_leases_and_its_pem() {
-        let text = render_detail(&CertificateDetail {
+        let detail = CertificateDetail {
             summary: CertificateSummary {
                 pem: "-----BEGIN CERTIFICATE-----\n".into(),
                 ..example()
             },
             entry: "{\"v\":1}".into(),
             proof: "c2sp.org/tlog-proof@v1\nindex 5\n".into(),
-        });
+        };
+        let text = render_detail(&detail);
         assert!(
             text.contains("addresses   h1/bridge/172.17.0.2 (epoch 3)\n"),
             "{text}"
         );
-        assert!(
-            text.contains("\nproof\n  c2sp.org/tlog-proof@v1\n  index 5\n"),
-            "{text}"
-        );
         assert!(text.ends_with("\n-----BEGIN CERTIFICATE-----\n"), "{text}");
+        let proof = render_proof(&detail, "by the log");
+        assert!(proof.starts_with(&text), "{proof}");
+        assert!(
+            proof.contains("\nproof\n  c2sp.org/tlog-proof@v1\n  index 5\n"),
+            "{proof}"
+        );
+    }
+
+    #[test]
+    fn an_entry_of_another_certificate_is_no_proof_of_this_one() {
+        let mut detail = CertificateDetail {
+            summary: example(),
+            entry: String::new(),
+            proof: String::new(),
+        };
+        let (serial, sha256) = (detail.summary.serial, detail.summary.der_sha256);
+        let entry = format!(
+            r#"{{"v":1,"ts_ms":7,"event":"operator_granted","operator":"ada","role":"admin","serial":"{serial}","not_after_ms":9,"der_sha256":"{sha256}","request_id":"r","actor":"a","master":"m1"}}"#
+        );
+        assert!(is_about(&detail, entry.as_bytes()));
+        detail.summary.der_sha256 = dockmaster_proto::id::Digest::of(b"another");
+        assert!(!is_about(&detail, entry.as_bytes()));
+        assert!(!is_about(&detail, b"{}"));
     }
 
     #[test]

@@ -15,12 +15,15 @@ mod log;
 mod man;
 mod node;
 mod output;
+mod policy;
 mod progress;
 mod prompt;
+mod proof;
 mod public_log;
 mod quickstart;
 mod remote;
 mod renewal;
+mod request;
 mod restore;
 mod serve;
 mod site;
@@ -77,6 +80,8 @@ enum Command {
     Init(init::InitArgs),
     Serve(serve::ServeArgs),
     Node(node::NodeArgs),
+    Request(request::RequestArgs),
+    Policy(policy::PolicyArgs),
     Classify(classify::ClassifyArgs),
     Site(site::SiteArgs),
     Catalog(catalog::CatalogArgs),
@@ -108,6 +113,8 @@ fn run(global: &Global, command: Command) -> Result<(), CliError> {
         Command::Init(args) => init::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Node(args) => node::run(global, args),
+        Command::Request(args) => request::run(global, args),
+        Command::Policy(args) => policy::run(args),
         Command::Classify(args) => classify::run(global, args),
         Command::Site(args) => site::run(global, args),
         Command::Catalog(args) => catalog::run(global, args),

@@ -1,4 +1,5 @@
-//! Whose address is it? The view's answer, confirmed by a fresh look at the host.
+//! Who speaks? The view says whose address it is, a fresh look at the host confirms it, and the host's
+//! kernel says whose socket it is.
 
 use std::{
     collections::HashMap,
@@ -7,32 +8,44 @@ use std::{
     time::Duration,
 };
 
-use dockmaster_host::Inventory;
-use dockmaster_proto::{event::Evidence, facts::ContainerFacts, id::ContainerId};
+use dockmaster_host::{HostError, Inventory, socket::Connection};
+use dockmaster_proto::{
+    event::Evidence,
+    facts::{ContainerFacts, NetworkMode},
+    id::ContainerId,
+};
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
 };
 
-use super::decide::Refusal;
-use crate::journal::Journal;
+use super::{
+    refusal::Refusal,
+    socket::{SocketVerdict, SocketWitness, Speaker},
+};
+use crate::{journal::Journal, state::NodeRecord};
 
 /// How long a request that came before its host's report is kept waiting.
 const PARK: Duration = Duration::from_secs(10);
 /// How often a parked request has the host looked at again: an address may be given without an event.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// How long the host may take to list a container that speaks already.
+const UNLISTED: Duration = Duration::from_secs(2);
+
 /// Requests of one address that may be looked into at a time: an honest container makes one.
 const MAX_PARKED: usize = 4;
 
-/// The container that an applicant's address belongs to, confirmed by its host a moment ago.
+/// The container that speaks from an applicant's address, confirmed by its host a moment ago.
 #[derive(Debug, Clone)]
 pub struct Claimed {
     /// The container.
     pub container: ContainerId,
     /// What the host said of it just now.
     pub facts: ContainerFacts,
-    /// What supports the claim besides the host's word.
+    /// What is known of the socket that it speaks by.
+    pub socket: SocketVerdict,
+    /// What supports the claim besides.
     pub further: Vec<Evidence>,
 }
 
@@ -66,6 +79,17 @@ pub struct Attestor {
     park: Duration,
     /// How many requests of each address are being looked into.
     parked: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    witness: Arc<SocketWitness>,
+}
+
+/// What one look brings.
+enum Look {
+    /// It is clear who speaks.
+    Claimed(Box<Claimed>),
+    /// It never will be.
+    Refused(Refusal),
+    /// Not yet.
+    Again,
 }
 
 /// A request that is being looked into; it ends with the value.
@@ -100,7 +124,23 @@ impl Attestor {
             stopping,
             park: PARK,
             parked: Arc::default(),
+            witness: Arc::default(),
         }
+    }
+
+    /// Whether there is a host that could attest anything.
+    pub(super) const fn has_inventory(&self) -> bool {
+        self.inventory.is_some()
+    }
+
+    /// Whether the host can be asked about sockets, as far as one knows before one asks.
+    pub(super) fn asks_for_sockets(&self) -> bool {
+        matches!(self.inventory.as_deref(), Some(Inventory::Docker(_)))
+    }
+
+    /// Becomes true when the master is about to stop.
+    pub(super) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.clone()
     }
 
     /// The engine is asked for every request, so one address must not ask for all of its time.
@@ -117,7 +157,7 @@ impl Attestor {
         })
     }
 
-    /// Whose address it is. Waits while the host has not reported yet.
+    /// Who speaks by a connection. Waits while the host has not reported yet.
     ///
     /// # Errors
     /// The refusal, when nobody holds the address within the time that a request is parked, or that
@@ -125,52 +165,29 @@ impl Attestor {
     pub(super) async fn claim(
         &self,
         journal: &Journal,
-        source: IpAddr,
+        connection: Connection,
     ) -> Result<Claimed, Unclaimed> {
+        let source = connection.source.ip().to_canonical();
         let Some(inventory) = &self.inventory else {
             return Err(Refusal::no_inventory(source).into());
         };
         let _parked = self.park(source).ok_or(Unclaimed::Crowded)?;
         let mut stopping = self.stopping.clone();
-        let deadline = Instant::now() + self.park;
+        let begun = Instant::now();
+        let deadline = begun + self.park;
         let mut changes = journal.changes();
         loop {
             changes.mark_unchanged();
             let mut is_answered = true;
-            let holders: Vec<ContainerId> = journal
-                .state()
-                .leases_of_ip(source)
-                .map(|(_, lease)| lease.container)
-                .collect();
-            match holders[..] {
-                [container] => match inventory.inspect(&container).await {
-                    Ok(Some(facts)) if has_ip(&facts, source) => {
-                        let further = Vec::new();
-                        return Ok(Claimed {
-                            container,
-                            facts,
-                            further,
-                        });
-                    }
-                    // The host contradicts the view: the event is still on its way.
-                    Ok(_) => self.look_at(container),
-                    Err(error) => {
-                        is_answered = false;
-                        tracing::warn!(%source, %error, "the host could not confirm a lease; trying again");
-                    }
-                },
-                [] => match inventory.find(source).await {
-                    Ok(found) => {
-                        for facts in found {
-                            self.look_at(facts.id);
-                        }
-                    }
-                    Err(error) => {
-                        is_answered = false;
-                        tracing::warn!(%source, %error, "the host could not be asked for an address; trying again");
-                    }
-                },
-                _ => return Err(Refusal::ambiguous(source, &holders).into()),
+            let look = self.look(journal, inventory, connection, begun.elapsed());
+            match look.await {
+                Ok(Look::Claimed(claimed)) => return Ok(*claimed),
+                Ok(Look::Refused(refusal)) => return Err(refusal.into()),
+                Ok(Look::Again) => {}
+                Err(error) => {
+                    is_answered = false;
+                    tracing::warn!(%source, %error, "the host could not be asked about an address; trying again");
+                }
             }
             let now = Instant::now();
             if now >= deadline && !is_answered {
@@ -186,6 +203,79 @@ impl Attestor {
                 _ = stopping.wait_for(|stopping| *stopping) => return Err(Unclaimed::Stopping),
             }
         }
+    }
+
+    async fn look(
+        &self,
+        journal: &Journal,
+        inventory: &Inventory,
+        connection: Connection,
+        waited: Duration,
+    ) -> Result<Look, HostError> {
+        let source = connection.source.ip().to_canonical();
+        let (holders, shares_the_hosts) = {
+            let state = journal.state();
+            let holders: Vec<ContainerId> = state
+                .leases_of_ip(source)
+                .map(|(_, lease)| lease.container)
+                .collect();
+            let on_the_host = |node: &NodeRecord| node.facts.network_mode == NetworkMode::Host;
+            (holders, state.nodes().any(on_the_host))
+        };
+        match holders[..] {
+            [container] => match inventory.inspect(&container).await? {
+                Some(holder) if has_ip(&holder.facts, source) => {
+                    let facts = holder.facts.clone();
+                    let speaker = self.witness.speaker(inventory, connection, holder).await?;
+                    if matches!(speaker, Speaker::Unlisted) && waited >= UNLISTED {
+                        return Ok(Look::Claimed(Box::new(Claimed {
+                            container,
+                            facts,
+                            socket: SocketVerdict::Foreign,
+                            further: Vec::new(),
+                        })));
+                    }
+                    Ok(self.claimed(journal, speaker))
+                }
+                // The host contradicts the view: the event is still on its way.
+                _ => {
+                    self.look_at(container);
+                    Ok(Look::Again)
+                }
+            },
+            [] => {
+                let found = inventory.find(source).await?;
+                if found.is_empty() && shares_the_hosts {
+                    let speaker = self.witness.speaker_on_the_host(inventory, connection);
+                    return Ok(match speaker.await? {
+                        Some(speaker) => self.claimed(journal, speaker),
+                        None => Look::Again,
+                    });
+                }
+                for facts in found {
+                    self.look_at(facts.id);
+                }
+                Ok(Look::Again)
+            }
+            _ => Ok(Look::Refused(Refusal::ambiguous(source, &holders))),
+        }
+    }
+
+    fn claimed(&self, journal: &Journal, speaker: Speaker) -> Look {
+        let Speaker::Known(speaker, socket) = speaker else {
+            return Look::Again;
+        };
+        let container = speaker.facts.id;
+        if journal.state().node(&container).is_none() {
+            self.look_at(container);
+            return Look::Again;
+        }
+        Look::Claimed(Box::new(Claimed {
+            container,
+            facts: speaker.facts,
+            socket,
+            further: Vec::new(),
+        }))
     }
 
     fn look_at(&self, container: ContainerId) {

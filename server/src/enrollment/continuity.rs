@@ -2,20 +2,31 @@
 //! older state, say from a backup, would sign another history than the one that is already out; so
 //! the first container that has seen more ends its issuing.
 
-use std::{fmt::Write as _, fs, path::PathBuf, sync::OnceLock};
+use std::{error::Error, fmt::Write as _, fs, path::PathBuf, sync::OnceLock};
 
 use dockmaster_ledger::{Ledger, ReadError, Receipt};
 use dockmaster_proto::{error::chain, id::ContainerId};
 use dockmaster_tlog::{
     checkpoint::Checkpoint,
     hash::Hash,
-    note::{MAX_NOTE_BYTES, VerifierKey},
+    note::{SignedNote, VerifierKey},
     tree::verify_consistency,
 };
 
 /// What to do about a log that containers have seen more of.
 pub const WAY_OUT: &str =
     "stop it and restore a newer backup; docs/ledger.md says more, under \"A log that forked\"";
+
+/// What a container says that it saw of the log: the note, and the head in it.
+///
+/// Whether the log signed it is looked into only when the log contradicts it. A head that agrees
+/// with the log tells the log nothing new, signed or not; and the look would cost each renewal more
+/// than its commit.
+#[derive(Debug)]
+pub(super) struct Seen<'r> {
+    note: &'r str,
+    claim: Checkpoint,
+}
 
 /// Keeps watch over the log's continuity.
 #[derive(Debug)]
@@ -61,21 +72,19 @@ impl Continuity {
     /// behind it must not grow.
     ///
     /// # Errors
-    /// When the log did not sign it, or is smaller.
-    pub(super) fn read(
+    /// When it is no head of this log, or the log is smaller.
+    pub(super) fn read<'r>(
         &self,
         ledger: &Ledger,
         container: ContainerId,
-        note: &str,
-    ) -> Result<Checkpoint, ContinuityError> {
-        if note.len() > MAX_NOTE_BYTES {
-            return Err(ContinuityError::NotOurs("it is too large".to_owned()));
-        }
-        let seen = Checkpoint::open(note, &self.key)
-            .map_err(|error| ContinuityError::NotOurs(chain(&error)))?;
-        let size = ledger.head().size;
-        if seen.size > size {
-            return Err(self.broken(ledger, container, note, &seen));
+        note: &'r str,
+    ) -> Result<Seen<'r>, ContinuityError> {
+        let not_ours = |error: &dyn Error| ContinuityError::NotOurs(chain(error));
+        let signed = SignedNote::parse(note).map_err(|error| not_ours(&error))?;
+        let claim = Checkpoint::parse(signed.text()).map_err(|error| not_ours(&error))?;
+        let seen = Seen { note, claim };
+        if seen.claim.size > ledger.head().size {
+            return Err(self.contradicted(ledger, container, &seen));
         }
         Ok(seen)
     }
@@ -88,17 +97,27 @@ impl Continuity {
         &self,
         ledger: &Ledger,
         container: ContainerId,
-        (note, seen): (&str, &Checkpoint),
+        seen: &Seen<'_>,
         receipt: &Receipt,
     ) -> Result<Vec<Hash>, ContinuityError> {
-        let head = receipt.head();
-        let hashes = ledger.consistency_between(seen.size, head.size)?;
-        let root = Checkpoint::open(&head.checkpoint, &self.key)
-            .map_err(|error| ContinuityError::NotOurs(chain(&error)))?
-            .root;
-        match verify_consistency(seen.size, &seen.root, head.size, &root, &hashes) {
+        let (claim, size) = (&seen.claim, receipt.head().size);
+        let hashes = ledger.consistency_between(claim.size, size)?;
+        match verify_consistency(claim.size, &claim.root, size, &receipt.root(), &hashes) {
             Ok(()) => Ok(hashes),
-            Err(_) => Err(self.broken(ledger, container, note, seen)),
+            Err(_) => Err(self.contradicted(ledger, container, seen)),
+        }
+    }
+
+    /// The log does not go on from what a container says that it saw: now it matters who signed that.
+    fn contradicted(
+        &self,
+        ledger: &Ledger,
+        container: ContainerId,
+        seen: &Seen<'_>,
+    ) -> ContinuityError {
+        match Checkpoint::open(seen.note, &self.key) {
+            Ok(signed) => self.broken(ledger, container, seen.note, &signed),
+            Err(error) => ContinuityError::NotOurs(chain(&error)),
         }
     }
 
@@ -134,3 +153,6 @@ impl Continuity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,26 +1,53 @@
 //! The decision: a pure function of the claim, the view and the policy.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use dockmaster_certs::{csr::CsrError, issue::Validity, profile::ContainerLeaf};
+use dockmaster_certs::{issue::Validity, profile::ContainerLeaf};
 use dockmaster_proto::{
-    event::{Evidence, HeldAddress},
-    facts::NetworkMode,
+    event::{Evidence, EvidenceKind, HeldAddress, RequestHeld},
     id::{ContainerId, Digest, Name, Serial, TrustDomain},
-    problem::{Problem, ProblemCode},
+    problem::ProblemCode,
     time::UnixMs,
 };
 
-use super::{Applicant, BindingError, Claimed};
-use crate::state::{Ban, State};
+use super::{Applicant, Claimed, Refusal, SocketVerdict, held};
+use crate::{
+    policy::{self, Claim, Rules, Verdict},
+    state::{
+        NodeRecord, State,
+        requests::{KEPT_MS, approval_in, request_id},
+    },
+};
 
 /// What may be issued.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// The trust domain of every certificate.
     pub trust_domain: TrustDomain,
-    /// Lifetime of a container's certificate in milliseconds.
-    pub lifetime_ms: u64,
+    /// What is issued, held or denied.
+    pub rules: Rules,
+}
+
+/// What a request comes to that is not refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// A certificate may be issued.
+    Grant(Grant),
+    /// It waits for an operator from now on: the event is to be committed.
+    Hold(RequestHeld),
+    /// It waits for an operator already.
+    Wait(RequestHeld),
+}
+
+impl Decision {
+    /// Whether it makes a difference to other decisions about requests that are held.
+    pub(super) fn counts(&self) -> bool {
+        match self {
+            Self::Grant(grant) => approval_in(&grant.evidence).is_some(),
+            Self::Hold(_) => true,
+            Self::Wait(_) => false,
+        }
+    }
 }
 
 /// A certificate that may be issued.
@@ -42,6 +69,8 @@ pub struct Grant {
     pub evidence: Vec<Evidence>,
     /// The rule that allows it.
     pub rule: String,
+    /// The policy that the rule belongs to.
+    pub policy_sha256: Digest,
     /// The entry of the node's previous certificate.
     pub prev: Option<u64>,
 }
@@ -62,34 +91,39 @@ impl Grant {
     }
 }
 
-/// A certificate that may not be issued, and what the applicant is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The kind of reason.
-    pub code: ProblemCode,
-    /// The failing fact.
-    pub detail: String,
-    /// What to do next.
-    pub hint: String,
-    /// The container that it is about.
-    pub container: Option<ContainerId>,
+/// What the decision rests on beside the request.
+pub(super) struct Given<'a> {
+    /// The view.
+    pub state: &'a State,
+    /// The policy.
+    pub policy: &'a Policy,
+    /// Whether the authority may certify an address.
+    pub permits: &'a dyn Fn(IpAddr) -> bool,
+    /// The time.
+    pub now: UnixMs,
 }
 
+/// Decides upon the request of an applicant for a certificate of `key` (SHA-256 of its
+/// SubjectPublicKeyInfo).
 pub(super) fn decide(
     applicant: &Applicant,
     claimed: &Claimed,
-    state: &State,
-    policy: &Policy,
-    permits: impl Fn(IpAddr) -> bool,
-    now: UnixMs,
-) -> Result<Grant, Refusal> {
-    let (source, container) = (applicant.source, claimed.container);
+    key: &Digest,
+    given: &Given<'_>,
+) -> Result<Decision, Refusal> {
+    let Given {
+        state,
+        policy,
+        permits,
+        now,
+    } = *given;
+    let (source, container) = (applicant.source(), claimed.container);
     let Some(node) = state.node(&container) else {
         return Err(Refusal::lease_closed(source, container));
     };
-    if state.is_suspended(&container)
-        || !node.addresses.iter().any(|held| held.address.ip == source)
-    {
+    let holds = node.addresses.iter().any(|held| held.address.ip == source);
+    let is_shared = node.shares_its_address();
+    if state.is_suspended(&container) || !(holds || is_shared) {
         return Err(Refusal::lease_closed(source, container));
     }
     if let Some(ban) = state.ban(&container) {
@@ -105,34 +139,98 @@ pub(super) fn decide(
             ),
             hint: "a container must enroll for a certificate of its own".into(),
             container: Some(container),
+            rule: String::new(),
         });
     }
-    if !permits(source) {
+    check_socket(applicant, claimed, is_shared)?;
+    if !is_shared && !permits(source) {
         return Err(Refusal {
             code: ProblemCode::AddressNotPermitted,
             detail: format!("{source} of container {} lies outside the ranges that this master's authority may certify", container.short()),
             hint: "the ranges are chosen by --permit at \"dockmaster init\"; \"openssl x509 -text -in DIR/ca/intermediate.pem\" shows them".into(),
             container: Some(container),
+            rule: String::new(),
         });
     }
-    // An address outside the permitted ranges would make the whole certificate invalid.
-    let addresses = node
+    let evidence = evidence(node, claimed, applicant, key, given);
+    let kinds: Vec<EvidenceKind> = evidence.iter().map(Evidence::kind).collect();
+    let view = node.view();
+    let judge = |held: Option<&HeldAddress>| {
+        let claim = Claim {
+            address: held.map(|held| &held.address),
+            node: &view,
+            evidence: &kinds,
+        };
+        policy::decide(&policy.rules, &claim)
+    };
+    // The network of the address that asks decides; an IP that two networks of a container hold is
+    // judged by the first of them that does not issue.
+    let asking = node
+        .addresses
+        .iter()
+        .filter(|held| held.address.ip == source);
+    let judged: Vec<_> = if is_shared {
+        vec![judge(None)]
+    } else {
+        asking.map(|held| judge(Some(held))).collect()
+    };
+    let refusing = judged
+        .iter()
+        .find(|judged| !matches!(judged.verdict, Verdict::Issue { .. }));
+    let Some(judgement) = refusing.or(judged.first()) else {
+        return Err(Refusal::lease_closed(source, container));
+    };
+    let mut lifetime = match judgement.verdict {
+        Verdict::Issue { lifetime } => lifetime,
+        Verdict::Deny { reason } => {
+            return Err(Refusal::denied_by_policy(container, judgement.rule, reason));
+        }
+        Verdict::Hold { reason, .. } => {
+            let held = RequestHeld {
+                request: request_id(&container, node.facts.started_at_ms, key),
+                container,
+                name: node.facts.name.clone(),
+                image: node.facts.image.clone(),
+                image_digest: node.facts.image_digest.clone(),
+                host: node.host.clone(),
+                started_at_ms: node.facts.started_at_ms,
+                source,
+                addresses: node.addresses.clone(),
+                spki_sha256: *key,
+                evidence,
+                rule: judgement.rule.to_owned(),
+                policy_sha256: policy.rules.sha256(),
+                reason: reason.to_owned(),
+                expires_at_ms: now.plus_ms(KEPT_MS),
+            };
+            return held::decide(held, state.requests(), now);
+        }
+    };
+    // An address outside the permitted ranges would make the whole certificate invalid, and one that
+    // the policy would not give by itself does not come along with another.
+    let mut addresses = Vec::new();
+    for held in node
         .addresses
         .iter()
         .filter(|held| permits(held.address.ip))
-        .cloned()
-        .collect();
-    Ok(Grant {
+    {
+        if let Verdict::Issue { lifetime: given } = judge(Some(held)).verdict {
+            lifetime = lifetime.min(given);
+            addresses.push(held.clone());
+        }
+    }
+    Ok(Decision::Grant(Grant {
         container,
         host: node.host.clone(),
         addresses,
         started_at_ms: node.facts.started_at_ms,
         image_digest: node.facts.image_digest.clone(),
-        validity: Validity::of_container(now, node.facts.started_at_ms, policy.lifetime_ms),
-        evidence: evidence(node.host.clone(), claimed),
-        rule: "default: host evidence".into(),
+        validity: Validity::of_container(now, node.facts.started_at_ms, lifetime.as_ms()),
+        evidence,
+        rule: judgement.rule.to_owned(),
+        policy_sha256: policy.rules.sha256(),
         prev: node.last_certificate,
-    })
+    }))
 }
 
 /// When the holder should ask for the next certificate: at half its life, a tenth earlier or later
@@ -144,15 +242,69 @@ pub(super) fn renew_at(issued_at: UnixMs, not_after: UnixMs, serial: &Serial) ->
     UnixMs(issued_at.0 + life * 2 / 5 + jitter)
 }
 
-/// The host's word, and whatever else supports the claim.
-fn evidence(host: Name, claimed: &Claimed) -> Vec<Evidence> {
+/// The host's word, what its kernel says of the connection, whatever else supports the claim, and an
+/// operator's word where there is one: for this very key, or, at a renewal, that on which the
+/// certificate shown rests.
+fn evidence(
+    node: &NodeRecord,
+    claimed: &Claimed,
+    applicant: &Applicant,
+    key: &Digest,
+    given: &Given<'_>,
+) -> Vec<Evidence> {
     let host = Evidence::Host {
-        host,
+        host: node.host.clone(),
         facts_sha256: facts_digest(claimed),
+        no_socket: claimed.socket.unavailable().unwrap_or_default().to_owned(),
     };
+    let socket = match claimed.socket {
+        SocketVerdict::Owned { pid } => Some(Evidence::Socket {
+            host: node.host.clone(),
+            source: canonical(applicant.connection.source),
+            local: canonical(applicant.connection.local),
+            pid,
+        }),
+        _ => None,
+    };
+    let requests = given.state.requests();
+    let for_key = requests.approval(node.id(), node.facts.started_at_ms, key, given.now);
+    let for_run = node
+        .approved
+        .as_ref()
+        .filter(|_| applicant.renewing.is_some());
+    let for_run = for_run.map(|approved| Evidence::Operator {
+        operator: approved.operator.clone(),
+        request: approved.request,
+    });
     std::iter::once(host)
+        .chain(socket)
         .chain(claimed.further.iter().cloned())
+        .chain(for_key.or(for_run))
         .collect()
+}
+
+fn canonical(at: SocketAddr) -> SocketAddr {
+    SocketAddr::new(at.ip().to_canonical(), at.port())
+}
+
+/// Why what is known of the connection's socket forbids an issuance, where it does.
+fn check_socket(applicant: &Applicant, claimed: &Claimed, is_shared: bool) -> Result<(), Refusal> {
+    let (source, container) = (applicant.source(), claimed.container);
+    match &claimed.socket {
+        SocketVerdict::Owned { .. } => Ok(()),
+        SocketVerdict::NotThere => Err(Refusal::elsewhere(source, container)),
+        SocketVerdict::Foreign => Err(Refusal::foreign(source, container)),
+        SocketVerdict::Unavailable { why, .. } if is_shared => {
+            Err(Refusal::shared_without_socket(source, container, why))
+        }
+        // A renewal shows the key of the container's own certificate, which the others do not have.
+        SocketVerdict::Unavailable { why, sharing }
+            if !sharing.is_empty() && applicant.renewing != Some(container) =>
+        {
+            Err(Refusal::shared_address(source, container, sharing, why))
+        }
+        SocketVerdict::Unavailable { .. } => Ok(()),
+    }
 }
 
 #[expect(
@@ -161,119 +313,6 @@ fn evidence(host: Name, claimed: &Claimed) -> Vec<Evidence> {
 )]
 fn facts_digest(claimed: &Claimed) -> Digest {
     Digest::of(&serde_json::to_vec(&claimed.facts).expect("facts serialise"))
-}
-
-impl Refusal {
-    pub(super) fn bad_csr(error: &CsrError) -> Self {
-        Self {
-            code: ProblemCode::BadCsr,
-            detail: format!("the certificate request is not acceptable: {error}"),
-            hint: "let dockmaster-agent make the request; its format is in docs/enrollment.md"
-                .into(),
-            container: None,
-        }
-    }
-
-    pub(super) fn repeated(container: ContainerId, error: BindingError) -> Self {
-        Self {
-            code: ProblemCode::BadCsr,
-            detail: format!("the certificate request is not acceptable: {error}"),
-            hint: "make a new key and open a new connection; dockmaster-agent does".into(),
-            container: Some(container),
-        }
-    }
-
-    pub(super) fn no_inventory(source: IpAddr) -> Self {
-        Self {
-            code: ProblemCode::NoLease,
-            detail: format!(
-                "this master watches no container host, so nothing vouches for {source}"
-            ),
-            hint: "start it as \"dockmaster serve --docker\"".into(),
-            container: None,
-        }
-    }
-
-    pub(super) fn no_lease(source: IpAddr, state: &State) -> Self {
-        let on_host_network = state
-            .nodes()
-            .any(|node| node.facts.network_mode == NetworkMode::Host);
-        let hint = if on_host_network {
-            "a container started with --network host has no address of its own; start it on a bridge network"
-        } else {
-            "the request must come from a container of the engine that \"dockmaster serve --docker\" watches, and not through a proxy or NAT; \"dockmaster node list\" shows the addresses"
-        };
-        Self {
-            code: ProblemCode::NoLease,
-            detail: format!("no running container is known to hold {source}"),
-            hint: hint.into(),
-            container: None,
-        }
-    }
-
-    pub(super) fn ambiguous(source: IpAddr, holders: &[ContainerId]) -> Self {
-        let holders: Vec<String> = holders.iter().map(ContainerId::short).collect();
-        Self {
-            code: ProblemCode::AmbiguousAddress,
-            detail: format!(
-                "{source} is held by several containers in different networks: {}",
-                holders.join(", ")
-            ),
-            hint: "give the networks distinct ranges".into(),
-            container: None,
-        }
-    }
-
-    pub(super) fn too_many(container: ContainerId, wait_ms: u64) -> Self {
-        Self {
-            code: ProblemCode::TooManyRequests,
-            detail: format!(
-                "container {} asks for too many certificates",
-                container.short()
-            ),
-            hint: format!("the next one is given in {} s", wait_ms.div_ceil(1000)),
-            container: Some(container),
-        }
-    }
-
-    pub(super) fn displaced(container: ContainerId) -> Self {
-        Self {
-            code: ProblemCode::TooManyRequests,
-            detail: format!(
-                "newer certificates of container {} were issued at the same time, and only the newest count",
-                container.short()
-            ),
-            hint: "one agent in a container is enough".into(),
-            container: Some(container),
-        }
-    }
-
-    fn banned(ban: &Ban) -> Self {
-        Self {
-            code: ProblemCode::Banned,
-            detail: format!(
-                "container {} gets no certificate: {} banned it at {}",
-                ban.container.short(),
-                ban.by,
-                ban.at_ms
-            ),
-            hint: "an operator lifts it by \"dockmaster cert unban\"".into(),
-            container: Some(ban.container),
-        }
-    }
-
-    pub(super) fn lease_closed(source: IpAddr, container: ContainerId) -> Self {
-        Self {
-            code: ProblemCode::NoLease,
-            detail: format!("container {} no longer holds {source}", container.short()),
-            hint: "the container that holds the address now must ask again".into(),
-            container: Some(container),
-        }
-    }
-
-    pub(super) fn into_problem(self) -> Problem {
-        Problem::new(self.code, self.detail, self.hint)
-    }
 }
 
 #[cfg(test)]

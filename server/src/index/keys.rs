@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use dockmaster_proto::{
     address::{Address, ip_key},
-    id::{ContainerId, Name, Serial},
+    id::{ContainerId, Name, RequestId, Serial},
     time::UnixMs,
 };
 
@@ -25,9 +25,15 @@ pub(super) const EPOCHS: &[u8] = b"e/";
 pub(super) const CERTIFICATES_BY_INDEX: &[u8] = b"i/";
 pub(super) const OPERATORS: &[u8] = b"p/";
 /// Certificates that ended before their time, by the end of that time: those that are over go first.
-pub(super) const REVOKED: &[u8] = b"r/";
+pub(super) const REVOKED: &[u8] = b"v/";
 pub(super) const BANS: &[u8] = b"b/";
+/// The policy that is in force.
+pub(super) const POLICY: &[u8] = b"d/policy";
+/// Requests that wait for an operator.
+pub(super) const REQUESTS: &[u8] = b"r/";
 pub(super) const WATCHES: &[u8] = b"w/";
+const DENIALS_BY_IP: &[u8] = b"x/";
+const DENIALS_OF: &[u8] = b"y/";
 const LEASES: &[u8] = b"l/";
 const LEASE_CERTIFICATES: &[u8] = b"k/";
 const OPEN_LEASES: &[u8] = b"o/";
@@ -133,4 +139,26 @@ pub(super) fn watches_of(host: &Name) -> Vec<u8> {
 
 pub(super) fn watch(host: &Name, since: UnixMs) -> Vec<u8> {
     key(&watches_of(host), &[&since.0.to_be_bytes()])
+}
+
+pub(super) fn request(id: &RequestId) -> Vec<u8> {
+    key(REQUESTS, &[id.as_bytes()])
+}
+
+pub(super) fn denials_by_ip(ip: IpAddr) -> Vec<u8> {
+    key(DENIALS_BY_IP, &[&ip_key(ip)])
+}
+
+/// What was refused or held sorts by where it came from, and then by entry.
+pub(super) fn denial_by_ip(ip: IpAddr, index: u64) -> Vec<u8> {
+    key(&denials_by_ip(ip), &[&index.to_be_bytes()])
+}
+
+pub(super) fn denials_of(container: &ContainerId) -> Vec<u8> {
+    key(DENIALS_OF, &[container.as_bytes()])
+}
+
+/// Where a container's refusal came from: under that IP stands the rest.
+pub(super) fn denial_of(container: &ContainerId, index: u64) -> Vec<u8> {
+    key(&denials_of(container), &[&index.to_be_bytes()])
 }

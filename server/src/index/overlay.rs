@@ -34,6 +34,22 @@ impl<'a> Overlay<'a> {
         }
     }
 
+    /// All values under a prefix, by key.
+    pub(super) fn scan<T: DeserializeOwned>(&self, prefix: &[u8]) -> Result<Vec<T>, IndexError> {
+        let mut found = BTreeMap::new();
+        for one in self.tree.scan_prefix(prefix) {
+            let (key, value) = one?;
+            found.insert(key.to_vec(), Some(value.to_vec()));
+        }
+        let changed = self.changes.range(prefix.to_vec()..);
+        let changed = changed.take_while(|(key, _)| key.starts_with(prefix));
+        found.extend(changed.map(|(key, change)| (key.clone(), change.clone())));
+        let there = found
+            .iter()
+            .filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        there.map(|(key, value)| decode(key, value)).collect()
+    }
+
     #[expect(
         clippy::expect_used,
         reason = "every record is made of strings, numbers, lists and maps with string keys"

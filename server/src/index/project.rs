@@ -9,13 +9,14 @@ use dockmaster_proto::{
 };
 
 use super::{
-    IndexError, keys,
+    IndexError, denials, keys,
     overlay::Overlay,
     records::{CertificateRecord, LeaseRecord, Revocation, WatchRecord},
 };
 use crate::state::{
-    CurrentCertificate, NodeRecord, Operator, RevokedCertificate, apply_to_authorities, ban,
-    displacement, revision_info, revocation_reason,
+    Approved, CurrentCertificate, NodeRecord, Operator, Requests, RevokedCertificate,
+    apply_to_authorities, ban, displacement, requests::concerns_requests, revision_info,
+    revocation_reason,
 };
 
 /// The key under which the time of the newest entry stands: how far a watch is certain that a
@@ -26,7 +27,13 @@ const WATCHED: &[u8] = b"m/watched";
 
 pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
     match &entry.event {
-        Event::CertDenied(_) | Event::BackupTaken(_) | Event::Restored(_) => {}
+        Event::BackupTaken(_)
+        | Event::Restored(_)
+        | Event::RequestApproved(_)
+        | Event::RequestDenied(_) => {}
+        Event::CertDenied(event) => denials::refused(index, event, entry.ts_ms, to),
+        Event::RequestHeld(event) => denials::held(index, event, entry.ts_ms, to),
+        Event::PolicyChanged(event) => to.put(keys::POLICY, &event.policy_sha256),
         Event::CaCreated(_)
         | Event::CaRenewed(_)
         | Event::CaRotationStarted(_)
@@ -97,7 +104,34 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
             );
         }
     }
+    project_requests(index, entry, to)?;
     to.put(LAST_TIME, &entry.ts_ms);
+    Ok(())
+}
+
+/// The same fold as in the view; what differs afterwards is written.
+fn project_requests(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
+    if !concerns_requests(&entry.event) {
+        return Ok(());
+    }
+    let mut before = Requests::default();
+    for one in to.scan(keys::REQUESTS)? {
+        before.restore(one);
+    }
+    let mut after = before.clone();
+    if !after.apply(index, entry) {
+        return Ok(());
+    }
+    for id in before.all().keys() {
+        if !after.all().contains_key(id) {
+            to.delete(&keys::request(id));
+        }
+    }
+    for (id, one) in after.all() {
+        if before.all().get(id) != Some(one) {
+            to.put(&keys::request(id), one);
+        }
+    }
     Ok(())
 }
 
@@ -268,6 +302,7 @@ fn certify(
         update_node(id, to, |node| {
             name.clone_from(&node.facts.name);
             superseded = node.certify(certificate);
+            node.approved = Approved::of(&event.evidence);
         })?;
     }
     for held in &event.addresses {

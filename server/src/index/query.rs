@@ -11,7 +11,7 @@ use super::{
     project::LAST_TIME,
     records::{CertificateRecord, LeaseCertificate, LeaseRecord, WatchRecord},
 };
-use crate::state::{Documents, Lease, NodeRecord, RestoredParts, State};
+use crate::state::{Documents, Lease, NodeRecord, Requests, RestoredParts, State};
 
 impl Index {
     /// The view as of the entries that the index has taken up.
@@ -64,7 +64,13 @@ impl Index {
         };
         let revoked = self.scan(keys::REVOKED).map(|found| Ok(found?.1));
         let bans = self.scan(keys::BANS).map(|found| Ok(found?.1));
+        let mut requests = Requests::default();
+        for one in read.scan(keys::REQUESTS)? {
+            requests.restore(one);
+        }
         state.restore(RestoredParts {
+            requests,
+            policy: read.get(keys::POLICY)?,
             epochs,
             operators,
             authorities: read.get(keys::AUTHORITIES)?.flatten(),

@@ -1,9 +1,11 @@
 //! What the index holds beside live nodes.
 
+use std::net::IpAddr;
+
 use dockmaster_proto::{
     address::Address,
     event::{CertIssued, LeaseCause},
-    id::{ContainerId, Name, Serial},
+    id::{ContainerId, Name, RequestId, Serial},
     time::UnixMs,
 };
 use serde::{Deserialize, Serialize};
@@ -77,4 +79,29 @@ pub struct WatchRecord {
     pub since_ms: UnixMs,
     /// The last moment for which it is certain; none while it goes on.
     pub until_ms: Option<UnixMs>,
+}
+
+/// A request for a certificate that was refused or held, or some like it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DenialRecord {
+    /// The index of the entry.
+    pub index: u64,
+    /// When.
+    pub at_ms: UnixMs,
+    /// Where it came from.
+    pub source: IpAddr,
+    /// The container, where one was known.
+    pub container: Option<ContainerId>,
+    /// The problem code, or `held`.
+    pub code: String,
+    /// The failing fact.
+    pub detail: String,
+    /// What the requester was told to do; empty in entries of versions that did not record it.
+    pub hint: String,
+    /// The policy rule; empty where none decided.
+    pub rule: String,
+    /// The request that was held.
+    pub request: Option<RequestId>,
+    /// How many.
+    pub count: u64,
 }

@@ -1,6 +1,9 @@
 use dockmaster_host::Observation;
 use dockmaster_proto::{
-    event::{CertIssued, Event, Evidence, HostWatched, LabelsChanged, LeaseCause, MasterStarted},
+    event::{
+        CertIssued, Event, Evidence, HostWatched, LabelsChanged, LeaseCause, MasterStarted,
+        RequestApproved, RequestDenied, RequestHeld,
+    },
     id::{Digest, Serial},
     label::LabelChange,
     time::UnixMs,
@@ -10,7 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     leases,
-    state::State,
+    state::{State, requests::request_id},
     testing::{entry, facts, host, id},
 };
 
@@ -22,6 +25,9 @@ enum Step {
     Down(u8),
     Certify(u8),
     Label(u8, &'static str),
+    Hold(u8, u8),
+    Approve(u8, u8),
+    Deny(u8, u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -35,6 +41,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             prop::sample::select(vec!["tier=front", "tier-", "a=b"])
         )
             .prop_map(|(container, change)| Step::Label(container, change)),
+        (1u8..5, 0u8..3).prop_map(|(container, key)| Step::Hold(container, key)),
+        (1u8..5, 0u8..3).prop_map(|(container, key)| Step::Approve(container, key)),
+        (1u8..5, 0u8..3).prop_map(|(container, key)| Step::Deny(container, key)),
     ];
     prop::collection::vec(one, 0..25)
 }
@@ -59,6 +68,32 @@ fn events(step: &Step, state: &State) -> Vec<Event> {
                 change,
             })]
         }
+        Step::Hold(container, key) => vec![Event::RequestHeld(held(*container, *key, state))],
+        Step::Approve(container, key) => {
+            let RequestHeld {
+                request,
+                container,
+                spki_sha256,
+                ..
+            } = held(*container, *key, state);
+            vec![Event::RequestApproved(RequestApproved {
+                request,
+                container,
+                spki_sha256,
+                operator: host(),
+            })]
+        }
+        Step::Deny(container, key) => {
+            let RequestHeld {
+                request, container, ..
+            } = held(*container, *key, state);
+            vec![Event::RequestDenied(RequestDenied {
+                request,
+                container,
+                operator: host(),
+                reason: "no".into(),
+            })]
+        }
         Step::Certify(container) => match state.node(&id(*container)) {
             None => vec![],
             Some(node) => {
@@ -79,13 +114,46 @@ fn events(step: &Step, state: &State) -> Vec<Event> {
                     not_after_ms: UnixMs(1 << 40),
                     spki_sha256: Digest::of(b""),
                     der_sha256: Digest::of(b""),
-                    evidence: vec![Evidence::Master],
+                    evidence: evidence(*container, state),
                     rule: String::new(),
                     prev: node.last_certificate,
+                    policy_sha256: None,
                 })]
             }
         },
     }
+}
+
+/// A request that is kept for ten entries.
+fn held(container: u8, key: u8, state: &State) -> RequestHeld {
+    let (container, key) = (id(container), Digest::of(&[key]));
+    RequestHeld {
+        request: request_id(&container, UnixMs(1000), &key),
+        container,
+        name: "web".into(),
+        image: "app:1".into(),
+        image_digest: String::new(),
+        host: host(),
+        started_at_ms: UnixMs(1000),
+        source: [10, 0, 0, 1].into(),
+        addresses: vec![],
+        spki_sha256: key,
+        evidence: vec![],
+        rule: "look".into(),
+        policy_sha256: Digest::of(b"policy"),
+        reason: String::new(),
+        expires_at_ms: UnixMs(1000 + state.size() + 10),
+    }
+}
+
+/// What a container's certificate rests on: an operator's word where there is one.
+fn evidence(container: u8, state: &State) -> Vec<Evidence> {
+    let keys = (0..3).map(|key| Digest::of(&[key]));
+    let mut words = keys.filter_map(|key| {
+        let requests = state.requests();
+        requests.approval(&id(container), UnixMs(1000), &key, UnixMs(0))
+    });
+    words.next().into_iter().collect()
 }
 
 /// The log that the steps make, and the view that it folds to.
@@ -129,6 +197,8 @@ fn assert_same(loaded: &State, view: &State) {
     );
     assert_eq!(loaded.authorities(), view.authorities());
     assert_eq!(loaded.documents(), view.documents());
+    assert_eq!(loaded.requests(), view.requests());
+    assert_eq!(loaded.policy(), view.policy());
     assert_eq!(loaded.size(), view.size());
 }
 

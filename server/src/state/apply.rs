@@ -7,15 +7,15 @@ use dockmaster_proto::{
         CertIssued, CertRevoked, DocumentChanged, Entry, Event, HeldAddress, LeaseClosed,
         LeaseOpened, NodeBanned, NodeObserved, OperatorGranted,
     },
-    id::Serial,
+    id::{Digest, Serial},
     revocation::RevocationReason,
     spiffe::Principal,
     time::UnixMs,
 };
 
 use super::{
-    AuthorityState, Ban, CurrentCertificate, Lease, NodeRecord, Operator, RevokedCertificate,
-    State, apply_to_authorities, revocation_reason,
+    Approved, AuthorityState, Ban, CurrentCertificate, Lease, NodeRecord, Operator,
+    RevokedCertificate, State, apply_to_authorities, revocation_reason,
 };
 
 impl State {
@@ -32,6 +32,8 @@ impl State {
             | Event::CaRolledBack(_) => {
                 apply_to_authorities(&mut self.authorities, &entry.event, entry.ts_ms);
             }
+            Event::RequestHeld(_) | Event::RequestApproved(_) | Event::RequestDenied(_) => {}
+            Event::PolicyChanged(event) => self.policy = Some(event.policy_sha256),
             // A master that starts knows nothing yet.
             Event::MasterStarted(_) => {
                 self.watched.clear();
@@ -81,6 +83,8 @@ impl State {
                     .insert(event.serial, Operator::of(event, entry.ts_ms));
             }
         }
+        let is_changed = self.requests.apply(index, entry);
+        self.request_generation += u64::from(is_changed);
         self.size = index + 1;
         self.newest = entry.ts_ms;
         self.revocations.forget(entry.ts_ms);
@@ -126,6 +130,8 @@ impl State {
             revoked,
             bans,
             documents,
+            requests,
+            policy,
             size,
             newest,
         } = parts;
@@ -139,6 +145,8 @@ impl State {
         self.bans
             .extend(bans.into_iter().map(|ban| (ban.container, ban)));
         self.documents = documents;
+        self.requests = requests;
+        self.policy = policy;
         self.size = size;
         self.generation += 1;
     }
@@ -188,7 +196,10 @@ impl State {
         };
         let certificate = CurrentCertificate::of(index, event);
         let ended = match self.nodes.get_mut(id) {
-            Some(node) => node.certify(certificate),
+            Some(node) => {
+                node.approved = Approved::of(&event.evidence);
+                node.certify(certificate)
+            }
             // Its container ended while it was being issued.
             None => vec![certificate],
         };
@@ -282,7 +293,11 @@ const fn concerns_catalogs(event: &Event) -> bool {
         | Event::NodeUnbanned(_)
         | Event::OperatorGranted(_)
         | Event::BackupTaken(_)
-        | Event::Restored(_) => false,
+        | Event::Restored(_)
+        | Event::PolicyChanged(_)
+        | Event::RequestHeld(_)
+        | Event::RequestApproved(_)
+        | Event::RequestDenied(_) => false,
     }
 }
 
@@ -295,6 +310,8 @@ pub(crate) struct RestoredParts {
     pub(crate) revoked: Vec<RevokedCertificate>,
     pub(crate) bans: Vec<Ban>,
     pub(crate) documents: super::Documents,
+    pub(crate) requests: super::Requests,
+    pub(crate) policy: Option<Digest>,
     pub(crate) size: u64,
     pub(crate) newest: UnixMs,
 }

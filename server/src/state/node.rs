@@ -1,17 +1,19 @@
 //! A node in the view.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use dockmaster_proto::{
     address::Address,
-    event::{CertIssued, HeldAddress},
+    event::{CertIssued, Evidence, HeldAddress},
     facts::{ContainerFacts, NetworkMode},
-    id::{ContainerId, Name, Serial},
+    id::{ContainerId, Name, RequestId, Serial},
     label::{LabelChange, Labels, MAX_KEY, Tier},
     node::NodeView,
     time::UnixMs,
 };
 use serde::{Deserialize, Serialize};
+
+use super::requests::approval_in;
 
 /// Everything that the ledger says about one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +32,29 @@ pub struct NodeRecord {
     pub last_certificate: Option<u64>,
     /// When it ended; none while it runs.
     pub gone_at_ms: Option<UnixMs>,
+    /// The operator's word on which its newest certificate rests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
+}
+
+/// An operator's word for a run of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// Who gave it.
+    pub operator: Name,
+    /// For which request.
+    pub request: RequestId,
+}
+
+impl Approved {
+    /// The word among some evidence.
+    pub(crate) fn of(evidence: &[Evidence]) -> Option<Self> {
+        let (operator, request) = approval_in(evidence)?;
+        Some(Self {
+            operator: operator.clone(),
+            request: *request,
+        })
+    }
 }
 
 /// A certificate that is honoured.
@@ -45,18 +70,26 @@ pub struct CurrentCertificate {
     pub addresses: Vec<HeldAddress>,
     /// The key identifier of the authority that signed it, in hex.
     pub issuer_key_id: String,
+    /// Where it counts when it names no address: the source of the connection that it was asked for by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_from: Option<IpAddr>,
 }
 
 impl CurrentCertificate {
-    /// The certificate of an entry.
+    /// The certificate of the issuance that is entry `index`.
     #[must_use]
     pub fn of(index: u64, event: &CertIssued) -> Self {
+        let source = event.evidence.iter().find_map(|evidence| match evidence {
+            Evidence::Socket { source, .. } => Some(source.ip().to_canonical()),
+            _ => None,
+        });
         Self {
             serial: event.serial,
             index,
             not_after_ms: event.not_after_ms,
             addresses: event.addresses.clone(),
             issuer_key_id: event.issuer_key_id.clone(),
+            shown_from: source.filter(|_| event.addresses.is_empty()),
         }
     }
 }
@@ -77,6 +110,7 @@ impl NodeRecord {
             certificates: Vec::new(),
             last_certificate: None,
             gone_at_ms: None,
+            approved: None,
         }
     }
 
@@ -95,9 +129,15 @@ impl NodeRecord {
     /// Whether a certificate of it is honoured.
     #[must_use]
     pub fn honours(&self, serial: &Serial) -> bool {
+        self.certificate(serial).is_some()
+    }
+
+    /// A certificate of it that is honoured.
+    #[must_use]
+    pub fn certificate(&self, serial: &Serial) -> Option<&CurrentCertificate> {
         self.certificates
             .iter()
-            .any(|certificate| certificate.serial == *serial)
+            .find(|certificate| certificate.serial == *serial)
     }
 
     /// Whether several containers may speak from its address: it has no network namespace of its own.
@@ -117,6 +157,7 @@ impl NodeRecord {
             certificates: _,
             last_certificate: _,
             gone_at_ms: _,
+            approved: _,
         } = self;
         let mut labels = Labels::new();
         for (key, value) in facts.labels.iter().filter(|(key, _)| key.len() <= MAX_KEY) {

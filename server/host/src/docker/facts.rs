@@ -47,6 +47,8 @@ pub(crate) enum Look {
     Running {
         /// All of it.
         facts: Box<ContainerFacts>,
+        /// Its first process, as the engine's machine counts; none where the engine does not say.
+        main_pid: Option<u32>,
         /// IDs of the networks that it is attached to without an address: not there yet, or
         /// blanked by a redundant connect. Worth another look before it is believed.
         blank: Vec<String>,
@@ -91,10 +93,15 @@ pub(crate) fn read(
         labels: labels(config.labels.unwrap_or_default()),
         started_at_ms,
         limits: limits(&host_config),
-        network_mode: mode(&host_config),
+        network_mode: mode(host_config.network_mode.as_deref().unwrap_or_default()),
         attachments,
     });
-    Ok(Look::Running { facts, blank })
+    let main_pid = state.pid.and_then(|pid| u32::try_from(pid).ok());
+    Ok(Look::Running {
+        facts,
+        main_pid: main_pid.filter(|pid| *pid > 0),
+        blank,
+    })
 }
 
 fn runs(state: &ContainerState) -> bool {
@@ -189,8 +196,8 @@ fn limits(config: &HostConfig) -> Limits {
     }
 }
 
-fn mode(config: &HostConfig) -> NetworkMode {
-    let mode = config.network_mode.as_deref().unwrap_or_default();
+/// A network mode as engines write it.
+pub(crate) fn mode(mode: &str) -> NetworkMode {
     match mode.split_once(':') {
         Some(("container", other)) => NetworkMode::Container(other.to_owned()),
         _ if mode == "host" => NetworkMode::Host,

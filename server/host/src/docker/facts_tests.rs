@@ -25,7 +25,7 @@ fn facts(fixture: &str, change: impl FnOnce(&mut Value)) -> (ContainerFacts, Vec
     let mut value = serde_json::from_str(fixture).unwrap();
     change(&mut value);
     match look(value).unwrap() {
-        Look::Running { facts, blank } => (*facts, blank),
+        Look::Running { facts, blank, .. } => (*facts, blank),
         Look::Stopped => panic!("it runs"),
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use self::{engine::Engine, facts::Look, networks::Network};
 pub use self::{engine::EngineError, facts::FactsError, socket::SocketError};
-use crate::{Observation, holds};
+use crate::{Inspected, Namespace, Observation, holds};
 
 /// The waits between looks at a container that should have an address and has none yet: about a
 /// second in all.
@@ -57,11 +57,33 @@ impl DockerInventory {
         watch::watch(self, observations).await;
     }
 
-    pub(crate) async fn inspect(
-        &self,
-        id: &ContainerId,
-    ) -> Result<Option<ContainerFacts>, EngineError> {
+    pub(crate) async fn inspect(&self, id: &ContainerId) -> Result<Option<Inspected>, EngineError> {
         self.settled(id).await
+    }
+
+    pub(crate) async fn sharing(
+        &self,
+        namespace: &Namespace,
+    ) -> Result<Vec<ContainerId>, EngineError> {
+        let mut sharing = Vec::new();
+        for summary in self.engine.list().await? {
+            let Some(id) = listed_id(&summary) else {
+                continue;
+            };
+            let mode = summary.host_config.and_then(|config| config.network_mode);
+            let mode = match mode {
+                Some(mode) if !mode.is_empty() => facts::mode(&mode),
+                // An engine whose list does not tell has to be asked for each.
+                _ => match self.engine.look(&id).await? {
+                    Look::Running { facts, .. } => facts.network_mode,
+                    Look::Stopped => continue,
+                },
+            };
+            if namespace.is_used_by(&mode) {
+                sharing.push(id);
+            }
+        }
+        Ok(sharing)
     }
 
     pub(crate) async fn find(&self, ip: IpAddr) -> Result<Vec<ContainerFacts>, EngineError> {
@@ -87,7 +109,7 @@ impl DockerInventory {
         let mut running = Running::default();
         while let Some((id, look)) = looks.next().await {
             match look {
-                Ok(facts) => running.facts.extend(facts),
+                Ok(inspected) => running.facts.extend(inspected.map(|it| it.facts)),
                 // One stuck container must not hide all the others.
                 Err(error) if error.is_local() => {
                     let error = crate::chain(&error);
@@ -102,23 +124,42 @@ impl DockerInventory {
     }
 
     /// The truth about one container, after as many looks as it takes for its addresses to be there.
-    async fn settled(&self, id: &ContainerId) -> Result<Option<ContainerFacts>, EngineError> {
-        for wait in LOOKS {
-            match self.engine.look(id).await? {
-                Look::Stopped => return Ok(None),
-                Look::Running { facts, blank } if blank.is_empty() => return Ok(Some(*facts)),
-                Look::Running { .. } => tokio::time::sleep(wait).await,
+    async fn settled(&self, id: &ContainerId) -> Result<Option<Inspected>, EngineError> {
+        let mut waits = LOOKS.into_iter();
+        loop {
+            let wait = waits.next();
+            let look = match wait {
+                Some(_) => self.engine.look(id).await?,
+                None => self.last_look(id).await?,
+            };
+            match (look, wait) {
+                (Look::Stopped, _) => return Ok(None),
+                (Look::Running { blank, .. }, Some(wait)) if !blank.is_empty() => {
+                    tokio::time::sleep(wait).await;
+                }
+                (
+                    Look::Running {
+                        facts, main_pid, ..
+                    },
+                    _,
+                ) => {
+                    return Ok(Some(Inspected {
+                        facts: *facts,
+                        main_pid,
+                    }));
+                }
             }
-        }
-        match self.last_look(id).await? {
-            Look::Stopped => Ok(None),
-            Look::Running { facts, .. } => Ok(Some(*facts)),
         }
     }
 
     /// The truth about one container whose addresses did not appear: what its networks say of it.
     async fn last_look(&self, id: &ContainerId) -> Result<Look, EngineError> {
-        let Look::Running { mut facts, blank } = self.engine.look(id).await? else {
+        let Look::Running {
+            mut facts,
+            main_pid,
+            blank,
+        } = self.engine.look(id).await?
+        else {
             return Ok(Look::Stopped);
         };
         for network in &blank {
@@ -131,7 +172,11 @@ impl DockerInventory {
                 attachment.ips = ips;
             }
         }
-        Ok(Look::Running { facts, blank })
+        Ok(Look::Running {
+            facts,
+            main_pid,
+            blank,
+        })
     }
 }
 

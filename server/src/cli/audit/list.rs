@@ -146,6 +146,8 @@ mod tests {
                 reason: "no-lease".into(),
                 detail: "no open lease covers 172.17.0.9".into(),
                 count: 2,
+                rule: String::new(),
+                hint: String::new(),
             }),
             request_id: "r1".into(),
             actor: "anyone@172.17.0.9".into(),

@@ -9,9 +9,9 @@ use dockmaster_proto::{
     id::Serial,
     route::Route,
 };
-use dockmaster_tlog::{evidence::Evidence, proof::TlogProof};
+use dockmaster_tlog::evidence::Evidence;
 
-use crate::cli::{Global, error::CliError, files, output, remote::Remote};
+use crate::cli::{Global, error::CliError, files, output, proof::Proven, remote::Remote};
 
 /// Write an entry and the proof that it is logged into one file
 #[derive(Debug, Args)]
@@ -51,18 +51,18 @@ fn subject(text: &str) -> Result<Subject, String> {
 /// Proves and writes.
 pub(super) async fn run(global: &Global, args: ProveArgs) -> Result<(), CliError> {
     let mut remote = Remote::connect(global).await?;
-    let evidence = match args.subject {
-        Subject::Entry(index) => entry(&mut remote, index).await?,
+    let proven = match args.subject {
+        Subject::Entry(index) => proven(&mut remote, index).await?,
         Subject::Certificate(serial) => {
             let call = Call::new(Route::Certificate).parameter(serial.to_string());
             let detail: CertificateDetail = remote.call(&call).await?;
-            read(&detail.entry, &detail.proof)?
+            Proven::check(&remote, &detail.entry, &detail.proof)?
         }
     };
-    let head = verified(&remote, &evidence)?;
+    let Proven { evidence, size } = proven;
     files::write(&args.output, evidence.encode().as_bytes())?;
     output::note(&format!(
-        "entry {} of {}, proven by its signed head of {head} entries: {}",
+        "entry {} of {}, proven by its signed head of {size} entries: {}",
         evidence.proof.index,
         remote.log_key().name(),
         args.output.display()
@@ -75,41 +75,21 @@ pub(super) async fn run(global: &Global, args: ProveArgs) -> Result<(), CliError
 /// # Errors
 /// When there is none, or the proof does not hold.
 pub(super) async fn entry(remote: &mut Remote, index: u64) -> Result<Evidence, CliError> {
+    Ok(proven(remote, index).await?.evidence)
+}
+
+async fn proven(remote: &mut Remote, index: u64) -> Result<Proven, CliError> {
     let call = Call::new(Route::AuditProof).parameter(index.to_string());
-    let proven: ProvenEntry = remote.call(&call).await?;
-    let evidence = read(&proven.entry, &proven.proof)?;
-    verified(remote, &evidence)?;
-    if evidence.proof.index != index {
+    let answer: ProvenEntry = remote.call(&call).await?;
+    let proven = Proven::check(remote, &answer.entry, &answer.proof)?;
+    let given = proven.evidence.proof.index;
+    if given != index {
         return Err(CliError::failed(
-            format!(
-                "the master proves entry {}, not {index}",
-                evidence.proof.index
-            ),
+            format!("the master proves entry {given}, not {index}"),
             "is it another version than this program?",
         ));
     }
-    Ok(evidence)
-}
-
-fn read(entry: &str, proof: &str) -> Result<Evidence, CliError> {
-    let proof = TlogProof::parse(proof)
-        .map_err(|error| CliError::because("the master's proof cannot be read", &error, ""))?;
-    Ok(Evidence {
-        entry: entry.as_bytes().to_vec(),
-        proof,
-    })
-}
-
-/// The size of the log that proves it.
-fn verified(remote: &Remote, evidence: &Evidence) -> Result<u64, CliError> {
-    let head = evidence.verify(remote.log_key()).map_err(|error| {
-        CliError::because(
-            format!("the master does not prove entry {}", evidence.proof.index),
-            &error,
-            "run \"dockmaster audit verify\"; is the context of this installation?",
-        )
-    })?;
-    Ok(head.size)
+    Ok(proven)
 }
 
 #[cfg(test)]

@@ -96,6 +96,31 @@ pub(super) fn summary(event: &Event) -> String {
             "a log of {}, from a backup of {}",
             e.log_size, e.backup_at_ms
         ),
+        Event::PolicyChanged(e) => {
+            format!("{}, {} rules", short_digest(&e.policy_sha256), e.rules)
+        }
+        Event::RequestHeld(e) => format!(
+            "{} of {} ({}) from {}, by rule {}: {}",
+            e.request,
+            e.name,
+            short_id(&e.container),
+            e.source,
+            e.rule,
+            e.reason
+        ),
+        Event::RequestApproved(e) => format!(
+            "{} ({}) by {}",
+            e.request,
+            short_id(&e.container),
+            e.operator
+        ),
+        Event::RequestDenied(e) => format!(
+            "{} ({}) by {}: {}",
+            e.request,
+            short_id(&e.container),
+            e.operator,
+            e.reason
+        ),
     }
 }
 

@@ -4,6 +4,7 @@ mod label;
 mod list;
 mod show;
 mod why;
+mod why_denied;
 
 use clap::{Args, Subcommand};
 
@@ -31,6 +32,7 @@ enum Command {
     Show(show::ShowArgs),
     Label(label::LabelArgs),
     Why(why::WhyArgs),
+    WhyDenied(why_denied::WhyDeniedArgs),
 }
 
 /// Runs the subcommand.
@@ -40,6 +42,7 @@ pub(crate) fn run(global: &Global, args: NodeArgs) -> Result<(), CliError> {
         Command::Show(args) => block_on(show::run(global, args)),
         Command::Label(args) => block_on(label::run(global, args)),
         Command::Why(args) => block_on(why::run(global, args)),
+        Command::WhyDenied(args) => block_on(why_denied::run(global, args)),
     }
 }
 

@@ -33,6 +33,8 @@ fn entry(number: u64, detail: &str) -> Vec<u8> {
             reason: "no-lease".into(),
             detail: detail.into(),
             count: 1,
+            rule: String::new(),
+            hint: String::new(),
         }),
         request_id: format!("r{number}"),
         actor: "anyone@172.17.0.9".into(),

@@ -1,0 +1,168 @@
+//! A request that an operator has to look at first: its key is kept until there is an answer.
+
+use std::time::Duration;
+
+use dockmaster_certs::key::KeyPair;
+use dockmaster_proto::{
+    api::identity::HeldAnswer, id::RequestId, problem::ProblemCode, time::UnixMs,
+};
+use ring::rand::SecureRandom;
+use serde::{Deserialize, Serialize};
+
+use super::LinkError;
+use crate::{
+    identity::{Asked, Enrolled, IdentityError},
+    rundir::{self, RunDir, RunDirError},
+};
+
+/// The shortest and the longest pause between two questions of a request that waits.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(60)];
+/// The pause after a denial: what would help is a person.
+pub(super) const DENIED: Duration = Duration::from_secs(60);
+
+/// The request that is under way: a new key for each, but for one that waits, or was denied and may
+/// be approved yet.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    key: Option<KeyPair>,
+    note: Option<Note>,
+    /// What the run dir says of it.
+    saved: Option<Note>,
+}
+
+impl Pending {
+    /// The key to ask with.
+    pub(super) fn key(&mut self, random: &dyn SecureRandom) -> Result<&KeyPair, IdentityError> {
+        match &mut self.key {
+            Some(key) => Ok(key),
+            none => Ok(none.insert(KeyPair::generate(random)?)),
+        }
+    }
+
+    /// Whether an operator's word is waited for.
+    pub(super) fn waits(&self) -> bool {
+        let note = self.note.as_ref();
+        note.is_some_and(|note| note.denied.is_empty())
+    }
+
+    /// Draws the conclusions from an answer.
+    pub(super) fn settle(
+        &mut self,
+        asked: Result<Asked, IdentityError>,
+    ) -> Result<Enrolled, LinkError> {
+        match asked {
+            Ok(Asked::Issued(enrolled)) => {
+                (self.key, self.note) = (None, None);
+                Ok(*enrolled)
+            }
+            Ok(Asked::Held(held)) => {
+                self.note = Some(Note::of(&held));
+                Err(LinkError::Held(Held(held)))
+            }
+            Err(error) => {
+                let error = LinkError::Identity(error);
+                match (error.problem(), &mut self.note) {
+                    (Some(ProblemCode::RequestDenied), Some(note)) => {
+                        note.denied = error.to_string();
+                    }
+                    // A master that is away or cannot now says nothing of the request.
+                    (None | Some(ProblemCode::Unavailable), Some(_)) => {}
+                    _ => (self.key, self.note) = (None, None),
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Has the run dir say how the request stands.
+    pub(super) fn save(&mut self, run: &RunDir) -> Result<(), RunDirError> {
+        if self.saved == self.note {
+            return Ok(());
+        }
+        match &self.note {
+            Some(note) => run.write(rundir::REQUEST, &note.to_bytes())?,
+            None => run.remove(rundir::REQUEST)?,
+        }
+        self.saved.clone_from(&self.note);
+        Ok(())
+    }
+}
+
+/// How a request stands, for `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// The request.
+    pub request: RequestId,
+    /// From then on the master forgets it.
+    pub expires_at_ms: UnixMs,
+    /// Why it is held, in the master's words; may be empty.
+    pub reason: String,
+    /// What an operator said, in the master's words; empty while it waits.
+    pub denied: String,
+}
+
+impl Note {
+    #[expect(clippy::expect_used, reason = "it is made of strings and a number")]
+    fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a note serialises")
+    }
+
+    pub(super) fn of(held: &HeldAnswer) -> Self {
+        Self {
+            request: held.request,
+            expires_at_ms: held.expires_at_ms,
+            reason: held.reason.clone(),
+            denied: String::new(),
+        }
+    }
+}
+
+/// That the master holds a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "waiting for an operator: request {}{} (\"dockmaster request approve {}\"); it is forgotten at {}",
+    .0.request,
+    if .0.reason.is_empty() { String::new() } else { format!(", {}", .0.reason) },
+    .0.request,
+    .0.expires_at_ms
+)]
+pub struct Held(pub HeldAnswer);
+
+impl Held {
+    /// How long to wait before the next question.
+    pub(super) fn pause(&self) -> Duration {
+        let [shortest, longest] = PAUSES;
+        Duration::from_millis(self.0.retry_after_ms).clamp(shortest, longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(retry_after_ms: u64) -> Held {
+        Held(HeldAnswer {
+            request: RequestId::from_bytes([0x12; 8]),
+            reason: "look at it".into(),
+            retry_after_ms,
+            expires_at_ms: UnixMs(1_795_528_980_000),
+            master_time_ms: UnixMs(0),
+        })
+    }
+
+    #[test]
+    fn whoever_waits_says_for_what_and_how_it_is_approved() {
+        assert_eq!(
+            held(0).to_string(),
+            "waiting for an operator: request 1212121212121212, look at it \
+             (\"dockmaster request approve 1212121212121212\"); it is forgotten at 2026-11-24T14:03:00.000Z"
+        );
+    }
+
+    #[test]
+    fn however_the_master_reckons_the_pause_is_neither_none_nor_for_ever() {
+        assert_eq!(held(0).pause(), PAUSES[0]);
+        assert_eq!(held(u64::MAX).pause(), PAUSES[1]);
+        assert_eq!(held(700).pause(), Duration::from_millis(700));
+    }
+}

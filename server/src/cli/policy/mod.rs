@@ -1,0 +1,52 @@
+//! `dockmaster policy`: the rules for certificates, looked at without a master.
+
+mod check;
+mod test;
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use dockmaster::config::{Config, ConfigError};
+
+use super::error::{CliError, chain};
+
+/// Check a policy, and try what it decides
+#[derive(Debug, Args)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  dockmaster policy check /var/lib/dockmaster/dockmaster.yaml
+  dockmaster policy test --data /var/lib/dockmaster --ip 10.0.0.7 --network h1/front --label role=web
+
+The policy stands in dockmaster.yaml under \"policy\"; docs/policy.md says how. A master reads it when it
+starts. No master has to run for these commands."
+)]
+pub(crate) struct PolicyArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::CheckArgs),
+    Test(test::TestArgs),
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(args: PolicyArgs) -> Result<(), CliError> {
+    match args.command {
+        Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(args),
+    }
+}
+
+fn load(path: &Path) -> Result<Config, CliError> {
+    Config::load(path).map_err(|error| match error {
+        ConfigError::Invalid(wrong) => CliError::failed(
+            format!("{} is not valid\n{wrong}", path.display()),
+            "docs/policy.md says what a policy may say",
+        ),
+        error => CliError::failed(chain(&error), ""),
+    })
+}

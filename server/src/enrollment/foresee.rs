@@ -1,0 +1,133 @@
+//! What a request would come to now: the same decision, on what the view knows.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use dockmaster_host::socket::Connection;
+use dockmaster_proto::{
+    api::denials::{ForeseenVerdict, Foresight},
+    id::{ContainerId, Digest},
+    problem::Problem,
+};
+
+use super::{
+    Applicant, Binding, Claimed, Enrollment, Refusal, SocketVerdict,
+    decide::{self, Decision, Given},
+};
+use crate::{enrollment::WAY_OUT, env, state::State};
+
+impl Enrollment {
+    /// What a request from an IP would come to, with the evidence that its host can give and a key that
+    /// nobody has seen;
+    /// `renewing` when the holder would show its certificate.
+    #[must_use]
+    pub fn foresee(&self, source: IpAddr, renewing: Option<ContainerId>) -> Foresight {
+        if let Some(why) = self.continuity.trouble() {
+            return refused(source, "unavailable", why, WAY_OUT, "");
+        }
+        let state = self.journal.state();
+        let decided = self.foresee_in(&state, source, renewing);
+        match decided {
+            Ok(Decision::Grant(grant)) => {
+                let lifetime = grant.validity.not_after.since(env::now());
+                Foresight {
+                    verdict: ForeseenVerdict::Issued,
+                    rule: grant.rule,
+                    lifetime_ms: Some(lifetime),
+                    ..nothing(source, ForeseenVerdict::Issued)
+                }
+            }
+            Ok(Decision::Hold(held) | Decision::Wait(held)) => Foresight {
+                rule: held.rule,
+                detail: held.reason,
+                hint: "an operator has to approve it: \"dockmaster request list\"".to_owned(),
+                ..nothing(source, ForeseenVerdict::Held)
+            },
+            Err(refusal) => {
+                let rule = refusal.rule.clone();
+                let Problem {
+                    code, detail, hint, ..
+                } = refusal.into_problem();
+                refused(source, code.as_str(), &detail, &hint, &rule)
+            }
+        }
+    }
+
+    fn foresee_in(
+        &self,
+        state: &State,
+        source: IpAddr,
+        renewing: Option<ContainerId>,
+    ) -> Result<Decision, Refusal> {
+        if !self.attestor.has_inventory() {
+            return Err(Refusal::no_inventory(source));
+        }
+        let holders: Vec<ContainerId> = state
+            .leases_of_ip(source)
+            .map(|(_, lease)| lease.container)
+            .collect();
+        let container = match holders[..] {
+            [container] => container,
+            [] => return Err(Refusal::no_lease(source, state)),
+            _ => return Err(Refusal::ambiguous(source, &holders)),
+        };
+        let Some(node) = state.node(&container) else {
+            return Err(Refusal::lease_closed(source, container));
+        };
+        // The host would be asked about its connection; a holder that is itself is found to be.
+        let socket = if self.attestor.asks_for_sockets() {
+            SocketVerdict::Owned { pid: 0 }
+        } else {
+            SocketVerdict::Unavailable {
+                why: "the host tells of no processes".to_owned(),
+                sharing: Vec::new(),
+            }
+        };
+        let nowhere = SocketAddr::new(source, 0);
+        let applicant = Applicant {
+            connection: Connection {
+                source: nowhere,
+                local: nowhere,
+            },
+            binding: Arc::new(Binding::new([0; 32])),
+            renewing,
+        };
+        let claimed = Claimed {
+            container,
+            facts: node.facts.clone(),
+            socket,
+            further: Vec::new(),
+        };
+        let given = Given {
+            state,
+            policy: &self.policy,
+            permits: &|ip| signing.containers.permits(ip),
+            now: env::now(),
+        };
+        decide::decide(&applicant, &claimed, &Digest::of(b""), &given)
+    }
+}
+
+fn refused(source: IpAddr, code: &str, detail: &str, hint: &str, rule: &str) -> Foresight {
+    Foresight {
+        code: code.to_owned(),
+        detail: detail.to_owned(),
+        hint: hint.to_owned(),
+        rule: rule.to_owned(),
+        ..nothing(source, ForeseenVerdict::Refused)
+    }
+}
+
+fn nothing(source: IpAddr, verdict: ForeseenVerdict) -> Foresight {
+    Foresight {
+        source,
+        verdict,
+        rule: String::new(),
+        code: String::new(),
+        detail: String::new(),
+        hint: String::new(),
+        lifetime_ms: None,
+    }
+}

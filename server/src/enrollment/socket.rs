@@ -1,0 +1,188 @@
+//! Which container's process is at the other end of the connection? The host's kernel is asked, for
+//! the container that holds the address and for those that share its network namespace.
+
+use std::sync::{Mutex, PoisonError};
+
+use dockmaster_host::{
+    HostError, Inspected, Inventory, Namespace,
+    socket::{self, Connection, SocketEvidence, Subject},
+};
+use dockmaster_proto::id::ContainerId;
+
+/// What is known of the socket at the other end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SocketVerdict {
+    /// A process of the claimed container holds it.
+    Owned {
+        /// The process, as the host counts.
+        pid: u32,
+    },
+    /// It is not in the container's network namespace.
+    NotThere,
+    /// It is there, and no process of the container holds it, nor of another that shares the namespace.
+    Foreign,
+    /// The host cannot tell, and why.
+    Unavailable {
+        /// Why.
+        why: String,
+        /// The containers that share the namespace: it may be theirs as well.
+        sharing: Vec<ContainerId>,
+    },
+}
+
+impl SocketVerdict {
+    /// Why the host cannot tell, where it cannot.
+    #[must_use]
+    pub fn unavailable(&self) -> Option<&str> {
+        match self {
+            Self::Unavailable { why, .. } => Some(why),
+            Self::Owned { .. } | Self::NotThere | Self::Foreign => None,
+        }
+    }
+}
+
+/// Who speaks, as far as one look shows.
+#[derive(Debug)]
+pub(super) enum Speaker {
+    /// This container, which the host described a moment ago.
+    Known(Inspected, SocketVerdict),
+    /// Somebody in the namespace that the host does not list yet.
+    Unlisted,
+    /// The container is not what it was when the host described it.
+    Changed,
+}
+
+/// Asks for sockets, and says once why it cannot.
+#[derive(Debug, Default)]
+pub(super) struct SocketWitness {
+    told: Mutex<Option<String>>,
+}
+
+impl SocketWitness {
+    /// Who speaks by a connection from the address of `holder`: itself, or one of those that share
+    /// its network namespace.
+    ///
+    /// # Errors
+    /// When the host does not answer.
+    pub(super) async fn speaker(
+        &self,
+        inventory: &Inventory,
+        connection: Connection,
+        holder: Inspected,
+    ) -> Result<Speaker, HostError> {
+        let Some(subject) = subject(&holder) else {
+            let why = "the host tells of no processes (an inventory file)".to_owned();
+            return self.unavailable(inventory, holder, why).await;
+        };
+        match socket::look(connection, vec![subject]).await {
+            SocketEvidence::Owned { pid, .. } => {
+                Ok(Speaker::Known(holder, SocketVerdict::Owned { pid }))
+            }
+            SocketEvidence::NotThere => Ok(Speaker::Known(holder, SocketVerdict::NotThere)),
+            SocketEvidence::Ended => match inventory.inspect(&subject.id).await? {
+                // The host has not changed its mind, so its processes are not this machine's.
+                Some(again) if again.main_pid == holder.main_pid => {
+                    let why = format!(
+                        "process {} is not that of container {} on this machine: does the engine run elsewhere (in a virtual machine), or the master in a container?",
+                        subject.main_pid,
+                        subject.id.short()
+                    );
+                    self.unavailable(inventory, holder, why).await
+                }
+                _ => Ok(Speaker::Changed),
+            },
+            SocketEvidence::Unavailable(why) => self.unavailable(inventory, holder, why).await,
+            SocketEvidence::Foreign => {
+                let sharing = inventory.sharing(&namespace_of(&holder)).await?;
+                self.among(inventory, connection, Some(holder), &sharing)
+                    .await
+            }
+        }
+    }
+
+    /// Which of the containers on the host's own network speaks; none where it is none of them.
+    ///
+    /// # Errors
+    /// When the host does not answer.
+    pub(super) async fn speaker_on_the_host(
+        &self,
+        inventory: &Inventory,
+        connection: Connection,
+    ) -> Result<Option<Speaker>, HostError> {
+        let sharing = inventory.sharing(&Namespace::Host).await?;
+        match self.among(inventory, connection, None, &sharing).await? {
+            Speaker::Known(container, verdict @ SocketVerdict::Owned { .. }) => {
+                Ok(Some(Speaker::Known(container, verdict)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn among(
+        &self,
+        inventory: &Inventory,
+        connection: Connection,
+        holder: Option<Inspected>,
+        sharing: &[ContainerId],
+    ) -> Result<Speaker, HostError> {
+        let mut candidates: Vec<Inspected> = holder.into_iter().collect();
+        for id in sharing {
+            candidates.extend(inventory.inspect(id).await?);
+        }
+        let subjects: Vec<Subject> = candidates.iter().filter_map(subject).collect();
+        match socket::look(connection, subjects).await {
+            SocketEvidence::Owned { container, pid } => {
+                let owner = candidates.into_iter().find(|it| it.facts.id == container);
+                Ok(owner.map_or(Speaker::Changed, |owner| {
+                    Speaker::Known(owner, SocketVerdict::Owned { pid })
+                }))
+            }
+            SocketEvidence::Foreign => Ok(Speaker::Unlisted),
+            SocketEvidence::Unavailable(why) => {
+                self.say(&why);
+                Ok(Speaker::Changed)
+            }
+            SocketEvidence::NotThere | SocketEvidence::Ended => Ok(Speaker::Changed),
+        }
+    }
+
+    async fn unavailable(
+        &self,
+        inventory: &Inventory,
+        holder: Inspected,
+        why: String,
+    ) -> Result<Speaker, HostError> {
+        if matches!(inventory, Inventory::Docker(_)) {
+            self.say(&why);
+        }
+        let sharing = inventory.sharing(&namespace_of(&holder)).await?;
+        let verdict = SocketVerdict::Unavailable { why, sharing };
+        Ok(Speaker::Known(holder, verdict))
+    }
+
+    /// The same trouble is told once, not at every request.
+    fn say(&self, why: &str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.as_deref() != Some(why) {
+            tracing::warn!(
+                why,
+                "the host gives no socket evidence; certificates rest on its word for addresses alone"
+            );
+            *told = Some(why.to_owned());
+        }
+    }
+}
+
+fn subject(container: &Inspected) -> Option<Subject> {
+    Some(Subject {
+        id: container.facts.id,
+        main_pid: container.main_pid?,
+    })
+}
+
+fn namespace_of(container: &Inspected) -> Namespace {
+    Namespace::Container {
+        id: container.facts.id,
+        name: container.facts.name.clone(),
+    }
+}

@@ -1,0 +1,15 @@
+//! Our certificates before verifiers that share no code with us, and before people's programs.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests are tests"
+)]
+
+mod house;
+mod matrix;
+mod published;
+mod python;
+mod questions;
+mod spiffe;
+mod thief;
+mod verifiers;
