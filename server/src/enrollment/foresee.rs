@@ -100,6 +100,7 @@ impl Enrollment {
             socket,
             further: Vec::new(),
         };
+        let signing = self.authorities.now();
         let given = Given {
             state,
             policy: &self.policy,

@@ -35,6 +35,7 @@ fn certify(state: &mut State, last: u8) {
             der_sha256: Digest::of(b""),
             evidence: vec![Evidence::Master],
             rule: String::new(),
+            policy_sha256: None,
             prev: None,
         }),
     );
