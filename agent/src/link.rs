@@ -186,10 +186,7 @@ impl<'a> Link<'a> {
         if let Some(seconds) = within.and_then(|text| text.parse::<u64>().ok()) {
             self.renew_within(Duration::from_secs(seconds.min(MAX_SPREAD_S)));
         }
-        // An operator revoked something.
-        if reply.header("dockmaster-crl").is_some() {
-            self.lists.are_due();
-        }
+        self.lists.heard(reply.header("dockmaster-crl"));
         if reply.status == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }

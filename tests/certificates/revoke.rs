@@ -23,7 +23,8 @@ fn a_revoked_node_is_refused_at_once_and_may_enroll_again_unless_it_is_banned() 
         let answer = peer.catalog(&first, Some(&etag)).await;
         (first, answer)
     });
-    std::thread::sleep(Duration::from_millis(300));
+    let moment = async { tokio::time::sleep(Duration::from_millis(300)).await };
+    stage.runtime.block_on(moment);
     assert!(!held.is_finished());
     let name = stage.stand_ins[0].name.clone();
     let name = name.as_str();

@@ -21,6 +21,7 @@ pub(super) struct Lists {
     /// The next question is due then.
     due: Option<Instant>,
     newest: Vec<CheckedList>,
+    alerts: Option<String>,
     /// The authorities that the master named last.
     pub authorities: Vec<CertificateDer<'static>>,
     /// What was said last that is wrong with them.
@@ -33,6 +34,15 @@ impl Lists {
         self.due.map_or(Duration::ZERO, |due| {
             due.saturating_duration_since(Instant::now())
         })
+    }
+
+    /// The master says how often there was something urgent in the lists; when that is another number
+    /// than before, they are asked for at the next opportunity.
+    pub(super) fn heard(&mut self, alerts: Option<&str>) {
+        if alerts.is_some() && self.alerts.as_deref() != alerts {
+            self.alerts = alerts.map(str::to_owned);
+            self.are_due();
+        }
     }
 
     /// They are asked for at the next opportunity.
@@ -93,8 +103,10 @@ pub(super) enum Unchecked {
 
 fn max_age(cache_control: Option<&str>) -> Option<Duration> {
     let parts = cache_control?.split(',');
-    let seconds = parts.filter_map(|part| part.trim().strip_prefix("max-age="));
-    let seconds: u64 = seconds.last()?.parse().ok()?;
+    let seconds = parts
+        .rev()
+        .find_map(|part| part.trim().strip_prefix("max-age="))?;
+    let seconds: u64 = seconds.parse().ok()?;
     Some(Duration::from_secs(seconds.clamp(10, 24 * 3600)))
 }
 
@@ -119,6 +131,18 @@ mod tests {
         lists.answered(Some("max-age=90"));
         assert!(lists.due_in() > Duration::from_secs(60));
         lists.are_due();
+        assert_eq!(lists.due_in(), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_alert_makes_them_due_once_and_no_alert_is_missed() {
+        let mut lists = Lists::default();
+        lists.heard(Some("0"));
+        lists.answered(None);
+        lists.heard(Some("0"));
+        lists.heard(None);
+        assert!(lists.due_in() > Duration::ZERO);
+        lists.heard(Some("1"));
         assert_eq!(lists.due_in(), Duration::ZERO);
     }
 }

@@ -95,7 +95,6 @@ impl Api {
             self.acknowledged.note(node, pin);
         }
         self.note_clock(request, node);
-        let urgent = self.lists.urgent();
         let wait = service::wait_preference(request, MAX_WAIT);
         let mut assignments = self.delivery.subscribe(&node);
         let known = |assignment: &Assignment| match assignment {
@@ -155,12 +154,9 @@ impl Api {
                 };
                 let reply = reply::with_header(reply, header::ETAG, &etag);
                 let reply = self.with_authorities(reply, &node);
-                let reply = if self.lists.urgent() == urgent {
-                    reply
-                } else {
-                    let list = &self.lists.published().etag;
-                    reply::with_header(reply, HeaderName::from_static("dockmaster-crl"), list)
-                };
+                let alerts = self.lists.urgent().to_string();
+                let reply =
+                    reply::with_header(reply, HeaderName::from_static("dockmaster-crl"), &alerts);
                 Ok(reply::with_header(reply, TIME, &env::now().0.to_string()))
             }
         }

@@ -221,7 +221,7 @@ fn render(report: &AuthorityReport) -> String {
     let confirmed = report
         .confirmed
         .iter()
-        .map(|it| format!("{} by {} nodes", it.pin, it.nodes));
+        .map(|it| format!("{} by nodes: {}", it.pin, it.nodes));
     text += "\n\n";
     text += &table::fields([
         ("trust domain", report.trust_domain.to_string()),
