@@ -124,7 +124,7 @@ impl Rotor {
     pub async fn step(&self, request: &RotationRequest, cause: &Cause) -> Result<(), RotorError> {
         let _changing = self.changing.lock().await;
         let state = self.state()?;
-        let progress = self.progress(&state);
+        let progress = self.progress();
         let change = rotation::decide(request.step, request.insistence, &state, &progress)?;
         self.change(change, &state, &progress, cause).await
     }
@@ -140,7 +140,7 @@ impl Rotor {
         if state.rotation.is_none() {
             return self.renew_if_due(&state, cause).await;
         }
-        let progress = self.progress(&state);
+        let progress = self.progress();
         let Some(change) = rotation::by_itself(&state, &progress) else {
             return Ok(false);
         };
@@ -153,7 +153,7 @@ impl Rotor {
         state.authorities().cloned().ok_or(RotorError::Unknown)
     }
 
-    fn progress(&self, _authorities: &AuthorityState) -> Progress {
+    fn progress(&self) -> Progress {
         let signing = self.authorities.now();
         let (containers, operators) = (
             signing.containers.key_id().to_string(),
@@ -351,7 +351,7 @@ impl Rotor {
             add(&digest, Use::Retired);
         }
         let confirmed = self.acknowledged.counts().into_iter();
-        let progress = self.progress(&state);
+        let progress = self.progress();
         let rotation = state.rotation.map(|rotation| {
             let pins: Vec<_> = signing.bundles.iter().map(|bundle| bundle.pin()).collect();
             let pin = |index: usize| pins.get(index).copied().unwrap_or(signing.bundle.pin());
