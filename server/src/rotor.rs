@@ -24,7 +24,7 @@ use dockmaster_proto::{
     time::UnixMs,
 };
 use ring::rand::SystemRandom;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     acknowledged::Acknowledged,
@@ -115,6 +115,11 @@ impl Rotor {
             changing: Mutex::default(),
             reminded_at_ms: AtomicU64::new(0),
         }
+    }
+
+    /// Keeps the authorities and their files as they are for as long as the guard lives.
+    pub async fn still(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().await
     }
 
     /// Does what an operator asks for.
