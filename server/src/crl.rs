@@ -29,8 +29,8 @@ use crate::{
 pub const NEXT_UPDATE_MS: u64 = 24 * 3_600_000;
 /// A list without a change is made again after this time.
 const REMAKE_AFTER_MS: u64 = NEXT_UPDATE_MS / 4;
-/// The shortest time between two lists: with a hundred thousand certificates one costs half a second
-/// of one core.
+/// The shortest time between two lists: with a hundred thousand certificates one costs a part of a
+/// second of one core.
 const PAUSE: Duration = Duration::from_secs(2);
 /// How often it is looked whether the list has grown old.
 const LOOK: Duration = Duration::from_secs(60);
