@@ -7,7 +7,10 @@ use std::time::Duration;
 use dockmaster_certs::{bundle::TrustBundle, csr::create_request, key::KeyPair};
 use dockmaster_client::{Call, ClientError, Connection, Identity};
 use dockmaster_proto::{
-    api::identity::{CertificateRequest, HeldAnswer, IssuedCertificate},
+    api::{
+        identity::{CertificateRequest, HeldAnswer, IssuedCertificate},
+        tokens::Redemption,
+    },
     error::chain,
     id::{ContainerId, Digest, Serial},
     route::Route,
@@ -22,6 +25,7 @@ use webpki::EndEntityCert;
 pub use self::seen::{Fork, SeenHead};
 
 use crate::{
+    join::Kept,
     rundir::{self, RunDir, RunDirError},
     say,
 };
@@ -64,12 +68,26 @@ impl Enrolled {
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, run: &RunDir) -> Result<(), RunDirError> {
+        // First: with it the machine can go on, whatever becomes of the rest.
+        if self.by_token() {
+            let text = Kept::text(&self.identity);
+            run.write_durably(rundir::MACHINE, text.as_bytes())?;
+            // What cannot be removed does no harm: it is the key that the certificate has already.
+            let _ = run.remove(rundir::JOIN_KEY);
+        }
         run.write(rundir::BUNDLE, self.issued.bundle.as_bytes())?;
         run.write(rundir::ENTRY, self.issued.entry.as_bytes())?;
         run.write(rundir::PROOF, self.issued.proof.as_bytes())?;
         // Who waits for the certificate finds its key there.
         run.write(rundir::KEY, self.identity.key.as_bytes())?;
         run.write(rundir::CERTIFICATE, self.identity.chain.as_bytes())
+    }
+
+    /// Whether it rests on a join token: then no other start gets one without a token, and this one is
+    /// kept.
+    fn by_token(&self) -> bool {
+        let entry: Option<Issuance> = serde_json::from_str(&self.issued.entry).ok();
+        entry.is_some_and(|entry| entry.evidence.iter().any(|piece| piece.kind == "token"))
     }
 }
 
@@ -83,7 +101,7 @@ pub enum Asked {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Ask<'a> {
     /// By which route.
     pub route: Route,
@@ -93,6 +111,8 @@ pub struct Ask<'a> {
     pub seen: Option<&'a SeenHead>,
     /// How long the master may hold the question while the request waits for an operator.
     pub wait: Duration,
+    /// The join token, where no engine vouches for this machine.
+    pub token: Option<Redemption>,
 }
 
 /// Asks for a certificate, on a connection to a master that is trusted already, and checks what
@@ -111,11 +131,13 @@ pub async fn request(
         key,
         seen,
         wait,
+        token,
     } = ask;
     let request = CertificateRequest {
         csr: create_request(key, connection.exporter())?,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         seen: seen.map(|seen| seen.note().to_owned()),
+        token,
     };
     let mut call = Call::new(route).json(&request);
     if !wait.is_zero() {
@@ -155,6 +177,14 @@ struct Issuance {
     serial: Serial,
     spki_sha256: Digest,
     der_sha256: Digest,
+    #[serde(default)]
+    evidence: Vec<Piece>,
+}
+
+/// A piece of evidence ([`dockmaster_proto::event::Evidence`]).
+#[derive(Deserialize)]
+struct Piece {
+    kind: String,
 }
 
 /// Checks that a certificate is for our key, that the ledger entry is about this very certificate, and

@@ -15,6 +15,7 @@ pub mod env;
 pub mod exit;
 pub mod facts;
 pub mod identity;
+pub mod join;
 pub mod life;
 pub mod link;
 pub mod log;

@@ -94,7 +94,13 @@ impl<'a> Life<'a> {
     /// [`LinkError`] when the master cannot be used.
     pub async fn once(&mut self) -> Result<ApplyStatus, LinkError> {
         self.remember();
+        let mut is_first = true;
         while let Err(error) = self.link.ready().await {
+            // A certificate of an earlier start may not be honoured any more; there may be a new token.
+            if std::mem::take(&mut is_first) && error.wants_certificate() {
+                self.link.failed(&error);
+                continue;
+            }
             // It is over when an operator has decided, and whoever started the container may end it.
             let pause = error.pause().filter(|_| error.cause() == Cause::Held);
             let Some(pause) = pause else {
@@ -157,7 +163,11 @@ impl<'a> Life<'a> {
                     self.again(Contents::Inline, insist).await;
                     let wait = error.pause().unwrap_or_else(|| backoff.wait());
                     let wait = env::jitter(wait, env::chance(self.link.random()));
-                    tokio::time::sleep(wait).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        // What could not be reached from the old addresses may be from the new ones.
+                        () = self.link.addresses_changed() => {}
+                    }
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! The link to the master: trusted, with a current certificate, dialled again when it breaks.
 
+mod addresses;
 mod blobs;
 mod error;
 mod lists;
@@ -13,14 +14,13 @@ use std::{
 };
 
 use dockmaster_certs::bundle::TrustBundle;
-use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer};
+use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer, Identity};
 use dockmaster_proto::{
-    api::identity::Trust, problem::ProblemCode, report::Report, route::Route, time::UnixMs,
+    api::identity::Trust, header, id::Serial, report::Report, route::Route, time::UnixMs,
 };
 use dockmaster_tlog::note::VerifierKey;
 use http::StatusCode;
 use ring::rand::SystemRandom;
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 pub use self::blobs::MasterBlobs;
 pub use self::error::{Cause, LinkError};
@@ -28,15 +28,13 @@ pub use self::pending::{Held, Note};
 pub use self::received::Received;
 
 use self::{
-    error::Verdict,
-    lists::{Lists, Unchecked},
-    pending::Pending,
-    schedule::Schedule,
+    addresses::Addresses, error::Verdict, lists::Lists, pending::Pending, schedule::Schedule,
 };
 
 use crate::{
     env,
     identity::{self, Ask, Asked, Enrolled, Fork, IdentityError, SeenHead},
+    join::{Joining, Kept},
     rundir::{self, RunDir},
     say,
     settings::{Anchor, Settings},
@@ -44,10 +42,6 @@ use crate::{
 
 /// The pause after a renewal that failed, while the certificate still counts.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
-/// The trust bundle: in a question the one that is trusted here, in an answer the one in force.
-const BUNDLE: &str = "dockmaster-bundle";
-/// Milliseconds since 1970: ours in a question, the master's in an answer.
-const TIME: &str = "dockmaster-time";
 /// The longest time over which renewals are spread, in seconds.
 const MAX_SPREAD_S: u64 = 3600;
 /// How long the master holds the question of a request that waits for an operator. Meanwhile nothing
@@ -77,13 +71,20 @@ pub struct Link<'a> {
     has_other_bundle: bool,
     /// It was said that the clock here is off.
     is_clock_off: bool,
+    /// The certificate that seemed to be what was wrong: the next time it is done without.
+    suspected: Option<Serial>,
+    /// The certificate that the master does not honour.
+    rejected: Option<Serial>,
     /// The request that is asked for, or waits for an operator.
     pending: Pending,
+    /// Made with the first connection.
+    addresses: Option<Addresses>,
 }
 
 #[derive(Debug)]
 struct Certificate {
-    enrolled: Enrolled,
+    identity: Identity,
+    serial: Serial,
     schedule: Schedule,
 }
 
@@ -105,7 +106,10 @@ impl<'a> Link<'a> {
             lists: Lists::default(),
             has_other_bundle: false,
             is_clock_off: false,
+            suspected: None,
+            rejected: None,
             pending: Pending::default(),
+            addresses: None,
         }
     }
 
@@ -171,115 +175,38 @@ impl<'a> Link<'a> {
         if let Some(etag) = etag {
             call = call.unless(etag).wait(wait);
         }
-        call = call.header(TIME, &env::now().0.to_string());
+        call = call.header(header::TIME, &env::now().0.to_string());
         let pin = self.trusted.as_ref().map(|bundle| bundle.pin().to_string());
         if let Some(pin) = &pin {
-            call = call.header(BUNDLE, pin);
+            call = call.header(header::BUNDLE, pin);
         }
-        let reply = self.connect().await?.send(&call).await?;
+        let may_renew = |certificate: &Certificate| !certificate.schedule.is_put_off();
+        if self.certificate.as_ref().is_some_and(may_renew) {
+            call = call.header(header::RENEW, "now");
+        }
+        let reply = self.ask(&call).await?;
         self.failures = 0;
-        if reply.header(BUNDLE) != pin.as_deref() && reply.header(BUNDLE).is_some() {
+        let bundle = reply.header(header::BUNDLE);
+        if bundle.is_some() && bundle != pin.as_deref() {
             self.has_other_bundle = true;
         }
-        self.compare_clocks(reply.header(TIME));
-        let within = reply.header("dockmaster-renew-within");
+        self.compare_clocks(reply.header(header::TIME));
+        let within = reply.header(header::RENEW_WITHIN);
         if let Some(seconds) = within.and_then(|text| text.parse::<u64>().ok()) {
             self.renew_within(Duration::from_secs(seconds.min(MAX_SPREAD_S)));
         }
-        self.lists.heard(reply.header("dockmaster-crl"));
+        self.lists.heard(reply.header(header::CRL));
+        if reply.header(header::RENEW).is_some()
+            && let Some(certificate) = &mut self.certificate
+        {
+            say!("the container's addresses have changed; renewing the certificate");
+            certificate.schedule.renew_now(Instant::now());
+        }
         if reply.status == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
         let etag = reply.header("etag").map(str::to_owned);
         Received::parse(&reply.body, etag).map(Some)
-    }
-
-    /// The time until the revocation lists are asked for.
-    #[must_use]
-    pub fn lists_in(&self) -> Duration {
-        self.lists.due_in()
-    }
-
-    /// Fetches the revocation lists when it is time to, checks them, and leaves them in the run dir.
-    ///
-    /// # Errors
-    /// [`LinkError`] when the master does not answer; what is wrong with the lists is said, and the
-    /// old ones stay.
-    pub async fn refresh_lists(&mut self) -> Result<(), LinkError> {
-        if !self.lists.due_in().is_zero() {
-            return Ok(());
-        }
-        let mut call = Call::new(Route::Crl).query([("form", Some("pem".to_owned()))]);
-        if let Some(etag) = &self.lists.etag {
-            call = call.unless(etag);
-        }
-        let reply = match self
-            .connect()
-            .await?
-            .send(&call)
-            .await
-            .map_err(LinkError::from)
-        {
-            Err(error) if error.problem() == Some(ProblemCode::NotFound) => {
-                self.lists.absent();
-                return Ok(());
-            }
-            Err(error) if error.is_for_later() => {
-                self.lists.answered(None);
-                return Ok(());
-            }
-            reply => reply?,
-        };
-        self.lists.answered(reply.header("cache-control"));
-        if reply.status == StatusCode::NOT_MODIFIED {
-            return Ok(());
-        }
-        let text = String::from_utf8_lossy(&reply.body).into_owned();
-        let kept = match self.check_lists(&text).await? {
-            Ok(()) => self
-                .run
-                .write(rundir::LISTS, text.as_bytes())
-                .map_err(|error| error.to_string()),
-            Err(why) => Err(format!(
-                "the master's revocation lists are not used: {why}; those from before stay"
-            )),
-        };
-        match kept {
-            Ok(()) => {
-                self.lists.etag = reply.header("etag").map(str::to_owned);
-                self.lists.complaint = None;
-            }
-            Err(why) => {
-                if self.lists.complaint.as_ref() != Some(&why) {
-                    say!("{why}");
-                }
-                self.lists.complaint = Some(why);
-            }
-        }
-        Ok(())
-    }
-
-    async fn check_lists(&mut self, text: &str) -> Result<Result<(), String>, LinkError> {
-        let (Some(certificate), Some(trusted)) = (&self.certificate, &self.trusted) else {
-            return Ok(Err("there is nothing to check them by".to_owned()));
-        };
-        let (chain, trusted) = (certificate.enrolled.issued.chain.clone(), trusted.clone());
-        let mut checked = self.lists.check(text, &chain, &trusted);
-        if checked == Err(Unchecked::UnknownIssuer) {
-            let trust: Trust = self.connect().await?.call(&Call::new(Route::Trust)).await?;
-            self.lists.authorities = trust
-                .authorities
-                .iter()
-                .filter_map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).ok())
-                .collect();
-            checked = self.lists.check(text, &chain, &trusted);
-        }
-        Ok(checked.map_err(|unchecked| match unchecked {
-            Unchecked::UnknownIssuer => {
-                "one is of no authority that leads to the trust bundle".to_owned()
-            }
-            Unchecked::Wrong(why) => why,
-        }))
     }
 
     /// Sends a report.
@@ -362,6 +289,7 @@ impl<'a> Link<'a> {
                 if self.certificate.is_some() {
                     say!("the certificate is not accepted any more; asking for a new one");
                 }
+                self.rejected = self.serial().or(self.rejected);
                 self.forget();
             }
             Verdict::Keep => {}
@@ -370,10 +298,17 @@ impl<'a> Link<'a> {
                     self.failures += 1;
                 }
                 if self.failures >= SUSPICIOUS {
+                    self.suspected = self.serial();
                     self.forget();
                 }
             }
         }
+    }
+
+    fn serial(&self) -> Option<Serial> {
+        self.certificate
+            .as_ref()
+            .map(|certificate| certificate.serial)
     }
 
     fn forget(&mut self) {
@@ -388,16 +323,28 @@ impl<'a> Link<'a> {
             let key = VerifierKey::parse(bundle.log_key()).ok();
             self.seen = key.and_then(|key| SeenHead::load(self.run, &key));
         }
+        if self.resume() {
+            return Ok(());
+        }
+        let joining = match &self.settings.join {
+            Some(join) => Some(join.prepare(self.run, &self.random)?),
+            None => None,
+        };
         let wait = if self.pending.waits() {
             HELD
         } else {
             Duration::ZERO
         };
+        let (key, token) = match &joining {
+            Some(Joining { key, redemption }) => (key, Some(redemption.clone())),
+            None => (self.pending.key(&self.random)?, None),
+        };
         let ask = Ask {
             route: Route::Enroll,
-            key: self.pending.key(&self.random)?,
+            key,
             seen: self.seen.as_ref(),
             wait,
+            token,
         };
         let asked = identity::request(&mut connection, &bundle, ask, env::now).await;
         let enrolled = self.settle(asked)?;
@@ -405,6 +352,37 @@ impl<'a> Link<'a> {
         let master = enrolled.issued.master_time_ms;
         self.is_clock_off = identity::skew(master, env::now()).is_some();
         self.adopt(enrolled, "enrolled")
+    }
+
+    /// Takes up the certificate of an earlier start, where this machine joined by a token: nobody
+    /// gives it another. It is renewed at once.
+    fn resume(&mut self) -> bool {
+        // Tried by turns with asking anew: what failed with it may have been the master's trouble.
+        let doubtful = [self.suspected.take(), self.rejected];
+        let kept = Kept::load(self.run);
+        let Some(kept) = kept.filter(|kept| !doubtful.contains(&Some(kept.serial))) else {
+            return false;
+        };
+        let now = env::now();
+        if kept.not_after <= now {
+            say!(
+                "the certificate that this machine kept expired at {}; it needs a new join token (\"dockmaster token create\" on the master, DOCKMASTER_TOKEN_FILE here)",
+                kept.not_after
+            );
+            return false;
+        }
+        say!(
+            "going on with certificate {} until {}, of an earlier start",
+            kept.serial,
+            kept.not_after
+        );
+        self.certificate = Some(Certificate {
+            identity: kept.identity,
+            serial: kept.serial,
+            schedule: Schedule::kept(kept.not_after.since(now), Instant::now()),
+        });
+        self.has_saved = true;
+        true
     }
 
     /// The certificate, where it was given. A request that waits, or that an operator denied and may
@@ -445,6 +423,7 @@ impl<'a> Link<'a> {
             key: self.pending.key(&self.random)?,
             seen: self.seen.as_ref(),
             wait: Duration::ZERO,
+            token: None,
         };
         let asked = identity::request(connection, &trusted, ask, env::now).await;
         match self.settle(asked) {
@@ -495,7 +474,8 @@ impl<'a> Link<'a> {
         self.trusted = Some(Arc::new(enrolled.bundle.clone()));
         self.certificate = Some(Certificate {
             schedule: Schedule::of(issued, Instant::now()),
-            enrolled,
+            serial: issued.serial,
+            identity: enrolled.identity,
         });
         Ok(())
     }
@@ -542,7 +522,7 @@ impl<'a> Link<'a> {
                 self.settings.master,
                 self.settings.bind,
                 Arc::clone(trusted),
-                Some(&certificate.enrolled.identity),
+                Some(&certificate.identity),
             )?;
             self.connection = Some(dialer.dial().await?);
         }

@@ -19,6 +19,12 @@ pub const LISTS: &str = "crl.pem";
 pub const ENTRY: &str = "issuance.entry";
 /// The proof that the entry is in the log (C2SP tlog-proof).
 pub const PROOF: &str = "issuance.tlog-proof";
+/// The certificate of a machine that joined by a token, its intermediate and its key, for the next start.
+pub const MACHINE: &str = "machine.pem";
+/// The key that a join token burns into; there until there is a certificate for it.
+pub const JOIN_KEY: &str = "join.key.pem";
+/// The ID of a machine that has none elsewhere.
+pub const MACHINE_ID: &str = "machine-id";
 /// The newest signed head of the log that was verified (C2SP checkpoint).
 pub const SEEN: &str = "log.checkpoint";
 /// Two signed heads that cannot both be of one log; only there when that was found out.
@@ -120,6 +126,23 @@ impl RunDir {
             path: path.clone(),
             source,
         })
+    }
+
+    /// The same for what no master gives a second time: it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_durably(&self, name: &str, bytes: &[u8]) -> Result<(), RunDirError> {
+        self.write(name, bytes)?;
+        let path = self.0.join(name);
+        let sync = |path: &Path| fs::File::open(path)?.sync_all();
+        sync(&path)
+            .and_then(|()| sync(&self.0))
+            .map_err(|source| RunDirError {
+                doing: "write",
+                path,
+                source,
+            })
     }
 
     /// A file's bytes; `None` when it is not there.

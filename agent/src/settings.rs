@@ -10,7 +10,7 @@ use std::{
 
 use dockmaster_proto::id::TrustPin;
 
-use crate::{facts, root::Root};
+use crate::{facts, join::JoinSettings, root::Root};
 
 /// The port of a master.
 const PORT: u16 = 8140;
@@ -34,6 +34,23 @@ pub struct Flags {
         global = true
     )]
     pub trust_file: Option<String>,
+    /// A file with a join token, readable by its owner only: for a machine that no engine vouches for
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DOCKMASTER_TOKEN_FILE",
+        global = true
+    )]
+    pub token_file: Option<String>,
+    /// Which machine joins, 32 hex digits [default: /etc/machine-id, or the firmware's UUID]
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "DOCKMASTER_MACHINE_ID",
+        hide_env_values = true,
+        global = true
+    )]
+    pub machine_id: Option<String>,
     /// Where certificate, key, catalog and report are kept [default: /run/dockmaster]
     #[arg(long, value_name = "DIR", env = "DOCKMASTER_RUN_DIR", global = true)]
     pub run_dir: Option<String>,
@@ -72,6 +89,8 @@ pub struct Settings {
     pub anchor: Anchor,
     /// The local address to dial from.
     pub bind: Option<IpAddr>,
+    /// How to join, where no engine vouches for this machine.
+    pub join: Option<JoinSettings>,
     /// The rest.
     pub local: Local,
 }
@@ -141,6 +160,8 @@ fn over(upper: Flags, lower: Flags) -> Flags {
         master: pick(upper.master, lower.master),
         trust: pick(upper.trust, lower_trust.0),
         trust_file: pick(upper.trust_file, lower_trust.1),
+        token_file: pick(upper.token_file, lower.token_file),
+        machine_id: pick(upper.machine_id, lower.machine_id),
         run_dir: pick(upper.run_dir, lower.run_dir),
         bind: pick(upper.bind, lower.bind),
         root: pick(upper.root, lower.root),
@@ -193,21 +214,34 @@ fn resolve(
         .bind
         .as_ref()
         .map(|text| text.parse().map_err(|_| format!("bind: {text:?} is no IP")));
+    let join = join(flags);
     let mut keep = |error: String| errors.push(error);
-    let (master, anchor, bind) = (
+    let (master, anchor, bind, join) = (
         master.map_err(&mut keep).ok(),
         anchor.map_err(&mut keep).ok(),
         bind.transpose().map_err(&mut keep).ok(),
+        join.map_err(&mut keep).ok(),
     );
-    match (master, anchor, bind) {
-        (Some(master), Some(anchor), Some(bind)) => Ok(Settings {
+    match (master, anchor, bind, join) {
+        (Some(master), Some(anchor), Some(bind), Some(join)) => Ok(Settings {
             master,
             anchor,
             bind,
+            join,
             local: local_of(flags),
         }),
         _ => Err(SettingsError(errors)),
     }
+}
+
+fn join(flags: &Flags) -> Result<Option<JoinSettings>, String> {
+    let machine = flags.machine_id.as_deref().map(str::parse).transpose();
+    let machine = machine.map_err(|error| format!("machine_id: {error}"))?;
+    let file = flags.token_file.as_ref();
+    Ok(file.map(|file| JoinSettings {
+        token_file: PathBuf::from(file),
+        machine,
+    }))
 }
 
 fn address(text: &str) -> Option<SocketAddr> {
@@ -253,8 +287,9 @@ mod tests {
             flags.master = Some("master.example".into());
             flags.trust = Some("sha256:1".into());
             flags.bind = Some("x".into());
+            flags.machine_id = Some("x".into());
         });
-        assert_eq!(resolved(&wrong).unwrap_err().0.len(), 3);
+        assert_eq!(resolved(&wrong).unwrap_err().0.len(), 4);
     }
 
     #[test]

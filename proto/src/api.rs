@@ -9,3 +9,4 @@ pub mod documents;
 pub mod identity;
 pub mod nodes;
 pub mod requests;
+pub mod tokens;

@@ -9,6 +9,7 @@ mod certificate;
 mod host;
 mod installation;
 mod request;
+mod token;
 
 use std::net::IpAddr;
 
@@ -27,6 +28,7 @@ pub use installation::{
     BackupTaken, CaCreated, DocumentChanged, MasterStarted, OperatorGranted, Restored,
 };
 pub use request::{PolicyChanged, RequestApproved, RequestDenied, RequestHeld};
+pub use token::{TokenCreated, TokenRevoked, TokenUsed};
 
 use crate::{
     id::{ContainerId, Digest, Name, Serial},
@@ -110,6 +112,12 @@ pub enum Event {
     BackupTaken(BackupTaken),
     /// This data directory was made from a backup.
     Restored(Restored),
+    /// An operator made a join token.
+    TokenCreated(TokenCreated),
+    /// A machine came back with the certificate that a join token gave it.
+    TokenUsed(TokenUsed),
+    /// An operator took a join token back.
+    TokenRevoked(TokenRevoked),
     /// Another policy is in force.
     PolicyChanged(PolicyChanged),
     /// A request for a certificate waits for an operator.
@@ -151,6 +159,9 @@ impl Event {
             Self::OperatorGranted(_) => "operator_granted",
             Self::BackupTaken(_) => "backup_taken",
             Self::Restored(_) => "restored",
+            Self::TokenCreated(_) => "token_created",
+            Self::TokenUsed(_) => "token_used",
+            Self::TokenRevoked(_) => "token_revoked",
             Self::PolicyChanged(_) => "policy_changed",
             Self::RequestHeld(_) => "request_held",
             Self::RequestApproved(_) => "request_approved",
@@ -159,7 +170,7 @@ impl Event {
     }
 
     /// All names, for filters and their completion.
-    pub const NAMES: [&'static str; 30] = [
+    pub const NAMES: [&'static str; 33] = [
         "ca_created",
         "master_started",
         "host_watched",
@@ -186,6 +197,9 @@ impl Event {
         "operator_granted",
         "backup_taken",
         "restored",
+        "token_created",
+        "token_used",
+        "token_revoked",
         "policy_changed",
         "request_held",
         "request_approved",
@@ -206,6 +220,7 @@ impl Event {
             Self::NodeBanned(event) => Some(&event.container),
             Self::NodeUnbanned(event) => Some(&event.container),
             Self::LabelsChanged(event) => Some(&event.container),
+            Self::TokenUsed(event) => Some(&event.container),
             Self::RequestHeld(event) => Some(&event.container),
             Self::RequestApproved(event) => Some(&event.container),
             Self::RequestDenied(event) => Some(&event.container),
@@ -224,6 +239,8 @@ impl Event {
             | Self::OperatorGranted(_)
             | Self::BackupTaken(_)
             | Self::Restored(_)
+            | Self::TokenCreated(_)
+            | Self::TokenRevoked(_)
             | Self::PolicyChanged(_) => None,
         }
     }
@@ -265,7 +282,9 @@ impl Event {
                 event.addresses.iter().any(|held| held.address.ip == ip)
             }
             Self::CertDenied(event) => event.source == ip,
-            Self::RequestHeld(event) => event.addresses.iter().any(|held| held.address.ip == ip),
+            Self::RequestHeld(event) => {
+                event.source == ip || event.addresses.iter().any(|held| held.address.ip == ip)
+            }
             _ => false,
         }
     }

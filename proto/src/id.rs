@@ -104,6 +104,10 @@ hex_id!(
     /// A SHA-256 digest, written as 64 hex digits.
     Digest, 32, "a SHA-256 digest", "64 lowercase hex digits"
 );
+hex_id!(
+    /// The public name of a join token.
+    TokenId, 8, "the ID of a token", "16 lowercase hex digits"
+);
 
 hex_id!(
     /// A request for a certificate that waits for an operator: the beginning of a digest of the
@@ -129,14 +133,17 @@ impl Digest {
 }
 
 /// Writes all digits at once: identifiers are most of what a ledger entry is made of.
-fn write_hex<const N: usize>(bytes: &[u8; N], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(crate) fn write_hex<const N: usize>(
+    bytes: &[u8; N],
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let pairs = bytes.map(|byte| [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
     // Digits are ASCII, so this never fails.
     f.write_str(str::from_utf8(pairs.as_flattened()).map_err(|_| fmt::Error)?)
 }
 
-fn decode_hex(text: &str, into: &mut [u8]) -> Option<()> {
+pub(crate) fn decode_hex(text: &str, into: &mut [u8]) -> Option<()> {
     let text = text.as_bytes();
     if text.len() != into.len() * 2 {
         return None;

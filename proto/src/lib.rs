@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod error;
 pub mod event;
 pub mod facts;
+pub mod header;
 pub mod id;
 pub mod label;
 pub mod node;
@@ -22,6 +23,7 @@ pub mod route;
 pub mod selector;
 pub mod spiffe;
 pub mod time;
+pub mod token;
 
 /// Bytes as base64 (RFC 4648 section 4) in JSON strings; for `#[serde(with = "base64_bytes")]`.
 pub mod base64_bytes {

@@ -30,6 +30,8 @@ pub enum ProblemCode {
     SocketMismatch,
     /// The address lies outside what this master may certify.
     AddressNotPermitted,
+    /// The join token does not let this request in.
+    TokenRefused,
     /// Too many requests from one source.
     TooManyRequests,
     /// A rule of the policy says no.
@@ -56,7 +58,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::BadCsr,
@@ -68,6 +70,7 @@ impl ProblemCode {
         Self::AmbiguousAddress,
         Self::SocketMismatch,
         Self::AddressNotPermitted,
+        Self::TokenRefused,
         Self::TooManyRequests,
         Self::DeniedByPolicy,
         Self::RequestDenied,
@@ -96,6 +99,7 @@ impl ProblemCode {
             Self::AmbiguousAddress => "ambiguous-address",
             Self::SocketMismatch => "socket-mismatch",
             Self::AddressNotPermitted => "address-not-permitted",
+            Self::TokenRefused => "token-refused",
             Self::TooManyRequests => "too-many-requests",
             Self::DeniedByPolicy => "denied-by-policy",
             Self::RequestDenied => "request-denied",
@@ -123,6 +127,7 @@ impl ProblemCode {
             | Self::AmbiguousAddress
             | Self::SocketMismatch
             | Self::AddressNotPermitted
+            | Self::TokenRefused
             | Self::DeniedByPolicy
             | Self::RequestDenied => 403,
             Self::NotFound => 404,

@@ -135,6 +135,13 @@ routes! {
     /// A step of a rotation: [`crate::api::authority::RotationRequest`] to [`crate::api::authority::AuthorityReport`].
     Rotate: POST "/v1/ca/rotation", Operator, SMALL;
 
+    /// Join tokens: [`crate::api::tokens::TokenList`].
+    Tokens: GET "/v1/tokens", Operator, 0;
+    /// A new one: [`crate::api::tokens::TokenProposal`] to [`crate::api::tokens::CreatedToken`].
+    TokenCreate: POST "/v1/tokens", Operator, SMALL;
+    /// Takes one back: `?nodes=true` to [`crate::api::tokens::RevokedToken`].
+    TokenRevoke: DELETE "/v1/tokens/{token}", Operator, 0;
+
     /// Ledger entries: see [`crate::api::audit::EntryQuery`] to [`crate::api::audit::EntryList`].
     Audit: GET "/v1/audit", Operator, 0;
     /// Who held an IP: see [`crate::api::audit::HolderQuery`] to [`crate::api::audit::Holders`].

@@ -18,6 +18,7 @@ mod requests;
 mod revocations;
 mod router;
 mod service;
+mod tokens;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -51,6 +52,7 @@ use crate::{
     operators::Operators,
     reports::Reports,
     rotor::Rotor,
+    tokens::TokenDesk,
     witnesses::Witnesses,
 };
 
@@ -65,6 +67,8 @@ pub struct Api {
     pub blobs: Blobs,
     /// Certificates.
     pub enrollment: Enrollment,
+    /// Join tokens.
+    pub tokens: TokenDesk,
     /// Catalogs.
     pub delivery: Arc<Delivery>,
     /// The classification and the site.
@@ -175,6 +179,9 @@ impl Api {
             Route::Rotate => self.rotate(request).await,
             Route::Revoke => self.revoke(request).await,
             Route::Unban => self.unban(request).await,
+            Route::Tokens => Ok(self.tokens()),
+            Route::TokenCreate => self.create_token(request).await,
+            Route::TokenRevoke => self.revoke_token(request).await,
             Route::Audit => self.audit(request).await,
             Route::AuditWho => self.who(request),
             Route::AuditProof => self.prove(request),

@@ -9,6 +9,7 @@ use dockmaster_proto::{
     error::chain,
     event::{Event, MasterStarted, PolicyChanged},
     id::Name,
+    token::TOKEN_HOST,
 };
 use dockmaster_tlog::note::VerifierKey;
 use tokio::{
@@ -39,6 +40,7 @@ use crate::{
     reports::Reports,
     rotor::{self, Rotor},
     store::{self, StoreError},
+    tokens::TokenDesk,
     witnesses::Witnesses,
 };
 
@@ -130,6 +132,14 @@ impl Master {
         if let Some(host) = host {
             config.host = host;
         }
+        if config.host.as_str() == TOKEN_HOST {
+            return Err(AppError::Part {
+                part: "the watch of containers",
+                why: format!(
+                    "a host cannot be named {TOKEN_HOST:?}, which stands for machines that join tokens let in; name it otherwise (\"host\" in dockmaster.yaml, --host-name)"
+                ),
+            });
+        }
         let inventory = inventory(source, &config.host)?;
         let opened = store::open_ledger(&dir, &config)?;
         let log_size = opened.size();
@@ -206,6 +216,7 @@ impl Master {
                 policy,
                 continuity,
             ),
+            tokens: TokenDesk::new(journal.clone()),
             documents: DocumentStore::new(journal.clone(), blobs.clone(), delivery.clone()),
             delivery,
             reports: Reports::open(dir.reports())
@@ -333,6 +344,7 @@ async fn keep_house(
                 tracing::error!(error = %chain(&error), "the authorities were not changed; trying again");
             }
         }
+        api.tokens.end_expired(&cause).await;
         if let Err(error) = identity.renew().await {
             tracing::error!(%error, "the master's certificate was not renewed; trying again");
         }

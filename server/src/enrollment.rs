@@ -7,9 +7,12 @@ mod continuity;
 mod decide;
 mod foresee;
 mod held;
+mod joining;
+mod judge;
 mod next_step;
 mod refusal;
 mod socket;
+mod token;
 
 use std::{
     net::IpAddr,
@@ -38,7 +41,7 @@ pub use attest::{Attestor, Claimed};
 pub use binding::{Binding, BindingError};
 use continuity::Seen;
 pub use continuity::{Continuity, ContinuityError, WAY_OUT};
-use decide::{Decision, Given};
+use decide::Decision;
 pub use decide::{Grant, Policy};
 pub use next_step::{ABOUT_HELD, next_step};
 pub use refusal::Refusal;
@@ -89,6 +92,8 @@ pub struct Enrollment {
     continuity: Arc<Continuity>,
     refusals: Mutex<Refusals>,
     quota: Mutex<Quota<ContainerId>>,
+    /// Requests with join tokens.
+    attempts: Mutex<Quota<IpAddr>>,
     /// Whoever begins to wait for an operator, or uses an operator's word, goes before the next one.
     holding: tokio::sync::Mutex<()>,
 }
@@ -124,6 +129,7 @@ impl Enrollment {
             continuity,
             refusals: Mutex::default(),
             quota: Mutex::new(Quota::new(CERTIFICATES)),
+            attempts: Mutex::new(Quota::new(token::ATTEMPTS)),
             holding: tokio::sync::Mutex::default(),
         }
     }
@@ -149,6 +155,10 @@ impl Enrollment {
                 Err(Failure::Refused(refusal)) => {
                     self.record(applicant.source(), &refusal, cause).await;
                     return Err(IssueError::Problem(refusal.into_problem()));
+                }
+                Err(Failure::Untold(refusal)) => {
+                    self.record(applicant.source(), &refusal, cause).await;
+                    return Err(IssueError::Problem(token::untold()));
                 }
                 Err(Failure::Ours(problem)) => return Err(IssueError::Problem(problem)),
                 Err(Failure::Commit(error)) => return Err(IssueError::Commit(error)),
@@ -195,32 +205,35 @@ impl Enrollment {
         // One set for all of it: they may be exchanged meanwhile.
         let signing = self.authorities.now();
         let key = csr.public_key().spki_sha256();
-        let claimed = self
-            .attestor
-            .claim(&self.journal, applicant.connection)
-            .await?;
-        let decide = || {
-            let given = Given {
-                state: &self.journal.state(),
-                policy: &self.policy,
-                permits: &|ip| signing.containers.permits(ip),
-                now: env::now(),
+        // Both until the issuance is committed.
+        let (mut _turn, mut _one_at_a_time) = (None, None);
+        let admission = if let Some(redemption) = &request.token {
+            let (admission, turn) = self.redeem(applicant, redemption, &key, &signing).await?;
+            _turn = Some(turn);
+            admission
+        } else if let Some(grant) = self.renew_by_token(applicant, &signing)? {
+            grant.into()
+        } else {
+            let claimed = self.claim(applicant).await?;
+            let permits = |ip| signing.containers.permits(ip);
+            let decide = || {
+                let state = self.journal.state();
+                decide::decide(applicant, &claimed, &key, &self.given(&state, &permits))
             };
-            decide::decide(applicant, &claimed, &key, &given)
+            let mut decision = decide()?;
+            // What counts or burns an approval is decided once more when nobody else does: two at once
+            // must not both be the last that may wait, nor both have the one certificate.
+            if decision.counts() {
+                _one_at_a_time = Some(self.holding.lock().await);
+                decision = decide()?;
+            }
+            match decision {
+                Decision::Grant(grant) => grant.into(),
+                Decision::Wait(held) => return Ok(Answer::Held(answer(held))),
+                Decision::Hold(held) => return self.hold(held, cause).await,
+            }
         };
-        let mut decision = decide()?;
-        // What counts or burns an approval is decided once more when nobody else does: two at once
-        // must not both be the last that may wait, nor both have the one certificate.
-        let mut _one_at_a_time = None;
-        if decision.counts() {
-            _one_at_a_time = Some(self.holding.lock().await);
-            decision = decide()?;
-        }
-        let grant = match decision {
-            Decision::Grant(grant) => grant,
-            Decision::Wait(held) => return Ok(Answer::Held(answer(held))),
-            Decision::Hold(held) => return self.hold(held, cause).await,
-        };
+        let token::Admission { before, grant } = admission;
         let claim = applicant
             .binding
             .claim(key)
@@ -241,7 +254,7 @@ impl Enrollment {
             .issue_container(&csr, &leaf)
             .map_err(|error| Failure::internal(&error))?;
         let issued = self
-            .commit(applicant, grant, (issued, &signing), seen, cause)
+            .commit(applicant, (before, grant), (issued, &signing), seen, cause)
             .await?;
         claim.keep();
         Ok(Answer::Issued(Box::new(issued)))
@@ -276,7 +289,7 @@ impl Enrollment {
     async fn commit(
         &self,
         applicant: &Applicant,
-        grant: Grant,
+        (mut events, grant): (Vec<Event>, Grant),
         (issued, signing): (Issued, &Signing),
         seen: Option<Seen<'_>>,
         cause: &Cause,
@@ -288,12 +301,23 @@ impl Enrollment {
         } else {
             Event::CertIssued(record)
         };
+        let at = events.len();
+        events.push(event);
+        // Whoever was told to renew for another set of addresses is to be known by that set alone.
+        events.extend(grant.superseded.iter().map(|serial| {
+            Event::CertRevoked(CertRevoked {
+                serial: *serial,
+                container: Some(container),
+                reason: "the addresses changed".to_owned(),
+                code: Some(RevocationReason::Superseded),
+            })
+        }));
         let receipt = self
             .journal
-            .commit(cause, vec![event], vec![issued.der.to_vec()])
+            .commit(cause, events, vec![issued.der.to_vec()])
             .await
             .map_err(Failure::Commit)?;
-        let (honoured, holds) = {
+        let (honoured, holds, held_the_same) = {
             let state = self.journal.state();
             let node = state.node(&container);
             let holds = |node: &NodeRecord| {
@@ -307,6 +331,7 @@ impl Enrollment {
             (
                 node.is_some_and(|node| holds(node) && node.honours(&issued.serial)),
                 node.is_some_and(holds),
+                node.is_some_and(|node| node.addresses == grant.held),
             )
         };
         if holds && !honoured {
@@ -327,7 +352,15 @@ impl Enrollment {
                 .map_err(Failure::Commit)?;
             return Err(Refusal::lease_closed(applicant.source(), container).into());
         }
-        let Some((proof, committed)) = receipt.proof(0).zip(receipt.entries().first()) else {
+        if !held_the_same {
+            // An address more, while the entry was on its way: nobody would ever tell the agent.
+            return Err(Failure::Ours(Problem::new(
+                ProblemCode::Unavailable,
+                "the container's addresses changed while the certificate was being issued",
+                "ask again, for one with the addresses of now",
+            )));
+        }
+        let Some((proof, committed)) = receipt.proof(at).zip(receipt.entries().get(at)) else {
             return Err(Failure::internal(&std::io::Error::other(
                 "the receipt lacks the entry",
             )));
@@ -423,6 +456,8 @@ pub enum IssueError {
 enum Failure {
     /// The applicant's fault, or the policy's verdict: recorded.
     Refused(Refusal),
+    /// The same, where the applicant is not told why.
+    Untold(Refusal),
     /// The master's fault: not evidence about anyone.
     Ours(Problem),
     /// The ledger's.

@@ -12,6 +12,7 @@ mod overlay;
 mod project;
 mod query;
 mod records;
+mod tokens;
 
 use std::path::PathBuf;
 

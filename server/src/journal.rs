@@ -12,7 +12,7 @@ use dockmaster_proto::{
     id::Name,
     time::UnixMs,
 };
-use tokio::sync::watch;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, watch};
 
 use crate::{index::Index, state::State};
 
@@ -50,6 +50,8 @@ pub struct Journal {
     master: Name,
     state: SharedState,
     progress: Progress,
+    /// See [`Journal::share_leases`].
+    leases: Arc<tokio::sync::RwLock<()>>,
 }
 
 /// How far the projections are.
@@ -67,17 +69,32 @@ pub struct Progress {
 
 /// How long a question waits for the index to catch up with what was committed before it.
 const SETTLE: Duration = Duration::from_secs(5);
+/// How long a change of leases waits for its turn. A full disk may keep another in its turn.
+const TURN: Duration = Duration::from_secs(5);
 
 impl Journal {
     /// A journal over a running ledger whose sink is the other half, [`Projector`].
     #[must_use]
-    pub const fn new(ledger: Ledger, master: Name, state: SharedState, progress: Progress) -> Self {
+    pub fn new(ledger: Ledger, master: Name, state: SharedState, progress: Progress) -> Self {
         Self {
             ledger,
             master,
             state,
             progress,
+            leases: Arc::default(),
         }
+    }
+
+    /// The turn of those who change leases from decision to commit and never touch the same ones:
+    /// the keepers of hosts.
+    pub(crate) async fn share_leases(&self) -> OwnedRwLockReadGuard<()> {
+        self.leases.clone().read_owned().await
+    }
+
+    /// The turn of one who may change any lease, from decision to commit. None when it does not come.
+    pub(crate) async fn claim_leases(&self) -> Option<OwnedRwLockWriteGuard<()>> {
+        let turn = self.leases.clone().write_owned();
+        tokio::time::timeout(TURN, turn).await.ok()
     }
 
     /// The view.

@@ -79,6 +79,7 @@ impl LeaseKeeper {
 
     async fn observe(&mut self, observation: Observation) {
         let observation = leases::bounded(observation);
+        let _turn = self.journal.share_leases().await;
         let mut events = leases::decide(&observation, &self.host, &self.journal.state());
         match &observation {
             Observation::Snapshot { containers, .. } => {

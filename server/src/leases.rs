@@ -1,6 +1,9 @@
 //! Leases: which container holds which address, decided from what the host reports.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::IpAddr,
+};
 
 use dockmaster_host::Observation;
 use dockmaster_proto::{
@@ -37,6 +40,19 @@ pub fn decide(observation: &Observation, host: &Name, state: &State) -> Vec<Even
         // Not seeing a container is no evidence that it ended; a snapshot follows.
         Observation::Lost(_) => {}
     }
+    decision.events
+}
+
+/// The events that end a node: its leases, its certificates, itself.
+#[must_use]
+pub(crate) fn end(node: &NodeRecord, state: &State, cause: LeaseCause) -> Vec<Event> {
+    let mut decision = Decision {
+        host: &node.host,
+        state,
+        events: Vec::new(),
+        moved: BTreeMap::new(),
+    };
+    decision.end(node, cause);
     decision.events
 }
 
@@ -114,7 +130,8 @@ impl Decision<'_> {
         let gone = self
             .state
             .nodes()
-            .filter(|node| node.host == *self.host && !running.contains(node.id()));
+            .filter(|node| node.host == *self.host && !node.is_by_token())
+            .filter(|node| !running.contains(node.id()));
         for node in gone.collect::<Vec<_>>() {
             self.end(node, LeaseCause::Missing);
         }
@@ -161,6 +178,7 @@ impl Decision<'_> {
     }
 
     fn open(&mut self, address: Address, facts: &ContainerFacts, cause: LeaseCause) {
+        self.oust(address.ip);
         // The engine says that the address is this container's now, so the former holder's end was
         // missed or is still on its way.
         self.close(&address, LeaseCause::Superseded);
@@ -178,6 +196,24 @@ impl Decision<'_> {
             host: self.host.clone(),
             cause,
         }));
+    }
+
+    /// The host's word counts more than a join token: a machine that holds the IP by one, in whichever
+    /// network, holds it no more, and has no other.
+    fn oust(&mut self, ip: IpAddr) {
+        let holders = self.state.leases_of_ip(ip);
+        let machines: Vec<&NodeRecord> = holders
+            .filter_map(|(_, lease)| self.state.node(&lease.container))
+            .filter(|node| node.is_by_token())
+            .collect();
+        for machine in machines {
+            let id = machine.id();
+            let is_ended =
+                |event: &Event| matches!(event, Event::NodeGone(gone) if gone.container == *id);
+            if !self.events.iter().any(is_ended) {
+                self.end(machine, LeaseCause::Superseded);
+            }
+        }
     }
 
     /// Who holds an address by now, and in which epoch.

@@ -21,6 +21,7 @@ pub mod delivery;
 pub mod documents;
 pub mod enrollment;
 pub mod env;
+pub mod flow;
 pub mod identity;
 pub mod index;
 pub mod journal;
@@ -44,6 +45,7 @@ pub mod setup;
 pub mod state;
 pub mod store;
 pub mod stored;
+pub mod tokens;
 pub mod witnesses;
 
 #[cfg(test)]

@@ -18,7 +18,10 @@ use hyper_util::{
         graceful::{GracefulShutdown, Watcher},
     },
 };
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    net::sockopt::set_tcp_user_timeout,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -28,6 +31,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use crate::{
     api::{Api, Peer},
     enrollment::Binding,
+    flow::{Flow, Metered, PATIENCE},
     identity::{IdentityError, MasterIdentity},
 };
 
@@ -181,10 +185,13 @@ async fn handshake(
     stream: TcpStream,
     address: SocketAddr,
     identity: &MasterIdentity,
-) -> Result<(TlsStream<TcpStream>, Peer), String> {
+) -> Result<(TlsStream<Metered<TcpStream>>, Peer), String> {
     stream
         .set_nodelay(true)
         .map_err(|error| error.to_string())?;
+    // What the kernel has taken is out of our sight, and a peer may leave it there too.
+    let patience = u32::try_from(PATIENCE.as_millis()).unwrap_or(u32::MAX);
+    set_tcp_user_timeout(&stream, patience).map_err(|error| error.to_string())?;
     let local = stream.local_addr().map_err(|error| error.to_string())?;
     let config = identity.tls_for(local.ip()).await.map_err(|error| {
         // What anyone may cause is not for anyone to fill the log with.
@@ -195,8 +202,9 @@ async fn handshake(
         }
         error.to_string()
     })?;
+    let flow = Arc::new(Flow::default());
     let stream = TlsAcceptor::from(config)
-        .accept(stream)
+        .accept(Metered::new(stream, flow.clone()))
         .await
         .map_err(|error| error.to_string())?;
     let (_, tls) = stream.get_ref();
@@ -215,13 +223,19 @@ async fn handshake(
             local,
             identity,
             binding: Arc::new(Binding::new(binding)),
+            flow,
         },
     ))
 }
 
-async fn converse(stream: TlsStream<TcpStream>, peer: Peer, api: Arc<Api>, watcher: Watcher) {
+async fn converse(
+    stream: TlsStream<Metered<TcpStream>>,
+    peer: Peer,
+    api: Arc<Api>,
+    watcher: Watcher,
+) {
     let peer = Arc::new(peer);
-    let address = peer.address;
+    let (address, flow) = (peer.address, peer.flow.clone());
     let service = service_fn(move |request| {
         let (api, peer) = (api.clone(), peer.clone());
         async move { Ok::<_, std::convert::Infallible>(api.handle(&peer, request).await) }
@@ -242,7 +256,12 @@ async fn converse(stream: TlsStream<TcpStream>, peer: Peer, api: Arc<Api>, watch
     let connection = builder
         .serve_connection(TokioIo::new(stream), service)
         .into_owned();
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%address, error = %chain(error.as_ref()), "a connection ended early");
+    tokio::select! {
+        ended = watcher.watch(connection) => if let Err(error) = ended {
+            tracing::debug!(%address, error = %chain(error.as_ref()), "a connection ended early");
+        },
+        () = flow.stalled() => {
+            tracing::debug!(%address, "the peer takes nothing of what is due to it; its connection is closed");
+        }
     }
 }

@@ -22,6 +22,8 @@ use crate::lifetime::Lifetime;
 
 /// The rule of an installation without a policy: what the host knows gets a certificate.
 const HOST_EVIDENCE: &str = "default: host evidence";
+/// And what an operator's join token let in.
+const TOKEN_EVIDENCE: &str = "default: join token";
 /// Where no rule matches.
 const UNMATCHED: &str = "default: no rule matches";
 
@@ -156,16 +158,18 @@ impl Rules {
     /// The policy of an installation that wrote none.
     #[must_use]
     pub fn unwritten(lifetime: Lifetime) -> Self {
-        let rule = Rule {
-            name: RuleName::BuiltIn(HOST_EVIDENCE),
+        let rule = |name, evidence| Rule {
+            name: RuleName::BuiltIn(name),
             conditions: Conditions {
-                evidence: vec![EvidenceKind::Host],
+                evidence: vec![evidence],
                 ..Conditions::default()
             },
             outcome: Outcome::Issue { lifetime: None },
             line: 0,
         };
-        Self::new(vec![rule], lifetime)
+        let host = rule(HOST_EVIDENCE, EvidenceKind::Host);
+        let token = rule(TOKEN_EVIDENCE, EvidenceKind::Token);
+        Self::new(vec![host, token], lifetime)
     }
 
     /// The rules, in order.

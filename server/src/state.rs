@@ -9,6 +9,7 @@ mod lookup;
 mod node;
 pub mod requests;
 mod revocations;
+mod tokens;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -28,10 +29,11 @@ pub(crate) use apply::{RestoredParts, ban, displacement, revision_info};
 pub(crate) use authority::apply as apply_to_authorities;
 pub use authority::{AuthorityNames, AuthorityState, Rotation};
 pub use lookup::{LookupError, NodeReference};
-pub use node::{Approved, CurrentCertificate, NodeRecord};
+pub use node::{Approved, CurrentCertificate, Joined, NodeRecord};
 pub use requests::Requests;
 pub use revocations::{Ban, Revocations, RevokedCertificate};
 pub(crate) use revocations::{GRACE_MS, reason as revocation_reason};
+pub use tokens::{Burn, Ended, TokenRecord, Tokens, token_of};
 
 /// The view.
 #[derive(Debug, Default)]
@@ -53,6 +55,7 @@ pub struct State {
     /// Containers whose loss of a lease is decided and not durable yet. Not part of the fold.
     suspended: HashSet<ContainerId>,
     documents: Documents,
+    tokens: Tokens,
     /// Requests that wait for an operator.
     requests: Requests,
     /// Grows whenever one of them changes.
@@ -211,6 +214,12 @@ impl State {
     #[must_use]
     pub const fn documents(&self) -> &Documents {
         &self.documents
+    }
+
+    /// The join tokens that are remembered.
+    #[must_use]
+    pub const fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Requests that wait for an operator.

@@ -60,6 +60,7 @@ impl Follower {
             csr: create_request(&key, connection.exporter()).unwrap(),
             agent_version: "follower".to_owned(),
             seen: None,
+            token: None,
         };
         let issued: IssuedCertificate = connection.call(&Call::new(route).json(&request)).await?;
         self.bundle = Arc::new(TrustBundle::parse(&issued.bundle).unwrap());

@@ -38,6 +38,7 @@ fn a_parked_enrollment_is_answered_when_the_master_stops() {
         csr: create_request(&key, connection.exporter()).unwrap(),
         agent_version: "by hand".to_owned(),
         seen: None,
+        token: None,
     };
     let parked = stage.send(connection, Call::new(Route::Enroll).json(&request));
     stops_in_order(&mut stage);

@@ -3,5 +3,11 @@
 
 mod crowd;
 mod drain;
+mod flood;
 mod held;
+mod malformed;
+mod many;
+mod raw;
+mod slow;
 mod stage;
+mod stall;

@@ -52,7 +52,11 @@ fn a_full_disk_stops_changes_and_not_catalogs_and_room_is_all_that_it_takes() {
     assert_eq!(get(&master, Route::Readyz).status, 200);
 
     disk.fill();
-    let refused = problem(runtime.block_on(peers[2].enroll()));
+    // Some small entries still fit into the last page of a file.
+    let (refused, _) = eventually("an enrollment that is refused", || {
+        runtime.block_on(peers[2].enroll()).err()
+    });
+    let refused = problem::<()>(Err(refused));
     assert_eq!(refused.status, 503, "{refused:?}");
     for words in ["cannot commit the change", "No space left on device"] {
         assert!(refused.detail.contains(words), "{words} in {refused:?}");
@@ -76,7 +80,6 @@ fn a_full_disk_stops_changes_and_not_catalogs_and_room_is_all_that_it_takes() {
         let label = format!("tier={value}");
         master.cli(["node", "label", &stand_ins[0].id, &label])
     };
-    // Some small entries still fit into the last page of a file.
     let (refused, _) = eventually("a label that is refused", || {
         let ran = label("back");
         (ran.code != 0).then_some(ran)

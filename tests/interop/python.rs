@@ -37,7 +37,7 @@ fn environment() -> Option<PathBuf> {
     let done = |command: &mut Command| {
         let ran = Ran::run(command);
         if ran.code != 0 {
-            println!("{}\n{}", ran.line, ran.stderr);
+            eprintln!("{}\n{}", ran.line, ran.stderr);
         }
         (ran.code == 0).then_some(())
     };

@@ -1,7 +1,6 @@
 //! The policy with containers of a real engine.
 
 use dockmaster_tests::{Container, Image, Network, Setup, eventually, require_all};
-use serde_json::json;
 
 const POLICY: &str = "policy:
   - {name: front, labels: tier=front, label_tier: operator, verdict: issue, lifetime: 1h}
@@ -65,7 +64,11 @@ fn what_docker_run_says_counts_where_the_host_may_say_it_and_waits_where_an_oper
     says(&front, DONE);
     let entry = issued(&id).unwrap();
     assert_eq!(entry["spki_sha256"], held["spki_sha256"]);
-    assert_eq!(entry["evidence"][1]["kind"], json!("operator"));
+    let evidence = entry["evidence"].as_array().unwrap();
+    assert!(
+        evidence.iter().any(|one| one["kind"] == "operator"),
+        "{entry}"
+    );
 
     // A new run is another request, unless an operator's label says what it is.
     let _ = master.cli(["node", "label", &id, "tier=front"]).ok();

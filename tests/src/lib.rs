@@ -22,6 +22,7 @@ mod docker;
 mod engine;
 mod image;
 mod inventory;
+mod machine;
 mod master;
 pub mod measure;
 mod names;
@@ -44,10 +45,11 @@ pub use self::{
     engine::{Engine, OnStop},
     image::Image,
     inventory::{Inventory, StandIn},
+    machine::{Machine, RunningMachine},
     master::{Master, Setup, Watch},
     names::unique,
     network::Network,
-    peer::{Asked, Enrolled, Peer},
+    peer::{Asked, Enrolled, Peer, redemption},
     process::Ran,
     require::{require, require_all, require_that},
     site::{HELLO_APP, example},

@@ -41,6 +41,7 @@ pub struct Setup {
     permit: Vec<String>,
     data: Option<PathBuf>,
     policy: String,
+    listen: Option<String>,
 }
 
 impl Setup {
@@ -75,6 +76,21 @@ impl Setup {
         }
     }
 
+    /// Watches nobody, and serves loopback addresses.
+    pub fn nobody() -> Self {
+        Self {
+            watch: Watch::Nothing,
+            ..Self::default()
+        }
+    }
+
+    /// Dialled at this address too, by the machines of this range.
+    pub fn serving(mut self, address: IpAddr, range: &str) -> Self {
+        self.addresses.push(address);
+        self.permit.push(range.to_owned());
+        self
+    }
+
     /// With its data directory here, where nothing is yet.
     pub fn data(self, data: PathBuf) -> Self {
         Self {
@@ -91,6 +107,26 @@ impl Setup {
         }
     }
 
+    /// At this IP (in brackets for IPv6) in place of all IPv4 addresses.
+    pub fn listen(self, ip: &str) -> Self {
+        Self {
+            listen: Some(ip.to_owned()),
+            ..self
+        }
+    }
+
+    /// Reached at this address too.
+    pub fn address(mut self, address: IpAddr) -> Self {
+        self.addresses.push(address);
+        self
+    }
+
+    /// With an authority that may certify this range too.
+    pub fn permit(mut self, range: &str) -> Self {
+        self.permit.push(range.to_owned());
+        self
+    }
+
     /// Makes the data directory and starts the master.
     ///
     /// # Panics
@@ -102,7 +138,8 @@ impl Setup {
         let port = Port::reserve();
         let mut init = Command::new(binary("dockmaster"));
         init.args(["init", "-o", "json", "--data"]).arg(&data);
-        init.args(["--listen", &format!("0.0.0.0:{}", port.number())]);
+        let listen = self.listen.as_deref().unwrap_or("0.0.0.0");
+        init.args(["--listen", &format!("{listen}:{}", port.number())]);
         init.args(["--address", "127.0.0.1", "--permit", "127.0.0.0/8"]);
         for address in &self.addresses {
             init.args(["--address", &address.to_string()]);

@@ -23,8 +23,17 @@ impl Network {
     /// When the engine makes none.
     #[must_use]
     pub fn create(label: &str) -> Self {
+        Self::create_with(label, &[])
+    }
+
+    /// A new bridge network with further options of `docker network create`.
+    ///
+    /// # Panics
+    /// When the engine makes none.
+    #[must_use]
+    pub fn create_with(label: &str, options: &[&str]) -> Self {
         let name = crate::unique(label);
-        docker(&["network", "create", &name]);
+        docker(&[&["network", "create"], options, &[&name]].concat());
         // Held from here on, so that it is removed whatever the inspection brings.
         let mut network = Self {
             name,
@@ -36,7 +45,9 @@ impl Network {
         let inspected: Value = serde_json::from_str(&inspected).unwrap();
         let id = inspected[0]["Id"].as_str().unwrap();
         network.bridge = format!("br-{}", &id[..12]);
-        let config = &inspected[0]["IPAM"]["Config"][0];
+        let configs = inspected[0]["IPAM"]["Config"].as_array().unwrap();
+        let is_ipv4 = |config: &&Value| config["Subnet"].as_str().unwrap().contains('.');
+        let config = configs.iter().find(is_ipv4).expect("an IPv4 range");
         network.gateway = config["Gateway"].as_str().unwrap().parse().unwrap();
         config["Subnet"]
             .as_str()

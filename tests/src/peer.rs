@@ -10,12 +10,16 @@ use std::{
 use dockmaster_certs::{bundle::TrustBundle, csr::create_request, key::KeyPair};
 use dockmaster_client::{Call, ClientError, Connection, Dialer, Identity, Reply};
 use dockmaster_proto::{
-    api::identity::{CertificateRequest, HeldAnswer, IssuedCertificate},
+    api::{
+        identity::{CertificateRequest, HeldAnswer, IssuedCertificate},
+        tokens::Redemption,
+    },
     route::Route,
+    token::{JoinToken, MachineId},
 };
 use ring::rand::SystemRandom;
 
-use crate::{inventory::StandIn, master::Master};
+use crate::{inventory::StandIn, machine::Machine, master::Master};
 
 /// What speaks from a stand-in's address.
 #[derive(Debug, Clone)]
@@ -58,6 +62,46 @@ impl Peer {
         }
     }
 
+    /// One that speaks from this machine's address.
+    ///
+    /// # Panics
+    /// When the master has no trust bundle.
+    #[must_use]
+    pub fn of(master: &Master, machine: &Machine) -> Self {
+        let bundle = fs::read_to_string(master.data().join("ca/bundle.pem")).unwrap();
+        Self {
+            master: master.address(),
+            ip: machine.ip,
+            bundle: Arc::new(TrustBundle::parse(&bundle).unwrap()),
+        }
+    }
+
+    /// Asks for a certificate for this key with a join token.
+    ///
+    /// # Errors
+    /// When none is given.
+    ///
+    /// # Panics
+    /// When no request can be made.
+    pub async fn redeem(
+        &self,
+        token: &JoinToken,
+        machine: MachineId,
+        key: &KeyPair,
+    ) -> Result<Enrolled, ClientError> {
+        let mut connection = self.connect(None).await?;
+        let request = redemption(&connection, token, machine, key);
+        let call = Call::new(Route::Enroll).json(&request);
+        let issued: IssuedCertificate = connection.call(&call).await?;
+        Ok(Enrolled {
+            identity: Identity {
+                chain: issued.chain.clone(),
+                key: key.to_pem(),
+            },
+            issued,
+        })
+    }
+
     /// Connects, as nobody or as the holder of a certificate.
     ///
     /// # Errors
@@ -83,6 +127,7 @@ impl Peer {
             csr: create_request(&key, connection.exporter()).unwrap(),
             agent_version: "by hand".to_owned(),
             seen: None,
+            token: None,
         };
         let call = Call::new(Route::Enroll).json(&request);
         let issued: IssuedCertificate = connection.call(&call).await?;
@@ -132,6 +177,7 @@ impl Peer {
             csr: create_request(key, connection.exporter()).unwrap(),
             agent_version: "by hand".to_owned(),
             seen: None,
+            token: None,
         };
         let call = Call::new(route).json(&request).wait(wait);
         let reply = connection.send(&call).await?;
@@ -173,6 +219,28 @@ impl Peer {
             call = call.unless(etag).wait(HELD);
         }
         connection.send(&call).await
+    }
+}
+
+/// A request with a join token, for this connection.
+///
+/// # Panics
+/// When none can be made.
+#[must_use]
+pub fn redemption(
+    connection: &Connection,
+    token: &JoinToken,
+    machine: MachineId,
+    key: &KeyPair,
+) -> CertificateRequest {
+    CertificateRequest {
+        csr: create_request(key, connection.exporter()).unwrap(),
+        agent_version: "by hand".to_owned(),
+        seen: None,
+        token: Some(Redemption {
+            token: token.clone(),
+            machine,
+        }),
     }
 }
 

@@ -6,7 +6,7 @@ use dockmaster_client::ClientError;
 use dockmaster_proto::problem::ProblemCode;
 
 use super::pending::{self, Held};
-use crate::{identity::IdentityError, rundir::RunDirError};
+use crate::{identity::IdentityError, join::JoinError, rundir::RunDirError};
 
 /// Why the master could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum LinkError {
     /// The certificate cannot be kept.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
+    /// The machine cannot join.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// The trust bundle file is none.
     #[error("the trust bundle file cannot be used: {0}")]
     Bundle(#[from] dockmaster_certs::bundle::BundleError),
@@ -113,7 +116,9 @@ impl LinkError {
                 _ => Cause::Other,
             },
             Self::Held(_) => Cause::Held,
-            Self::RunDir(_) | Self::Bundle(_) => Cause::Settings,
+            // The file may come.
+            Self::Join(JoinError::NoFile(_)) => Cause::Refused,
+            Self::RunDir(_) | Self::Bundle(_) | Self::Join(_) => Cause::Settings,
             Self::Identity(_) | Self::Catalog(_) => Cause::Other,
         }
     }

@@ -6,7 +6,13 @@ use dockmaster_certs::{
     bundle::TrustBundle,
     crl::{self, CheckedList, ListError},
 };
+use dockmaster_client::Call;
+use dockmaster_proto::{api::identity::Trust, problem::ProblemCode, route::Route};
+use http::StatusCode;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
+use super::{Link, LinkError};
+use crate::{rundir, say};
 
 /// The time between two questions where the master does not say.
 const EVERY: Duration = Duration::from_secs(60);
@@ -108,6 +114,96 @@ fn max_age(cache_control: Option<&str>) -> Option<Duration> {
         .find_map(|part| part.trim().strip_prefix("max-age="))?;
     let seconds: u64 = seconds.parse().ok()?;
     Some(Duration::from_secs(seconds.clamp(10, 24 * 3600)))
+}
+
+impl Link<'_> {
+    /// The time until the revocation lists are asked for.
+    #[must_use]
+    pub fn lists_in(&self) -> Duration {
+        self.lists.due_in()
+    }
+
+    /// Fetches the revocation lists when it is time to, checks them, and leaves them in the run dir.
+    ///
+    /// # Errors
+    /// [`LinkError`] when the master does not answer; what is wrong with the lists is said, and the
+    /// old ones stay.
+    pub async fn refresh_lists(&mut self) -> Result<(), LinkError> {
+        if !self.lists.due_in().is_zero() {
+            return Ok(());
+        }
+        let mut call = Call::new(Route::Crl).query([("form", Some("pem".to_owned()))]);
+        if let Some(etag) = &self.lists.etag {
+            call = call.unless(etag);
+        }
+        let reply = match self
+            .connect()
+            .await?
+            .send(&call)
+            .await
+            .map_err(LinkError::from)
+        {
+            Err(error) if error.problem() == Some(ProblemCode::NotFound) => {
+                self.lists.absent();
+                return Ok(());
+            }
+            Err(error) if error.is_for_later() => {
+                self.lists.answered(None);
+                return Ok(());
+            }
+            reply => reply?,
+        };
+        self.lists.answered(reply.header("cache-control"));
+        if reply.status == StatusCode::NOT_MODIFIED {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&reply.body).into_owned();
+        let kept = match self.check_lists(&text).await? {
+            Ok(()) => self
+                .run
+                .write(rundir::LISTS, text.as_bytes())
+                .map_err(|error| error.to_string()),
+            Err(why) => Err(format!(
+                "the master's revocation lists are not used: {why}; those from before stay"
+            )),
+        };
+        match kept {
+            Ok(()) => {
+                self.lists.etag = reply.header("etag").map(str::to_owned);
+                self.lists.complaint = None;
+            }
+            Err(why) => {
+                if self.lists.complaint.as_ref() != Some(&why) {
+                    say!("{why}");
+                }
+                self.lists.complaint = Some(why);
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_lists(&mut self, text: &str) -> Result<Result<(), String>, LinkError> {
+        let (Some(certificate), Some(trusted)) = (&self.certificate, &self.trusted) else {
+            return Ok(Err("there is nothing to check them by".to_owned()));
+        };
+        let (chain, trusted) = (certificate.identity.chain.clone(), trusted.clone());
+        let mut checked = self.lists.check(text, &chain, &trusted);
+        if checked == Err(Unchecked::UnknownIssuer) {
+            let trust: Trust = self.connect().await?.call(&Call::new(Route::Trust)).await?;
+            self.lists.authorities = trust
+                .authorities
+                .iter()
+                .filter_map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).ok())
+                .collect();
+            checked = self.lists.check(text, &chain, &trusted);
+        }
+        Ok(checked.map_err(|unchecked| match unchecked {
+            Unchecked::UnknownIssuer => {
+                "one is of no authority that leads to the trust bundle".to_owned()
+            }
+            Unchecked::Wrong(why) => why,
+        }))
+    }
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ pub(super) const DENIED: Duration = Duration::from_secs(60);
 pub(super) struct Pending {
     key: Option<KeyPair>,
     note: Option<Note>,
-    /// What the run dir says of it.
-    saved: Option<Note>,
+    /// What the run dir says of it; not known at first, where an earlier life may have left something.
+    saved: Option<Option<Note>>,
 }
 
 impl Pending {
@@ -62,12 +62,16 @@ impl Pending {
             Err(error) => {
                 let error = LinkError::Identity(error);
                 match (error.problem(), &mut self.note) {
-                    (Some(ProblemCode::RequestDenied), Some(note)) => {
-                        note.denied = error.to_string();
+                    (
+                        Some(ProblemCode::RequestDenied | ProblemCode::DeniedByPolicy),
+                        Some(note),
+                    ) => note.denied = error.to_string(),
+                    // The key is of no use any more, as when it was certified and the answer lost.
+                    (Some(ProblemCode::BadCsr), _) | (_, None) => {
+                        (self.key, self.note) = (None, None);
                     }
-                    // A master that is away or cannot now says nothing of the request.
-                    (None | Some(ProblemCode::Unavailable), Some(_)) => {}
-                    _ => (self.key, self.note) = (None, None),
+                    // Whatever else is in the way now says nothing of the request.
+                    _ => {}
                 }
                 Err(error)
             }
@@ -76,14 +80,14 @@ impl Pending {
 
     /// Has the run dir say how the request stands.
     pub(super) fn save(&mut self, run: &RunDir) -> Result<(), RunDirError> {
-        if self.saved == self.note {
+        if self.saved.as_ref() == Some(&self.note) {
             return Ok(());
         }
         match &self.note {
             Some(note) => run.write(rundir::REQUEST, &note.to_bytes())?,
             None => run.remove(rundir::REQUEST)?,
         }
-        self.saved.clone_from(&self.note);
+        self.saved = Some(self.note.clone());
         Ok(())
     }
 }
@@ -138,6 +142,9 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
+    use dockmaster_proto::{id::Digest, problem::Problem};
+    use ring::rand::SystemRandom;
+
     use super::*;
 
     fn held(retry_after_ms: u64) -> Held {
@@ -157,6 +164,70 @@ mod tests {
             "waiting for an operator: request 1212121212121212, look at it \
              (\"dockmaster request approve 1212121212121212\"); it is forgotten at 2026-11-24T14:03:00.000Z"
         );
+    }
+
+    fn refused(code: ProblemCode) -> Result<Asked, IdentityError> {
+        Err(IdentityError::Client(Problem::new(code, "no", "").into()))
+    }
+
+    fn key_of(pending: &mut Pending) -> Digest {
+        let key = pending.key(&SystemRandom::new()).unwrap();
+        key.public_key().spki_sha256()
+    }
+
+    #[test]
+    fn a_request_that_waits_keeps_its_key_whatever_is_in_the_way_and_others_do_not() {
+        let mut pending = Pending::default();
+        let first = key_of(&mut pending);
+        assert!(pending.settle(refused(ProblemCode::NoLease)).is_err());
+        let second = key_of(&mut pending);
+        assert_ne!(second, first, "nobody has promised anything to the first");
+        let asked = pending.settle(Ok(Asked::Held(held(0).0)));
+        assert!(matches!(asked, Err(LinkError::Held(_))));
+        for code in [
+            ProblemCode::Unavailable,
+            ProblemCode::TooManyRequests,
+            ProblemCode::NoLease,
+        ] {
+            assert!(pending.settle(refused(code)).is_err());
+            assert!(pending.waits(), "{code}");
+            assert_eq!(key_of(&mut pending), second, "{code}");
+        }
+        assert!(pending.settle(refused(ProblemCode::BadCsr)).is_err());
+        assert!(!pending.waits());
+        assert_ne!(key_of(&mut pending), second);
+    }
+
+    #[test]
+    fn a_denial_keeps_the_key_for_the_case_that_it_is_taken_back() {
+        let mut pending = Pending::default();
+        let key = key_of(&mut pending);
+        assert!(pending.settle(Ok(Asked::Held(held(0).0))).is_err());
+        assert!(pending.settle(refused(ProblemCode::RequestDenied)).is_err());
+        assert!(!pending.waits());
+        assert_eq!(key_of(&mut pending), key);
+        assert!(pending.settle(Ok(Asked::Held(held(0).0))).is_err());
+        assert!(pending.waits());
+    }
+
+    #[test]
+    fn the_run_dir_says_how_a_request_stands_only_while_there_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(&folder.path().join("run")).unwrap();
+        let note = || run.read(rundir::REQUEST).unwrap();
+        let mut pending = Pending::default();
+        key_of(&mut pending);
+        assert!(pending.settle(Ok(Asked::Held(held(0).0))).is_err());
+        pending.save(&run).unwrap();
+        let read: Note = serde_json::from_slice(&note().unwrap()).unwrap();
+        assert_eq!(read, Note::of(&held(0).0));
+        assert!(pending.settle(refused(ProblemCode::BadCsr)).is_err());
+        pending.save(&run).unwrap();
+        assert_eq!(note(), None);
+        // Another life has left one.
+        run.write(rundir::REQUEST, b"{}").unwrap();
+        Pending::default().save(&run).unwrap();
+        assert_eq!(note(), None);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(super) struct Schedule {
     pub renew_at: Instant,
     /// It does not count any more.
     pub expires_at: Instant,
+    /// It was asked for, and there was none to be had.
+    put_off: bool,
 }
 
 impl Schedule {
@@ -25,6 +27,7 @@ impl Schedule {
             .max(left / 10);
         let after = |ms: u64| now + Duration::from_millis(ms.min(FAR));
         Self {
+            put_off: false,
             renew_at: after(renew_in),
             expires_at: after(left),
         }
@@ -35,9 +38,30 @@ impl Schedule {
         self.renew_at = self.renew_at.min(renew_at);
     }
 
+    /// The times of a certificate of an earlier start, with so many milliseconds left: it is renewed at
+    /// once, so that the master's clock counts again.
+    pub(super) fn kept(left_ms: u64, now: Instant) -> Self {
+        Self {
+            put_off: false,
+            renew_at: now,
+            expires_at: now + Duration::from_millis(left_ms.min(FAR)),
+        }
+    }
+
     /// Renewal failed; it is tried again then.
     pub(super) fn put_off(&mut self, renew_at: Instant) {
         self.renew_at = renew_at;
+        self.put_off = true;
+    }
+
+    /// Whether renewal failed and is to be tried again later.
+    pub(super) const fn is_put_off(&self) -> bool {
+        self.put_off
+    }
+
+    /// The master says that it is time.
+    pub(super) const fn renew_now(&mut self, now: Instant) {
+        self.renew_at = now;
     }
 }
 

@@ -36,11 +36,13 @@ fn take(flags: &mut Flags, line: &str) -> Result<(), String> {
         "trust" => &mut flags.trust,
         "trust_file" => &mut flags.trust_file,
         "run_dir" => &mut flags.run_dir,
+        "token_file" => &mut flags.token_file,
+        "machine_id" => &mut flags.machine_id,
         "bind" => &mut flags.bind,
         "root" => &mut flags.root,
         _ => {
             return Err(format!(
-                "{key:?} is no setting; there are master, trust, trust_file, run_dir, bind, root"
+                "{key:?} is no setting; there are master, trust, trust_file, token_file, machine_id, run_dir, bind, root"
             ));
         }
     };

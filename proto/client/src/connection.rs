@@ -1,6 +1,10 @@
 //! One connection to a master, and calls on it.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use dockmaster_proto::{catalog::MAX_CATALOG_BYTES, error::chain, problem::Problem, route::Route};
@@ -158,6 +162,7 @@ impl Reply {
 /// A connection to the master. One call at a time.
 pub struct Connection {
     master: SocketAddr,
+    local: Option<IpAddr>,
     exporter: [u8; 32],
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
@@ -191,6 +196,7 @@ impl Connection {
             master,
             why: error.to_string(),
         })?;
+        let local = stream.get_ref().0.local_addr().ok();
         let broken = |error: hyper::Error| ClientError::Broken {
             master,
             why: chain(&error),
@@ -204,6 +210,7 @@ impl Connection {
         });
         Ok(Self {
             master,
+            local: local.map(|address| address.ip()),
             exporter,
             sender,
             driver,
@@ -214,6 +221,18 @@ impl Connection {
     #[must_use]
     pub const fn exporter(&self) -> &[u8; 32] {
         &self.exporter
+    }
+
+    /// The address that it was made from; none where the kernel does not tell.
+    #[must_use]
+    pub const fn local(&self) -> Option<IpAddr> {
+        self.local
+    }
+
+    /// The master that it leads to.
+    #[must_use]
+    pub const fn master(&self) -> SocketAddr {
+        self.master
     }
 
     /// Whether calls are still possible.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::HeldAddress,
+    event::{Evidence, HeldAddress},
     id::{ContainerId, Digest, Serial},
     revocation::RevocationReason,
     spiffe::SpiffeId,
@@ -76,6 +76,9 @@ pub struct CertificateDetail {
     pub entry: String,
     /// The proof that the entry is in the log (C2SP tlog-proof).
     pub proof: String,
+    /// What the issuance rests on.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
 }
 
 /// Whose certificates are to end.

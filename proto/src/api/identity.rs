@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     address::Address,
+    api::tokens::Redemption,
     id::{ContainerId, RequestId, Serial},
     time::UnixMs,
 };
@@ -39,6 +40,9 @@ pub struct CertificateRequest {
     /// first request. The answer has to show that the log goes on from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<String>,
+    /// The join token of a machine that no container engine vouches for; none from a container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Redemption>,
 }
 
 /// A certificate that was issued and logged.

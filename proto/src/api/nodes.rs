@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     catalog::{Catalog, Revisions},
+    event::Evidence,
     id::{Digest, Serial},
     node::NodeView,
     report::Report,
@@ -55,6 +56,9 @@ pub struct NodeDetail {
     pub summary: NodeSummary,
     /// The certificate in force.
     pub certificate: Option<Serial>,
+    /// What that certificate rests on; empty where there is none.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
     /// The groups that it matches, strongest first.
     pub groups: Vec<String>,
     /// Its classes.

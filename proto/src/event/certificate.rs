@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     address::Address,
-    id::{ContainerId, Digest, IdError, Name, RequestId, Serial},
+    id::{ContainerId, Digest, IdError, Name, RequestId, Serial, TokenId},
     revocation::RevocationReason,
     spiffe::SpiffeId,
     time::UnixMs,
@@ -38,6 +38,11 @@ pub enum Evidence {
         /// Why the host's kernel could not be asked about the connection; empty where it was.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         no_socket: String,
+    },
+    /// Whoever sent the request held a join token, or renews what a join token began.
+    Token {
+        /// The token's public name.
+        token: TokenId,
     },
     /// An operator approved the request, or the first one of this run of the container.
     Operator {
@@ -123,6 +128,7 @@ impl Evidence {
     pub const fn kind(&self) -> EvidenceKind {
         match self {
             Self::Host { .. } => EvidenceKind::Host,
+            Self::Token { .. } => EvidenceKind::Token,
             Self::Operator { .. } => EvidenceKind::Operator,
             Self::Socket { .. } => EvidenceKind::Socket,
             Self::Master => EvidenceKind::Master,

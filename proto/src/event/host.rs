@@ -43,6 +43,12 @@ pub enum LeaseCause {
     Missing,
     /// Another container took the address.
     Superseded,
+    /// A machine enrolled with a join token.
+    Enrolled,
+    /// No certificate of a machine counts any more, so that nobody speaks for it.
+    Expired,
+    /// An operator put the machine out.
+    Evicted,
 }
 
 /// A container holds an address from now on.

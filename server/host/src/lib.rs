@@ -16,6 +16,8 @@ mod clock;
 pub mod docker;
 pub mod file;
 mod known;
+#[doc(hidden)]
+pub mod raw;
 pub mod socket;
 
 use std::net::IpAddr;

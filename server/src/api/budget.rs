@@ -10,6 +10,8 @@ use std::{
 use bytes::Bytes;
 use dockmaster_proto::problem::{Problem, ProblemCode};
 
+use crate::flow::{Flow, Owed};
+
 /// Bytes of all together.
 const ALL: usize = 512 << 20;
 /// Bytes of one address: more than its largest request and answer at once.
@@ -49,15 +51,23 @@ impl Budget {
     ///
     /// # Errors
     /// When the address holds too much already.
-    pub(super) fn answer(&self, source: IpAddr, answer: Bytes) -> Result<Bytes, Problem> {
-        if answer.len() < SMALL {
+    pub(super) fn answer(
+        &self,
+        source: IpAddr,
+        flow: &Arc<Flow>,
+        answer: Bytes,
+    ) -> Result<Bytes, Problem> {
+        if answer.is_empty() {
             return Ok(answer);
         }
         let mut held = self.hold(source);
-        held.grow(answer.len())?;
+        if answer.len() >= SMALL {
+            held.grow(answer.len())?;
+        }
         Ok(Bytes::from_owner(Counted {
             answer,
             _held: held,
+            _owed: flow.owe_answer(),
         }))
     }
 }
@@ -66,6 +76,7 @@ impl Budget {
 struct Counted {
     answer: Bytes,
     _held: Held,
+    _owed: Owed,
 }
 
 impl AsRef<[u8]> for Counted {
@@ -126,7 +137,9 @@ mod tests {
         assert!(budget.hold(one).grow(1).is_err());
         budget.hold(other).grow(EACH).unwrap();
         drop(held);
-        let answer = budget.answer(one, Bytes::from(vec![7; SMALL])).unwrap();
+        let answer = budget
+            .answer(one, &Arc::default(), Bytes::from(vec![7; SMALL]))
+            .unwrap();
         let part = answer.slice(1..2);
         drop(answer);
         assert_eq!(

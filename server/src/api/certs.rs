@@ -93,6 +93,7 @@ impl Api {
         let record =
             record.ok_or_else(|| problem::not_found(format_args!("certificate {serial}")))?;
         let proven = self.proven(record.index)?;
+        let evidence = record.issued.evidence.clone();
         let mut summary = summary(record, env::now());
         summary.pem = self.pem(&summary)?.ok_or_else(|| {
             problem::not_found(format_args!("certificate {serial} in the blobs yet"))
@@ -101,6 +102,7 @@ impl Api {
             summary,
             entry: proven.entry,
             proof: proven.proof,
+            evidence,
         };
         Ok(reply::json(StatusCode::OK, &detail))
     }

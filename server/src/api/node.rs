@@ -6,6 +6,7 @@ use bytes::Bytes;
 use dockmaster_certs::authority::Authority;
 use dockmaster_proto::{
     api::identity::{CertificateRequest, Trust},
+    header as ours,
     id::{ContainerId, Digest, TrustPin},
     problem::{Problem, ProblemCode},
     report::Report,
@@ -25,10 +26,11 @@ use crate::{
 
 /// How long a request for a catalog may be held.
 const MAX_WAIT: Duration = Duration::from_secs(300);
-/// The trust bundle: in a question the one that the agent trusts, in an answer the one in force.
-const BUNDLE: HeaderName = HeaderName::from_static("dockmaster-bundle");
-/// Milliseconds since 1970: the agent's in a question, the master's in an answer.
-const TIME: HeaderName = HeaderName::from_static("dockmaster-time");
+const BUNDLE: HeaderName = HeaderName::from_static(ours::BUNDLE);
+const TIME: HeaderName = HeaderName::from_static(ours::TIME);
+const RENEW: HeaderName = HeaderName::from_static(ours::RENEW);
+const RENEW_WITHIN: HeaderName = HeaderName::from_static(ours::RENEW_WITHIN);
+const CRL: HeaderName = HeaderName::from_static(ours::CRL);
 /// When all nodes are to renew at once, they are spread so that not more do in a second.
 const RENEWALS_PER_SECOND: usize = 50;
 /// And over so many seconds at the least.
@@ -155,8 +157,12 @@ impl Api {
                 let reply = reply::with_header(reply, header::ETAG, &etag);
                 let reply = self.with_authorities(reply, &node);
                 let alerts = self.lists.urgent().to_string();
-                let reply =
-                    reply::with_header(reply, HeaderName::from_static("dockmaster-crl"), &alerts);
+                let reply = reply::with_header(reply, CRL, &alerts);
+                let reply = if self.should_renew(request) {
+                    reply::with_header(reply, RENEW, "now")
+                } else {
+                    reply
+                };
                 Ok(reply::with_header(reply, TIME, &env::now().0.to_string()))
             }
         }
@@ -194,12 +200,12 @@ impl Api {
             state.nodes().count()
         };
         let within = (nodes / RENEWALS_PER_SECOND).max(MIN_RENEWAL_S);
-        let name = HeaderName::from_static("dockmaster-renew-within");
-        reply::with_header(reply, name, &within.to_string())
+        reply::with_header(reply, RENEW_WITHIN, &within.to_string())
     }
 
-    /// Returns when the assignment is another one than the caller knows, or the caller may not have
-    /// it any more. Woken for this node alone: when its assignment or its addresses change.
+    /// Returns when the assignment is another one than the caller knows, the caller should renew its
+    /// certificate, or may not have the catalog any more. Woken for this node alone: when its
+    /// assignment or its addresses change.
     async fn hold(
         &self,
         request: &Request,
@@ -217,12 +223,29 @@ impl Api {
             .is_ok();
             if !may
                 || self.lists.urgent() != urgent
+                || self.should_renew(request)
                 || !known(&assignments.borrow_and_update())
                 || assignments.changed().await.is_err()
             {
                 return;
             }
         }
+    }
+
+    /// Whether the caller's addresses changed since its certificate was issued, and the caller would do
+    /// something about it. Which of them its next one names is not asked here: that is for policy.
+    fn should_renew(&self, request: &Request) -> bool {
+        let (Caller::Node(id), Some(identity)) = (&request.caller, &request.peer.identity) else {
+            return false;
+        };
+        if service::header(request, &RENEW).is_none() {
+            return false;
+        }
+        let state = self.journal.state();
+        state
+            .node(id)
+            .and_then(|node| Some((node, node.certificate(&identity.serial)?)))
+            .is_some_and(|(node, certificate)| certificate.held != node.addresses)
     }
 
     pub(super) fn blob(&self, request: &Request) -> Result<Reply, Problem> {

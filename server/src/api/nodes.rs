@@ -50,12 +50,20 @@ impl Api {
             .reports
             .last(node.id())
             .map_err(|error| problem::internal(&error))?;
+        let certificate = node
+            .certificates
+            .first()
+            .map(|certificate| certificate.serial);
+        let record = certificate.and_then(|serial| self.index.certificate(&serial).transpose());
+        let record = record
+            .transpose()
+            .map_err(|error| problem::from_index(&error))?;
         let detail = NodeDetail {
             summary: self.summary(&node),
-            certificate: node
-                .certificates
-                .first()
-                .map(|certificate| certificate.serial),
+            certificate,
+            evidence: record
+                .map(|record| record.issued.evidence)
+                .unwrap_or_default(),
             groups: explained.groups,
             classes: explained.classes,
             catalog_error,
@@ -219,6 +227,7 @@ mod tests {
             not_after_ms,
             addresses: vec![],
             issuer_key_id: String::new(),
+            held: vec![],
             shown_from: None,
         });
         node

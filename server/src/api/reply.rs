@@ -1,7 +1,5 @@
 //! Answers.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use dockmaster_proto::problem::Problem;
 use futures_util::FutureExt as _;
@@ -10,7 +8,7 @@ use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Body;
 use serde::Serialize;
 
-use super::budget::Budget;
+use super::{Peer, budget::Budget};
 
 /// A whole answer.
 pub type Reply = Response<Full<Bytes>>;
@@ -69,12 +67,12 @@ pub(super) fn without_body(mut reply: Reply) -> Reply {
 ///
 /// # Errors
 /// When the address has too much on its way already.
-pub(super) fn counted(reply: Reply, budget: &Budget, source: IpAddr) -> Result<Reply, Problem> {
+pub(super) fn counted(reply: Reply, budget: &Budget, peer: &Peer) -> Result<Reply, Problem> {
     let (head, body) = reply.into_parts();
     // A `Full` is one piece, and gives it without waiting.
     let whole = body.collect().now_or_never().and_then(Result::ok);
     let bytes = whole.map(Collected::to_bytes).unwrap_or_default();
-    let bytes = budget.answer(source, bytes)?;
+    let bytes = budget.answer(peer.address.ip().to_canonical(), &peer.flow, bytes)?;
     Ok(Response::from_parts(head, Full::new(bytes)))
 }
 

@@ -11,7 +11,7 @@ use http::{HeaderName, Method, Version, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use super::{Admitted, Api, Peer, Reply, Request, admit, budget::Held, reply, too_large};
+use super::{Admitted, Api, Caller, Peer, Reply, Request, admit, budget::Held, reply, too_large};
 use crate::env;
 
 /// How long the body of a request may take to arrive.
@@ -46,11 +46,15 @@ impl Api {
             }
             let reply = reply::problem(&problem);
             // What was revoked is of no use any more: HTTP/2, which has no such header, idles out.
-            if problem.code == ProblemCode::CertificateRevoked && head.version < Version::HTTP_2 {
+            let reply = if problem.code == ProblemCode::CertificateRevoked
+                && head.version < Version::HTTP_2
+            {
                 reply::with_header(reply, header::CONNECTION, "close")
             } else {
                 reply
-            }
+            };
+            // There is always room for saying no, though it may have been refused for want of room.
+            reply::counted(reply.clone(), &self.budget, peer).unwrap_or(reply)
         });
         let reply = reply::with_header(reply, REQUEST_ID, &request_id);
         if head.method == Method::HEAD {
@@ -75,6 +79,9 @@ impl Api {
             caller,
             cause,
         } = admit(self, peer, head, request_id)?;
+        if let Caller::Node(node) = &caller {
+            self.tokens.confirm(node, &cause).await;
+        }
         let source = peer.address.ip().to_canonical();
         // Held until the request is dealt with.
         let mut held = self.budget.hold(source);
@@ -90,7 +97,7 @@ impl Api {
             cause,
         };
         let reply = self.dispatch(&request).await?;
-        let reply = reply::counted(reply, &self.budget, source)?;
+        let reply = reply::counted(reply, &self.budget, peer)?;
         tracing::debug!(request_id, peer = %peer.actor(), method = %head.method, path = head.uri.path(), status = reply.status().as_u16(), "answered");
         Ok(reply)
     }

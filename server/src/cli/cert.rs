@@ -15,6 +15,7 @@ use dockmaster_proto::{
 use super::{
     Global,
     error::CliError,
+    evidence,
     output::OutputArgs,
     proof::Proven,
     remote::{Remote, block_on},
@@ -303,6 +304,7 @@ fn render_detail(detail: &CertificateDetail) -> String {
         ("container", container.unwrap_or_default()),
         ("addresses", held.chain(bare).collect::<Vec<_>>().join("\n")),
         ("state", state(certificate)),
+        ("evidence", evidence::words(&detail.evidence)),
         ("not before", certificate.not_before_ms.to_string()),
         ("not after", certificate.not_after_ms.to_string()),
         ("sha256", certificate.der_sha256.to_string()),
@@ -372,6 +374,8 @@ pub(crate) fn example() -> CertificateSummary {
 
 #[cfg(test)]
 mod tests {
+    use dockmaster_proto::event::Evidence;
+
     use super::*;
 
     #[test]
@@ -408,6 +412,7 @@ mod tests {
             },
             entry: "{\"v\":1}".into(),
             proof: "c2sp.org/tlog-proof@v1\nindex 5\n".into(),
+            evidence: vec![Evidence::Master],
         };
         let text = render_detail(&detail);
         assert!(
@@ -429,6 +434,7 @@ mod tests {
             summary: example(),
             entry: String::new(),
             proof: String::new(),
+            evidence: vec![],
         };
         let (serial, sha256) = (detail.summary.serial, detail.summary.der_sha256);
         let entry = format!(

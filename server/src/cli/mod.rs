@@ -9,6 +9,7 @@ mod classify;
 mod compile;
 mod completions;
 mod error;
+mod evidence;
 mod files;
 mod init;
 mod log;
@@ -30,6 +31,7 @@ mod site;
 mod table;
 #[cfg(test)]
 mod testing;
+mod token;
 mod unprintable;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -88,6 +90,7 @@ enum Command {
     Compile(compile::CompileArgs),
     Cert(cert::CertArgs),
     Ca(ca::CaArgs),
+    Token(token::TokenArgs),
     Audit(audit::AuditArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
@@ -121,6 +124,7 @@ fn run(global: &Global, command: Command) -> Result<(), CliError> {
         Command::Compile(args) => compile::run(args),
         Command::Cert(args) => cert::run(global, args),
         Command::Ca(args) => ca::run(global, args),
+        Command::Token(args) => token::run(global, args),
         Command::Audit(args) => audit::run(global, args),
         Command::Backup(args) => backup::run(global, &args),
         Command::Restore(args) => restore::run(args),

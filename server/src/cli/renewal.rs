@@ -90,6 +90,7 @@ async fn renew(connection: &mut Connection) -> Result<(OperatorCertificate, Stri
         csr,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         seen: None,
+        token: None,
     };
     let call = Call::new(Route::OperatorRenew).json(&request);
     let issued = connection

@@ -23,7 +23,10 @@ use super::{
     refusal::Refusal,
     socket::{SocketVerdict, SocketWitness, Speaker},
 };
-use crate::{journal::Journal, state::NodeRecord};
+use crate::{
+    journal::Journal,
+    state::{NodeRecord, State},
+};
 
 /// How long a request that came before its host's report is kept waiting.
 const PARK: Duration = Duration::from_secs(10);
@@ -215,10 +218,7 @@ impl Attestor {
         let source = connection.source.ip().to_canonical();
         let (holders, shares_the_hosts) = {
             let state = journal.state();
-            let holders: Vec<ContainerId> = state
-                .leases_of_ip(source)
-                .map(|(_, lease)| lease.container)
-                .collect();
+            let holders = attested(&state, source);
             let on_the_host = |node: &NodeRecord| node.facts.network_mode == NetworkMode::Host;
             (holders, state.nodes().any(on_the_host))
         };
@@ -283,6 +283,14 @@ impl Attestor {
         // full is asked again at the next look, and it ends only when the master does.
         let _ = self.look.try_send(container);
     }
+}
+
+/// The containers that hold an IP by the word of a host. What holds it by a join token alone is no
+/// container's business.
+pub(super) fn attested(state: &State, source: IpAddr) -> Vec<ContainerId> {
+    let holders = state.leases_of_ip(source).map(|(_, lease)| lease.container);
+    let by_token = |id: &ContainerId| state.node(id).is_some_and(NodeRecord::is_by_token);
+    holders.filter(|id| !by_token(id)).collect()
 }
 
 fn has_ip(facts: &ContainerFacts, ip: IpAddr) -> bool {

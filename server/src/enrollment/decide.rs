@@ -10,9 +10,12 @@ use dockmaster_proto::{
     time::UnixMs,
 };
 
-use super::{Applicant, Claimed, Refusal, SocketVerdict, held};
+use super::{
+    Applicant, Claimed, Refusal, SocketVerdict, held,
+    judge::{Judge, addresses},
+};
 use crate::{
-    policy::{self, Claim, Rules, Verdict},
+    policy::{Rules, Verdict},
     state::{
         NodeRecord, State,
         requests::{KEPT_MS, approval_in, request_id},
@@ -73,6 +76,10 @@ pub struct Grant {
     pub policy_sha256: Digest,
     /// The entry of the node's previous certificate.
     pub prev: Option<u64>,
+    /// All addresses that the container holds.
+    pub held: Vec<HeldAddress>,
+    /// Certificates of the container that name other addresses: they end with this issuance.
+    pub superseded: Vec<Serial>,
 }
 
 impl Grant {
@@ -154,15 +161,7 @@ pub(super) fn decide(
     }
     let evidence = evidence(node, claimed, applicant, key, given);
     let kinds: Vec<EvidenceKind> = evidence.iter().map(Evidence::kind).collect();
-    let view = node.view();
-    let judge = |held: Option<&HeldAddress>| {
-        let claim = Claim {
-            address: held.map(|held| &held.address),
-            node: &view,
-            evidence: &kinds,
-        };
-        policy::decide(&policy.rules, &claim)
-    };
+    let judge = Judge::new(&policy.rules, node, &kinds);
     // The network of the address that asks decides; an IP that two networks of a container hold is
     // judged by the first of them that does not issue.
     let asking = node
@@ -170,9 +169,9 @@ pub(super) fn decide(
         .iter()
         .filter(|held| held.address.ip == source);
     let judged: Vec<_> = if is_shared {
-        vec![judge(None)]
+        vec![judge.of(None)]
     } else {
-        asking.map(|held| judge(Some(held))).collect()
+        asking.map(|held| judge.of(Some(held))).collect()
     };
     let refusing = judged
         .iter()
@@ -180,7 +179,7 @@ pub(super) fn decide(
     let Some(judgement) = refusing.or(judged.first()) else {
         return Err(Refusal::lease_closed(source, container));
     };
-    let mut lifetime = match judgement.verdict {
+    let lifetime = match judgement.verdict {
         Verdict::Issue { lifetime } => lifetime,
         Verdict::Deny { reason } => {
             return Err(Refusal::denied_by_policy(container, judgement.rule, reason));
@@ -206,19 +205,13 @@ pub(super) fn decide(
             return held::decide(held, state.requests(), now);
         }
     };
-    // An address outside the permitted ranges would make the whole certificate invalid, and one that
-    // the policy would not give by itself does not come along with another.
-    let mut addresses = Vec::new();
-    for held in node
-        .addresses
+    let (addresses, lifetime) = addresses(node, &judge, permits, lifetime);
+    let superseded = node
+        .certificates
         .iter()
-        .filter(|held| permits(held.address.ip))
-    {
-        if let Verdict::Issue { lifetime: given } = judge(Some(held)).verdict {
-            lifetime = lifetime.min(given);
-            addresses.push(held.clone());
-        }
-    }
+        .filter(|certificate| certificate.addresses != addresses)
+        .map(|certificate| certificate.serial)
+        .collect();
     Ok(Decision::Grant(Grant {
         container,
         host: node.host.clone(),
@@ -230,6 +223,8 @@ pub(super) fn decide(
         rule: judgement.rule.to_owned(),
         policy_sha256: policy.rules.sha256(),
         prev: node.last_certificate,
+        held: node.addresses.clone(),
+        superseded,
     }))
 }
 

@@ -13,8 +13,9 @@ use dockmaster_proto::{
 };
 
 use super::{
-    Applicant, Binding, Claimed, Enrollment, Refusal, SocketVerdict,
-    decide::{self, Decision, Given},
+    Applicant, Binding, Claimed, Enrollment, Refusal, SocketVerdict, attest,
+    decide::{self, Decision},
+    token,
 };
 use crate::{enrollment::WAY_OUT, env, state::State};
 
@@ -61,16 +62,22 @@ impl Enrollment {
         source: IpAddr,
         renewing: Option<ContainerId>,
     ) -> Result<Decision, Refusal> {
-        if !self.attestor.has_inventory() {
-            return Err(Refusal::no_inventory(source));
+        let explained = |refusal| token::explained(refusal, source, state);
+        let signing = self.authorities.now();
+        let permits = |ip| signing.containers.permits(ip);
+        let machine = renewing.and_then(|id| state.node(&id));
+        if let Some(machine) = machine.filter(|node| node.is_by_token()) {
+            let applicant = applicant(source, renewing);
+            let given = self.given(state, &permits);
+            return token::renew(&applicant, machine, &given).map(Decision::Grant);
         }
-        let holders: Vec<ContainerId> = state
-            .leases_of_ip(source)
-            .map(|(_, lease)| lease.container)
-            .collect();
+        if !self.attestor.has_inventory() {
+            return Err(explained(Refusal::no_inventory(source)));
+        }
+        let holders = attest::attested(state, source);
         let container = match holders[..] {
             [container] => container,
-            [] => return Err(Refusal::no_lease(source, state)),
+            [] => return Err(explained(Refusal::no_lease(source, state))),
             _ => return Err(Refusal::ambiguous(source, &holders)),
         };
         let Some(node) = state.node(&container) else {
@@ -85,29 +92,27 @@ impl Enrollment {
                 sharing: Vec::new(),
             }
         };
-        let nowhere = SocketAddr::new(source, 0);
-        let applicant = Applicant {
-            connection: Connection {
-                source: nowhere,
-                local: nowhere,
-            },
-            binding: Arc::new(Binding::new([0; 32])),
-            renewing,
-        };
+        let applicant = applicant(source, renewing);
         let claimed = Claimed {
             container,
             facts: node.facts.clone(),
             socket,
             further: Vec::new(),
         };
-        let signing = self.authorities.now();
-        let given = Given {
-            state,
-            policy: &self.policy,
-            permits: &|ip| signing.containers.permits(ip),
-            now: env::now(),
-        };
+        let given = self.given(state, &permits);
         decide::decide(&applicant, &claimed, &Digest::of(b""), &given)
+    }
+}
+
+fn applicant(source: IpAddr, renewing: Option<ContainerId>) -> Applicant {
+    let nowhere = SocketAddr::new(source, 0);
+    Applicant {
+        connection: Connection {
+            source: nowhere,
+            local: nowhere,
+        },
+        binding: Arc::new(Binding::new([0; 32])),
+        renewing,
     }
 }
 

@@ -29,6 +29,9 @@ pub const fn next_step(code: ProblemCode) -> Option<&'static str> {
         ProblemCode::TooManyRequests => Some(
             "one agent in a container is enough; \"dockmaster request list\" shows requests that wait",
         ),
+        ProblemCode::TokenRefused => Some(
+            "\"dockmaster token list\" shows the tokens; make another one: \"dockmaster token create\"",
+        ),
         ProblemCode::DeniedByPolicy => Some(
             "\"dockmaster policy test\" shows which rule decides; the rules stand in DIR/dockmaster.yaml",
         ),

@@ -71,7 +71,7 @@ impl Refusal {
             detail: format!(
                 "this master watches no container host, so nothing vouches for {source}"
             ),
-            hint: "start it as \"dockmaster serve --docker\"".into(),
+            hint: "start it as \"dockmaster serve --docker\", or give the machine a join token (\"dockmaster token create\")".into(),
             container: None,
             rule: String::new(),
         }
@@ -82,7 +82,7 @@ impl Refusal {
             .nodes()
             .any(|node| node.facts.network_mode == NetworkMode::Host);
         let hint = if on_host_network {
-            "a container started with --network host has no address of its own, and this connection is not shown to be one's; start it on a bridge network, or see the master's log for why its socket cannot be found"
+            "a container started with --network host has no address of its own, and this connection is not shown to be one's; let it dial the master at 127.0.0.1 or another address of the machine itself (what goes to a bridge's address is masqueraded), or start it on a bridge network"
         } else {
             "the request must come from a container of the engine that \"dockmaster serve --docker\" watches, and not through a proxy or NAT; \"dockmaster node list\" shows the addresses"
         };

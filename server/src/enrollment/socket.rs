@@ -45,7 +45,7 @@ impl SocketVerdict {
 #[derive(Debug)]
 pub(super) enum Speaker {
     /// This container, which the host described a moment ago.
-    Known(Inspected, SocketVerdict),
+    Known(Box<Inspected>, SocketVerdict),
     /// Somebody in the namespace that the host does not list yet.
     Unlisted,
     /// The container is not what it was when the host described it.
@@ -75,10 +75,13 @@ impl SocketWitness {
             return self.unavailable(inventory, holder, why).await;
         };
         match socket::look(connection, vec![subject]).await {
-            SocketEvidence::Owned { pid, .. } => {
-                Ok(Speaker::Known(holder, SocketVerdict::Owned { pid }))
+            SocketEvidence::Owned { pid, .. } => Ok(Speaker::Known(
+                Box::new(holder),
+                SocketVerdict::Owned { pid },
+            )),
+            SocketEvidence::NotThere => {
+                Ok(Speaker::Known(Box::new(holder), SocketVerdict::NotThere))
             }
-            SocketEvidence::NotThere => Ok(Speaker::Known(holder, SocketVerdict::NotThere)),
             SocketEvidence::Ended => match inventory.inspect(&subject.id).await? {
                 // The host has not changed its mind, so its processes are not this machine's.
                 Some(again) if again.main_pid == holder.main_pid => {
@@ -134,7 +137,7 @@ impl SocketWitness {
             SocketEvidence::Owned { container, pid } => {
                 let owner = candidates.into_iter().find(|it| it.facts.id == container);
                 Ok(owner.map_or(Speaker::Changed, |owner| {
-                    Speaker::Known(owner, SocketVerdict::Owned { pid })
+                    Speaker::Known(Box::new(owner), SocketVerdict::Owned { pid })
                 }))
             }
             SocketEvidence::Foreign => Ok(Speaker::Unlisted),
@@ -157,7 +160,7 @@ impl SocketWitness {
         }
         let sharing = inventory.sharing(&namespace_of(&holder)).await?;
         let verdict = SocketVerdict::Unavailable { why, sharing };
-        Ok(Speaker::Known(holder, verdict))
+        Ok(Speaker::Known(Box::new(holder), verdict))
     }
 
     /// The same trouble is told once, not at every request.

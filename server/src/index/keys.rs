@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use dockmaster_proto::{
     address::{Address, ip_key},
-    id::{ContainerId, Name, RequestId, Serial},
+    id::{ContainerId, Name, RequestId, Serial, TokenId},
     time::UnixMs,
 };
 
@@ -32,6 +32,7 @@ pub(super) const POLICY: &[u8] = b"d/policy";
 /// Requests that wait for an operator.
 pub(super) const REQUESTS: &[u8] = b"r/";
 pub(super) const WATCHES: &[u8] = b"w/";
+pub(super) const TOKENS: &[u8] = b"t/";
 const DENIALS_BY_IP: &[u8] = b"x/";
 const DENIALS_OF: &[u8] = b"y/";
 const LEASES: &[u8] = b"l/";
@@ -131,6 +132,10 @@ pub(super) fn revoked_from(not_after: UnixMs) -> Vec<u8> {
 
 pub(super) fn ban(id: &ContainerId) -> Vec<u8> {
     key(BANS, &[id.as_bytes()])
+}
+
+pub(super) fn token(id: &TokenId) -> Vec<u8> {
+    key(TOKENS, &[id.as_bytes()])
 }
 
 pub(super) fn watches_of(host: &Name) -> Vec<u8> {

@@ -12,9 +12,10 @@ use super::{
     IndexError, denials, keys,
     overlay::Overlay,
     records::{CertificateRecord, LeaseRecord, Revocation, WatchRecord},
+    tokens,
 };
 use crate::state::{
-    Approved, CurrentCertificate, NodeRecord, Operator, Requests, RevokedCertificate,
+    Approved, CurrentCertificate, Ended, NodeRecord, Operator, Requests, RevokedCertificate,
     apply_to_authorities, ban, displacement, requests::concerns_requests, revision_info,
     revocation_reason,
 };
@@ -27,10 +28,8 @@ const WATCHED: &[u8] = b"m/watched";
 
 pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
     match &entry.event {
-        Event::BackupTaken(_)
-        | Event::Restored(_)
-        | Event::RequestApproved(_)
-        | Event::RequestDenied(_) => {}
+        Event::BackupTaken(_) | Event::RequestApproved(_) | Event::RequestDenied(_) => {}
+        Event::Restored(_) => tokens::end_all(Ended::Restored, to)?,
         Event::CertDenied(event) => denials::refused(index, event, entry.ts_ms, to),
         Event::RequestHeld(event) => denials::held(index, event, entry.ts_ms, to),
         Event::PolicyChanged(event) => to.put(keys::POLICY, &event.policy_sha256),
@@ -73,7 +72,11 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         Event::NodeGone(event) => {
             end(&event.container, entry.ts_ms, to)?;
         }
-        Event::CertIssued(event) | Event::CertRenewed(event) => {
+        Event::CertIssued(event) => {
+            tokens::burn(event, to)?;
+            certify(index, event, entry.ts_ms, to)?;
+        }
+        Event::CertRenewed(event) => {
             certify(index, event, entry.ts_ms, to)?;
         }
         Event::CertRevoked(event) => {
@@ -102,6 +105,14 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
                 &keys::operator(&event.serial),
                 &Operator::of(event, entry.ts_ms),
             );
+        }
+        Event::TokenCreated(event) => tokens::create(event, entry, to)?,
+        Event::TokenUsed(event) => {
+            tokens::change(&event.token, to, |token| token.confirm(&event.spki_sha256))?;
+            update_node(&event.container, to, |node| node.confirm(event))?;
+        }
+        Event::TokenRevoked(event) => {
+            tokens::change(&event.token, to, |token| token.end(Ended::Revoked))?;
         }
     }
     project_requests(index, entry, to)?;
@@ -301,6 +312,7 @@ fn certify(
         }
         update_node(id, to, |node| {
             name.clone_from(&node.facts.name);
+            node.join(event);
             superseded = node.certify(certificate);
             node.approved = Approved::of(&event.evidence);
         })?;

@@ -80,6 +80,7 @@ impl Index {
             documents,
             size: self.applied()?,
         });
+        self.load_tokens(&mut state)?;
         Ok(state)
     }
 
@@ -168,7 +169,7 @@ impl Index {
         })
     }
 
-    fn scan<T: DeserializeOwned>(
+    pub(super) fn scan<T: DeserializeOwned>(
         &self,
         prefix: &[u8],
     ) -> impl Iterator<Item = Result<(sled::IVec, T), IndexError>> + use<T> {

@@ -1,3 +1,5 @@
+mod joins;
+
 use dockmaster_host::Observation;
 use dockmaster_proto::{
     event::{
@@ -25,10 +27,18 @@ enum Step {
     Down(u8),
     Certify(u8),
     Label(u8, &'static str),
+    /// A token is made, for two.
+    Token(u8),
+    /// A machine at one of the addresses asks with a token, and may come back.
+    Join(u8, usize, ComesBack),
+    Revoke(u8),
+    Restore,
     Hold(u8, u8),
     Approve(u8, u8),
     Deny(u8, u8),
 }
+
+type ComesBack = bool;
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let ips = prop::collection::vec(prop::sample::select(IPS.to_vec()), 0..3);
@@ -41,6 +51,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             prop::sample::select(vec!["tier=front", "tier-", "a=b"])
         )
             .prop_map(|(container, change)| Step::Label(container, change)),
+        (1u8..4).prop_map(Step::Token),
+        (1u8..4, 0usize..3, any::<bool>())
+            .prop_map(|(token, ip, back)| Step::Join(token, ip, back)),
+        (1u8..4).prop_map(Step::Revoke),
+        Just(Step::Restore),
         (1u8..5, 0u8..3).prop_map(|(container, key)| Step::Hold(container, key)),
         (1u8..5, 0u8..3).prop_map(|(container, key)| Step::Approve(container, key)),
         (1u8..5, 0u8..3).prop_map(|(container, key)| Step::Deny(container, key)),
@@ -68,6 +83,10 @@ fn events(step: &Step, state: &State) -> Vec<Event> {
                 change,
             })]
         }
+        Step::Token(token) => vec![joins::created(*token)],
+        Step::Join(token, ip, back) => joins::joined(*token, IPS[*ip], *back, state),
+        Step::Revoke(token) => vec![joins::revoked(*token)],
+        Step::Restore => vec![joins::restored()],
         Step::Hold(container, key) => vec![Event::RequestHeld(held(*container, *key, state))],
         Step::Approve(container, key) => {
             let RequestHeld {
@@ -161,8 +180,14 @@ fn run(steps: &[Step]) -> (Vec<Entry>, State) {
     let (mut log, mut state) = (Vec::new(), State::default());
     for step in steps {
         for event in events(step, &state) {
-            let entry = entry(log.len() as u64, event);
-            state.apply(log.len() as u64, &entry);
+            let index = log.len() as u64;
+            // Minutes apart, so that what is forgotten after a while is.
+            let ts_ms = UnixMs(1000 + 400_000 * index);
+            let entry = Entry {
+                ts_ms,
+                ..entry(index, event)
+            };
+            state.apply(index, &entry);
             log.push(entry);
         }
     }
@@ -196,6 +221,10 @@ fn assert_same(loaded: &State, view: &State) {
         view.bans().collect::<Vec<_>>()
     );
     assert_eq!(loaded.authorities(), view.authorities());
+    assert_eq!(
+        loaded.tokens().iter().collect::<Vec<_>>(),
+        view.tokens().iter().collect::<Vec<_>>()
+    );
     assert_eq!(loaded.documents(), view.documents());
     assert_eq!(loaded.requests(), view.requests());
     assert_eq!(loaded.policy(), view.policy());

@@ -80,12 +80,14 @@ fn matches(condition: &str, labels: &[(&str, &str, Tier)]) -> bool {
 }
 
 #[test]
-fn without_a_policy_host_evidence_issues_and_nothing_else_does() {
+fn without_a_policy_host_evidence_and_join_tokens_issue_and_nothing_else_does() {
     let rules = rules("{}");
     let host = decided(&rules, &node(&[]), &HOST);
     assert_eq!(host, ("default: host evidence".into(), "issue"));
     let token = decided(&rules, &node(&[]), &[EvidenceKind::Token]);
-    assert_eq!(token, ("default: no rule matches".into(), "hold"));
+    assert_eq!(token, ("default: join token".into(), "issue"));
+    let socket = decided(&rules, &node(&[]), &[EvidenceKind::Socket]);
+    assert_eq!(socket, ("default: no rule matches".into(), "hold"));
 }
 
 #[test]

@@ -14,15 +14,15 @@ use dockmaster_proto::{
 };
 
 use super::{
-    Approved, AuthorityState, Ban, CurrentCertificate, Lease, NodeRecord, Operator,
-    RevokedCertificate, State, apply_to_authorities, revocation_reason,
+    Approved, AuthorityState, Ban, CurrentCertificate, Ended, Lease, NodeRecord, Operator,
+    RevokedCertificate, State, TokenRecord, apply_to_authorities, revocation_reason, token_of,
 };
 
 impl State {
     /// Takes up the entry with this index. Entries come in order, each once.
     pub fn apply(&mut self, index: u64, entry: &Entry) {
         match &entry.event {
-            Event::CertDenied(_) | Event::BackupTaken(_) | Event::Restored(_) => {}
+            Event::CertDenied(_) | Event::BackupTaken(_) => {}
             Event::CaCreated(_)
             | Event::CaRenewed(_)
             | Event::CaRotationStarted(_)
@@ -33,6 +33,7 @@ impl State {
                 apply_to_authorities(&mut self.authorities, &entry.event, entry.ts_ms);
             }
             Event::RequestHeld(_) | Event::RequestApproved(_) | Event::RequestDenied(_) => {}
+            Event::Restored(_) => self.tokens.end_all(Ended::Restored),
             Event::PolicyChanged(event) => self.policy = Some(event.policy_sha256),
             // A master that starts knows nothing yet.
             Event::MasterStarted(_) => {
@@ -58,9 +59,14 @@ impl State {
                     self.keep_labels(node);
                 }
             }
-            Event::CertIssued(event) | Event::CertRenewed(event) => {
+            Event::CertIssued(event) => {
+                if let (Some(token), Some(node)) = (token_of(event), event.container) {
+                    self.tokens
+                        .change(&token, |token| token.take(event.spki_sha256, node));
+                }
                 self.certify(index, event, entry.ts_ms);
             }
+            Event::CertRenewed(event) => self.certify(index, event, entry.ts_ms),
             Event::CertRevoked(event) => self.revoke(event, entry.ts_ms),
             Event::NodeBanned(event) => {
                 let ban = ban(event, entry);
@@ -81,6 +87,18 @@ impl State {
             Event::OperatorGranted(event) => {
                 self.operators
                     .insert(event.serial, Operator::of(event, entry.ts_ms));
+            }
+            Event::TokenCreated(event) => self.tokens.create(event, entry),
+            Event::TokenUsed(event) => {
+                self.tokens
+                    .change(&event.token, |token| token.confirm(&event.spki_sha256));
+                if let Some(node) = self.nodes.get_mut(&event.container) {
+                    node.confirm(event);
+                }
+            }
+            Event::TokenRevoked(event) => {
+                self.tokens
+                    .change(&event.token, |token| token.end(Ended::Revoked));
             }
         }
         let is_changed = self.requests.apply(index, entry);
@@ -151,6 +169,11 @@ impl State {
         self.generation += 1;
     }
 
+    /// Puts back a token.
+    pub(crate) fn restore_token(&mut self, token: TokenRecord) {
+        self.tokens.restore(token);
+    }
+
     fn open(&mut self, event: &LeaseOpened, entry: &Entry) {
         let lease = Lease {
             container: event.container,
@@ -197,6 +220,7 @@ impl State {
         let certificate = CurrentCertificate::of(index, event);
         let ended = match self.nodes.get_mut(id) {
             Some(node) => {
+                node.join(event);
                 node.approved = Approved::of(&event.evidence);
                 node.certify(certificate)
             }
@@ -294,6 +318,9 @@ const fn concerns_catalogs(event: &Event) -> bool {
         | Event::OperatorGranted(_)
         | Event::BackupTaken(_)
         | Event::Restored(_)
+        | Event::TokenCreated(_)
+        | Event::TokenUsed(_)
+        | Event::TokenRevoked(_)
         | Event::PolicyChanged(_)
         | Event::RequestHeld(_)
         | Event::RequestApproved(_)

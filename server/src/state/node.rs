@@ -4,16 +4,17 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use dockmaster_proto::{
     address::Address,
-    event::{CertIssued, Evidence, HeldAddress},
+    event::{CertIssued, Evidence, HeldAddress, TokenUsed},
     facts::{ContainerFacts, NetworkMode},
-    id::{ContainerId, Name, RequestId, Serial},
+    id::{ContainerId, Digest, Name, RequestId, Serial, TokenId},
     label::{LabelChange, Labels, MAX_KEY, Tier},
     node::NodeView,
     time::UnixMs,
+    token::TOKEN_HOST,
 };
 use serde::{Deserialize, Serialize};
 
-use super::requests::approval_in;
+use super::{requests::approval_in, token_of};
 
 /// Everything that the ledger says about one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,20 @@ pub struct NodeRecord {
     /// The operator's word on which its newest certificate rests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approved>,
+    /// The token that let it in; none where a host vouches for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<Joined>,
+}
+
+/// How a machine came in that no container host vouches for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// By this token.
+    pub token: TokenId,
+    /// With this key (SHA-256 of the DER SubjectPublicKeyInfo).
+    pub key: Digest,
+    /// Whether it came back with the certificate.
+    pub confirmed: bool,
 }
 
 /// An operator's word for a run of a container.
@@ -70,6 +85,9 @@ pub struct CurrentCertificate {
     pub addresses: Vec<HeldAddress>,
     /// The key identifier of the authority that signed it, in hex.
     pub issuer_key_id: String,
+    /// The addresses that its container held when it was issued, whether it names them or not.
+    #[serde(default)]
+    pub held: Vec<HeldAddress>,
     /// Where it counts when it names no address: the source of the connection that it was asked for by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown_from: Option<IpAddr>,
@@ -89,6 +107,7 @@ impl CurrentCertificate {
             not_after_ms: event.not_after_ms,
             addresses: event.addresses.clone(),
             issuer_key_id: event.issuer_key_id.clone(),
+            held: Vec::new(),
             shown_from: source.filter(|_| event.addresses.is_empty()),
         }
     }
@@ -111,6 +130,7 @@ impl NodeRecord {
             last_certificate: None,
             gone_at_ms: None,
             approved: None,
+            joined: None,
         }
     }
 
@@ -140,6 +160,12 @@ impl NodeRecord {
             .find(|certificate| certificate.serial == *serial)
     }
 
+    /// Whether it came in by a join token: no host vouches for it, and none is asked about it.
+    #[must_use]
+    pub fn is_by_token(&self) -> bool {
+        self.host.as_str() == TOKEN_HOST
+    }
+
     /// Whether several containers may speak from its address: it has no network namespace of its own.
     #[must_use]
     pub fn shares_its_address(&self) -> bool {
@@ -158,10 +184,16 @@ impl NodeRecord {
             last_certificate: _,
             gone_at_ms: _,
             approved: _,
+            joined: _,
         } = self;
         let mut labels = Labels::new();
+        let tier = if self.is_by_token() {
+            Tier::Token
+        } else {
+            Tier::Host
+        };
         for (key, value) in facts.labels.iter().filter(|(key, _)| key.len() <= MAX_KEY) {
-            labels.set(key, value, Tier::Host);
+            labels.set(key, value, tier);
         }
         for (key, value) in operator_labels {
             labels.set(key, value, Tier::Operator);
@@ -176,6 +208,31 @@ impl NodeRecord {
             labels,
             started_at_ms: facts.started_at_ms,
             limits: facts.limits,
+        }
+    }
+
+    /// Takes up by which token and with which key it came in. A renewal is no coming in.
+    pub(crate) fn join(&mut self, event: &CertIssued) {
+        let Some(token) = token_of(event).filter(|_| self.is_by_token()) else {
+            return;
+        };
+        let is_known = |joined: &Joined| joined.token == token;
+        if !self.joined.as_ref().is_some_and(is_known) {
+            self.joined = Some(Joined {
+                token,
+                key: event.spki_sha256,
+                confirmed: false,
+            });
+        }
+    }
+
+    /// Takes up that it came back with the certificate.
+    pub(crate) fn confirm(&mut self, event: &TokenUsed) {
+        if let Some(joined) = &mut self.joined
+            && joined.token == event.token
+            && joined.key == event.spki_sha256
+        {
+            joined.confirmed = true;
         }
     }
 
@@ -211,7 +268,7 @@ impl NodeRecord {
 
     /// Takes up a certificate. Gives back those that are honoured no more: the oldest beyond
     /// the two that count, or the new one itself when its lease closed while it was being committed.
-    pub fn certify(&mut self, certificate: CurrentCertificate) -> Vec<CurrentCertificate> {
+    pub fn certify(&mut self, mut certificate: CurrentCertificate) -> Vec<CurrentCertificate> {
         self.last_certificate = Some(certificate.index);
         if certificate
             .addresses
@@ -220,6 +277,7 @@ impl NodeRecord {
         {
             return vec![certificate];
         }
+        certificate.held.clone_from(&self.addresses);
         self.certificates.insert(0, certificate);
         let honoured = self.certificates.len().min(MAX_HONOURED);
         self.certificates.split_off(honoured)

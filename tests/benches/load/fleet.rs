@@ -16,7 +16,7 @@ use crate::{MANY, drive::drive};
 
 /// How many there are: so many that none asks for more certificates than the master gives one
 /// container at once.
-const CONTAINERS: u16 = 1000;
+pub(crate) const CONTAINERS: u16 = 1000;
 
 /// A master that watches them, and their agents.
 pub(crate) struct Fleet {
@@ -95,6 +95,7 @@ impl Node {
             csr: create_request(&key, connection.exporter()).unwrap(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             seen: self.seen.borrow().clone(),
+            token: None,
         };
         let call = Call::new(route).json(&request);
         let issued: IssuedCertificate = connection.call(&call).await.unwrap();

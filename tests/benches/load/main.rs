@@ -2,7 +2,7 @@
 //! machine itself takes for the same cryptography and the same sync.
 //!
 //! `cargo bench -p dockmaster-tests --bench load [-- SECTION...]`; the sections are `limits`, `idle`,
-//! `enroll`, `renew`, `catalog` and `syncs`, all of them where none is named.
+//! `enroll`, `renew`, `catalog`, `syncs` and `flood`, all of them where none is named.
 //! `DOCKMASTER_BENCH_COUNT` changes the 2000 operations, `DOCKMASTER_TEST_BIN` names a folder of
 //! programs to take as they are. What the figures mean stands in `docs/performance.md`.
 
@@ -17,6 +17,7 @@ mod catalog;
 mod drive;
 mod enroll;
 mod fleet;
+mod flood;
 mod idle;
 mod limits;
 mod meter;
@@ -28,7 +29,7 @@ use dockmaster_tests::measure::{Bounds, sections};
 use self::{fleet::Fleet, limits::Limits};
 
 /// What is measured of a master.
-const SECTIONS: [&str; 5] = ["idle", "enroll", "renew", "catalog", "syncs"];
+const SECTIONS: [&str; 6] = ["idle", "enroll", "renew", "catalog", "syncs", "flood"];
 /// The most operations of one measurement: all of them together stay below the certificates that the
 /// master gives one container at once.
 const MOST: usize = 4000;
@@ -68,6 +69,9 @@ fn main() {
         }
         if wanted.has("syncs") {
             syncs::measure(&fleet).await;
+        }
+        if wanted.has("flood") {
+            flood::measure(bounds, &fleet).await;
         }
     });
 }

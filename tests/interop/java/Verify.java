@@ -1,4 +1,3 @@
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
@@ -136,13 +135,12 @@ public final class Verify {
         return store;
     }
 
-    /** The library takes no comments before the first block, such as the bundle's line with the log's key. */
     private static X509Certificate[] certificates(String path) throws Exception {
-        String text = Files.readString(Path.of(path));
-        InputStream blocks = new ByteArrayInputStream(text.substring(text.indexOf("-----BEGIN")).getBytes());
-        return CertificateFactory.getInstance("X.509")
-                .generateCertificates(blocks)
-                .toArray(new X509Certificate[0]);
+        try (InputStream blocks = Files.newInputStream(Path.of(path))) {
+            return CertificateFactory.getInstance("X.509")
+                    .generateCertificates(blocks)
+                    .toArray(new X509Certificate[0]);
+        }
     }
 
     private static PrivateKey key(String path) throws Exception {

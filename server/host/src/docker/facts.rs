@@ -1,9 +1,13 @@
 //! From the engine's account of a container to facts.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerState, EndpointSettings, HostConfig, NetworkSettings,
+    ContainerInspectResponse, ContainerState, ContainerSummary, EndpointSettings, HostConfig,
+    NetworkSettings,
 };
 use dockmaster_proto::{
     facts::{Attachment, ContainerFacts, Limits, NetworkMode},
@@ -80,7 +84,12 @@ pub(crate) fn read(
         })?;
     let config = answer.config.unwrap_or_default();
     let host_config = answer.host_config.unwrap_or_default();
-    let (attachments, blank) = attachments(answer.network_settings, networks, &id)?;
+    let network_mode = mode(host_config.network_mode.as_deref().unwrap_or_default());
+    let (attachments, blank) = match network_mode {
+        NetworkMode::Own => attachments(answer.network_settings, networks, &id)?,
+        // Podman repeats the addresses of the container whose network is shared: they are that one's.
+        NetworkMode::Host | NetworkMode::Container(_) => Default::default(),
+    };
     let facts = Box::new(ContainerFacts {
         id: id.parse().map_err(FactsError::Id)?,
         name: answer
@@ -93,7 +102,7 @@ pub(crate) fn read(
         labels: labels(config.labels.unwrap_or_default()),
         started_at_ms,
         limits: limits(&host_config),
-        network_mode: mode(host_config.network_mode.as_deref().unwrap_or_default()),
+        network_mode,
         attachments,
     });
     let main_pid = state.pid.and_then(|pid| u32::try_from(pid).ok());
@@ -150,18 +159,33 @@ fn attachments(
 
 /// The addresses of one endpoint: at most one of each family.
 pub(crate) fn addresses(endpoint: &EndpointSettings) -> Vec<IpAddr> {
-    [&endpoint.ip_address, &endpoint.global_ipv6_address]
+    let mut addresses: Vec<_> = [&endpoint.ip_address, &endpoint.global_ipv6_address]
         .into_iter()
         .flatten()
         .filter_map(|text| address(text))
-        .collect()
+        .collect();
+    // The same one, once as IPv4 and once mapped into IPv6.
+    addresses.dedup();
+    addresses
+}
+
+/// Whether an engine lists a container with other addresses than were reported of it. Podman tells
+/// nobody when a container joins or leaves a network.
+pub(crate) fn has_moved(listed: &ContainerSummary, reported: &ContainerFacts) -> bool {
+    let settings = listed.network_settings.as_ref();
+    let Some(networks) = settings.and_then(|settings| settings.networks.as_ref()) else {
+        return false;
+    };
+    let now: BTreeSet<IpAddr> = networks.values().flat_map(addresses).collect();
+    let held = reported.attachments.iter().flat_map(|at| &at.ips).copied();
+    reported.network_mode == NetworkMode::Own && now != held.collect()
 }
 
 /// An address as engines write it, with or without its prefix length.
 pub(crate) fn address(text: &str) -> Option<IpAddr> {
     let text = text.split_once('/').map_or(text, |(ip, _)| ip);
     let ip = text.parse::<IpAddr>().ok()?.to_canonical();
-    (!ip.is_unspecified()).then_some(ip)
+    (!ip.is_unspecified() && !ip.is_multicast()).then_some(ip)
 }
 
 /// The engine's labels, within the bounds that labels have here: a longer value is cut off, a key

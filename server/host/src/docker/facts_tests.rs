@@ -186,3 +186,53 @@ proptest! {
         }
     }
 }
+
+/// What Podman 4.3 answers over its Docker-compatible socket.
+fn by_podman(fixture: &str) -> (ContainerFacts, Vec<String>, Option<u32>) {
+    let networks: Vec<bollard::models::Network> =
+        serde_json::from_str(include_str!("fixtures/podman-networks.json")).unwrap();
+    let networks = Networks::read(networks, &"h1".parse().unwrap());
+    match read(serde_json::from_str(fixture).unwrap(), &networks).unwrap() {
+        Look::Running {
+            facts,
+            main_pid,
+            blank,
+        } => (*facts, blank, main_pid),
+        Look::Stopped => panic!("it runs"),
+    }
+}
+
+#[test]
+fn podman_names_networks_where_docker_tells_ids_and_its_default_one_by_two_names() {
+    let (facts, blank, main_pid) = by_podman(include_str!("fixtures/podman-inspect.json"));
+    assert!(blank.is_empty());
+    assert_eq!(main_pid, Some(22206));
+    assert_eq!(facts.name, "podcap-one");
+    assert_eq!(facts.labels["role"], "web");
+    assert_eq!(facts.limits.memory_bytes, Some(58_720_256));
+    assert_eq!(
+        serde_json::to_value(&facts.attachments).unwrap(),
+        json!([{"network": "h1/bridge", "ips": ["10.88.0.8"]}])
+    );
+}
+
+#[test]
+fn podman_repeats_the_address_of_a_shared_network_and_its_sharer_holds_none() {
+    let (facts, blank, _) = by_podman(include_str!("fixtures/podman-inspect-shared.json"));
+    assert!(facts.attachments.is_empty() && blank.is_empty());
+    assert!(matches!(facts.network_mode, NetworkMode::Container(id) if id.starts_with("52fc460f")));
+}
+
+#[test]
+fn a_container_that_is_listed_elsewhere_than_it_was_reported_has_moved() {
+    let listed: Vec<ContainerSummary> =
+        serde_json::from_str(include_str!("fixtures/podman-list.json")).unwrap();
+    let (mut one, ..) = by_podman(include_str!("fixtures/podman-inspect.json"));
+    let (two, ..) = by_podman(include_str!("fixtures/podman-inspect-shared.json"));
+    assert!(!has_moved(&listed[0], &one));
+    assert!(!has_moved(&listed[1], &two), "its addresses are another's");
+    one.attachments[0].ips = vec!["10.88.0.9".parse().unwrap()];
+    assert!(has_moved(&listed[0], &one));
+    one.attachments.clear();
+    assert!(has_moved(&listed[0], &one));
+}

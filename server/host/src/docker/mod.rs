@@ -4,6 +4,7 @@ mod engine;
 mod facts;
 mod hint;
 mod networks;
+pub(crate) mod raw;
 mod socket;
 mod watch;
 

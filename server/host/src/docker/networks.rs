@@ -13,9 +13,18 @@ pub(crate) enum Network {
     Unaddressed,
 }
 
-/// The networks by the engine's ID. A name may be given again to another network; an ID never is.
+/// The networks by the engine's ID. A name may be given again to another network; an ID never is. But
+/// Podman, whose endpoints tell a name in place of the ID, leaves no choice.
 #[derive(Debug, Default)]
-pub(crate) struct Networks(HashMap<String, Network>);
+pub(crate) struct Networks {
+    by_id: HashMap<String, Network>,
+    by_name: HashMap<String, Network>,
+}
+
+/// Podman lists its default network under the name that Docker's has, and calls it otherwise in the
+/// endpoints of containers.
+const PODMANS_DEFAULT: &str = "podman";
+const DOCKERS_DEFAULT: &str = "bridge";
 
 impl Networks {
     /// Reads the engine's list.
@@ -23,26 +32,33 @@ impl Networks {
         list: impl IntoIterator<Item = bollard::models::Network>,
         host: &Name,
     ) -> Self {
-        let read = list.into_iter().filter_map(|network| {
-            let id = network.id.filter(|id| !id.is_empty())?;
-            let driver = network.driver.unwrap_or_default();
-            let means = match driver.as_str() {
-                "host" | "null" => Network::Unaddressed,
-                _ => Network::Addressed(called(
-                    host,
-                    &id,
-                    &network.name.unwrap_or_default(),
-                    &network.scope.unwrap_or_default(),
-                )?),
+        let mut networks = Self::default();
+        for network in list {
+            let Some(id) = network.id.filter(|id| !id.is_empty()) else {
+                continue;
             };
-            Some((id, means))
-        });
-        Self(read.collect())
+            let name = network.name.unwrap_or_default();
+            let scope = network.scope.unwrap_or_default();
+            let means = match network.driver.as_deref() {
+                Some("host" | "null") => Some(Network::Unaddressed),
+                _ => called(host, &id, &name, &scope).map(Network::Addressed),
+            };
+            if let Some(means) = means {
+                networks.by_name.insert(name, means.clone());
+                networks.by_id.insert(id, means);
+            }
+        }
+        networks
     }
 
-    /// The network with this ID, if the engine has listed it.
+    /// The network that an endpoint means, if the engine has listed it: by its ID, or by its name.
     pub(crate) fn get(&self, id: &str) -> Option<&Network> {
-        self.0.get(id)
+        let named = |name: &str| self.by_name.get(name);
+        self.by_id.get(id).or_else(|| match id {
+            "" => None,
+            PODMANS_DEFAULT => named(id).or_else(|| named(DOCKERS_DEFAULT)),
+            name => named(name),
+        })
     }
 }
 

@@ -17,7 +17,12 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use super::{DockerInventory, EngineError, LOOKS, facts::Look, hint::Hint, listed_id};
+use super::{
+    DockerInventory, EngineError, LOOKS,
+    facts::{self, Look},
+    hint::Hint,
+    listed_id,
+};
 use crate::{Observation, backoff::Backoff, chain, clock, known::Known};
 
 /// Hints that may wait. An engine drops its events when nobody reads them for 100 ms, so they are
@@ -231,8 +236,8 @@ impl<'a> Session<'a> {
 
     /// Looks at each container that the list and the reports disagree about.
     async fn compare(&mut self) -> Result<Vec<Observation>, EngineError> {
-        let listed = self.docker.engine.list().await?;
-        let listed: Vec<_> = listed.iter().filter_map(listed_id).collect();
+        let summaries = self.docker.engine.list().await?;
+        let listed: Vec<_> = summaries.iter().filter_map(listed_id).collect();
         let mut news = Vec::new();
         let gone: Vec<_> = self
             .known
@@ -244,6 +249,17 @@ impl<'a> Session<'a> {
             if matches!(self.docker.engine.look(&id).await, Ok(Look::Stopped)) {
                 news.extend(self.known.down(&id, LeaseCause::Missing));
             }
+        }
+        let moved: Vec<_> = summaries
+            .iter()
+            .filter_map(|summary| {
+                let id = listed_id(summary)?;
+                let reported = self.known.get(&id)?;
+                facts::has_moved(summary, reported).then_some(id)
+            })
+            .collect();
+        for id in moved {
+            news.extend(self.look(id, 0).await?);
         }
         for id in listed {
             // One that could not be inspected is tried again: the engine may only have been busy.

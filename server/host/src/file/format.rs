@@ -211,6 +211,9 @@ fn attachments(ips: Vec<Ip>, host: &Name) -> Result<Vec<Attachment>, String> {
         }
         let ips = attached.entry(network).or_default();
         let ip = ip.to_canonical();
+        if ip.is_unspecified() || ip.is_multicast() {
+            return Err(format!("has the address {ip}, which is nobody's own"));
+        }
         if !ips.contains(&ip) {
             ips.push(ip);
         }

@@ -108,6 +108,14 @@ fn what_is_wrong_is_told_with_its_line() {
         "line 2: container ca is said to be in h2/bridge, a network of another host; this host is h1"
     );
 
+    for nobodys in ["0.0.0.0", "'::'", "224.0.0.1", "'ff02::1'"] {
+        let told = message(&format!(
+            "containers:\n{}",
+            entry('a', &format!("ips: [{nobodys}]"))
+        ));
+        assert!(told.ends_with("which is nobody's own"), "{told}");
+    }
+
     let when = entry('a', "started_at: yesterday");
     assert!(message(&format!("containers:\n{when}")).contains("no usable started_at"));
     assert!(message(&"[".repeat(100_000)).contains("brackets are open"));

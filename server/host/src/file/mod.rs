@@ -20,6 +20,7 @@ use dockmaster_proto::{
 };
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
+pub(crate) use self::format::read as raw;
 pub use self::format::{FormatError, MAX_FILE};
 use crate::{Observation, chain, known::Known};
 

@@ -24,8 +24,10 @@ const ANSWER: usize = 4 + SOCKET_ID + 20;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const TCP: u8 = 6;
-/// `TCP_LISTEN`: what the kernel answers with where no connection fits and somebody listens.
-const LISTEN: u8 = 10;
+/// `TCP_ESTABLISHED`: a peer that is being answered is in no other state. Where no connection fits and
+/// somebody listens, the kernel answers with the listener; and a socket that only tries to connect
+/// may have these addresses while another has the connection.
+const ESTABLISHED: u8 = 1;
 const ENOENT: i32 = 2;
 
 /// What the kernel says.
@@ -86,7 +88,7 @@ pub(super) fn answer(bytes: &[u8], connection: &Connection, sequence: u32) -> Op
             let inode = u64::from(u32_at(message, ANSWER - 4)?);
             let is_it = source == canonical(connection.source)
                 && local == canonical(connection.local)
-                && message[1] != LISTEN
+                && message[1] == ESTABLISHED
                 && inode != 0;
             Some(if is_it {
                 Answer::Socket(inode)
@@ -184,11 +186,13 @@ mod tests {
         assert_eq!(read(&found), Some(Answer::Socket(5)));
         // No connection fits, and somebody listens at the port.
         let any = "0.0.0.0:0".parse().unwrap();
-        let listener = reply(AF_INET, LISTEN, source, any, 5);
+        let listener = reply(AF_INET, 10, source, any, 5);
         assert_eq!(read(&listener), Some(Answer::Nothing));
         let other = "172.17.0.2:40313".parse().unwrap();
         let another = reply(AF_INET, 1, other, local, 5);
         assert_eq!(read(&another), Some(Answer::Nothing));
+        let tries = reply(AF_INET, 2, source, local, 5);
+        assert_eq!(read(&tries), Some(Answer::Nothing));
         // Closed by its process, and kept by the kernel for a while.
         let nobodys = reply(AF_INET, 6, source, local, 0);
         assert_eq!(read(&nobodys), Some(Answer::Nothing));

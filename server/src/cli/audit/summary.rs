@@ -5,7 +5,7 @@ use dockmaster_proto::{
     id::ContainerId,
 };
 
-use crate::cli::table::{joined, short_digest, short_id};
+use crate::cli::table::{count, joined, short_digest, short_id};
 
 /// One line; the full entry is in JSON.
 pub(super) fn summary(event: &Event) -> String {
@@ -96,6 +96,19 @@ pub(super) fn summary(event: &Event) -> String {
             "a log of {}, from a backup of {}",
             e.log_size, e.backup_at_ms
         ),
+        Event::TokenCreated(e) => {
+            let labels = e.labels.iter().map(|(key, value)| format!("{key}={value}"));
+            format!(
+                "{} for {} until {}, network {}, labels {}",
+                e.token,
+                count(e.uses as usize, "machine"),
+                e.until_ms,
+                e.network,
+                joined(labels)
+            )
+        }
+        Event::TokenUsed(e) => format!("{} by {}", e.token, short_id(&e.container)),
+        Event::TokenRevoked(e) => e.token.to_string(),
         Event::PolicyChanged(e) => {
             format!("{}, {} rules", short_digest(&e.policy_sha256), e.rules)
         }
@@ -162,6 +175,9 @@ pub(super) const fn cause(cause: LeaseCause) -> &'static str {
         LeaseCause::Disconnected => "left the network",
         LeaseCause::Missing => "found gone",
         LeaseCause::Superseded => "another took the address",
+        LeaseCause::Enrolled => "enrolled by a join token",
+        LeaseCause::Expired => "no certificate counts any more",
+        LeaseCause::Evicted => "an operator put it out",
     }
 }
 

@@ -11,7 +11,7 @@ use dockmaster_proto::{
 };
 
 use super::list::state;
-use crate::cli::{Global, error::CliError, output::OutputArgs, remote::Remote, table};
+use crate::cli::{Global, error::CliError, evidence, output::OutputArgs, remote::Remote, table};
 
 /// Show everything about a node, its last report included
 #[derive(Debug, Args)]
@@ -79,6 +79,7 @@ fn identity(node: &NodeDetail) -> Vec<(&'static str, String)> {
                 .map(|serial| serial.to_string())
                 .unwrap_or_default(),
         ),
+        ("evidence", evidence::words(&node.evidence)),
         ("groups", table::joined(&node.groups)),
         ("classes", table::joined(&node.classes)),
         (
@@ -242,6 +243,7 @@ mod tests {
         NodeDetail {
             summary: example(),
             certificate: Some(Serial::from_bytes([0x1f; 16])),
+            evidence: vec![],
             groups: vec!["web".into(), "base".into()],
             classes: vec!["hello".into()],
             catalog_error: String::new(),

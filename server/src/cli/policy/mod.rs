@@ -30,14 +30,14 @@ pub(crate) struct PolicyArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::CheckArgs),
-    Test(test::TestArgs),
+    Test(Box<test::TestArgs>),
 }
 
 /// Runs the subcommand.
 pub(crate) fn run(args: PolicyArgs) -> Result<(), CliError> {
     match args.command {
         Command::Check(args) => check::run(&args),
-        Command::Test(args) => test::run(args),
+        Command::Test(args) => test::run(&args),
     }
 }
 

@@ -110,7 +110,7 @@ struct TestedRule {
 }
 
 /// Decides, and says how.
-pub(super) fn run(args: TestArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &TestArgs) -> Result<(), CliError> {
     let path = match (&args.config, &args.data) {
         (Some(file), _) => file.clone(),
         (None, Some(dir)) => DataDir::new(dir.clone()).config(),
@@ -124,7 +124,7 @@ pub(super) fn run(args: TestArgs) -> Result<(), CliError> {
             .map_err(|error| CliError::usage(error.to_string(), "give --network"))?,
     };
     let address = Address::new(network, args.ip);
-    let node = node(&args, host, address.clone());
+    let node = node(args, host, address.clone());
     let claim = Claim {
         address: Some(&address),
         node: &node,

@@ -1,3 +1,5 @@
+mod sockets;
+
 use std::sync::Arc;
 
 use dockmaster_host::{Observation, socket::Connection};
@@ -265,8 +267,9 @@ fn deny(state: &mut State, held: &RequestHeld) {
     apply(state, Event::RequestDenied(denied));
 }
 
-/// Takes up the issuance of a grant.
-fn issue(state: &mut State, grant: &Grant) {
+/// Takes up the issuance of a grant; its serial.
+fn issue(state: &mut State, grant: &Grant) -> Serial {
+    let serial = Serial::from_bytes([7; 16]);
     let subject: SpiffeId = format!("spiffe://td/host/h1/container/{}", grant.container)
         .parse()
         .unwrap();
@@ -276,7 +279,7 @@ fn issue(state: &mut State, grant: &Grant) {
         host: Some(grant.host.clone()),
         addresses: grant.addresses.clone(),
         ips: vec![],
-        serial: Serial::from_bytes([7; 16]),
+        serial,
         issuer_key_id: String::new(),
         not_before_ms: grant.validity.not_before,
         not_after_ms: grant.validity.not_after,
@@ -288,6 +291,7 @@ fn issue(state: &mut State, grant: &Grant) {
         policy_sha256: Some(grant.policy_sha256),
     };
     apply(state, Event::CertIssued(issued));
+    serial
 }
 
 #[test]

@@ -34,6 +34,9 @@ impl Gravity {
             | "classification_changed"
             | "site_deployed"
             | "labels_changed"
+            | "token_created"
+            | "token_used"
+            | "token_revoked"
             | "master_started" => Self::Notice,
             _ => Self::Info,
         }

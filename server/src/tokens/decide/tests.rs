@@ -1,0 +1,151 @@
+use std::collections::BTreeMap;
+
+use dockmaster_proto::{
+    event::{CertIssued, Evidence, HeldAddress, LeaseOpened, NodeObserved},
+    facts::ContainerFacts,
+    id::{Digest, Serial},
+    token::{TOKEN_HOST, TokenSecret},
+};
+
+use super::*;
+use crate::testing::{apply, facts, id};
+
+const NOW: UnixMs = UnixMs(100_000);
+
+fn token(number: u16) -> JoinToken {
+    let mut bytes = [0; 8];
+    bytes[..2].copy_from_slice(&number.to_be_bytes());
+    JoinToken {
+        id: TokenId::from_bytes(bytes),
+        secret: TokenSecret::from_bytes([1; 32]),
+    }
+}
+
+fn proposal() -> TokenProposal {
+    TokenProposal {
+        labels: BTreeMap::from([("role".parse().unwrap(), "db".to_owned())]),
+        network: None,
+        ttl_ms: 600_000,
+        uses: 1,
+    }
+}
+
+fn made(change: impl FnOnce(&mut TokenProposal)) -> Result<TokenCreated, Unfit> {
+    let mut proposal = proposal();
+    change(&mut proposal);
+    create(proposal, &token(1), &State::default(), NOW)
+}
+
+#[test]
+fn a_token_lives_minutes_and_its_record_has_no_secret() {
+    let created = made(|_| ()).unwrap();
+    assert_eq!(created.until_ms, NOW.plus_ms(600_000));
+    assert_eq!(created.network.as_str(), DEFAULT_NETWORK);
+    assert_eq!(created.labels["role"], "db");
+    let json = serde_json::to_string(&Event::TokenCreated(created)).unwrap();
+    assert!(!json.contains(&"01".repeat(32)), "{json}");
+}
+
+#[test]
+fn a_token_keeps_to_its_bounds() {
+    assert_eq!(made(|it| it.ttl_ms = 59_999), Err(Unfit::Ttl(59_999)));
+    assert!(made(|it| it.ttl_ms = 86_400_001).is_err());
+    assert_eq!(made(|it| it.uses = 0), Err(Unfit::Uses(0)));
+    assert_eq!(made(|it| it.uses = 101), Err(Unfit::Uses(101)));
+    let long = |it: &mut TokenProposal| {
+        it.labels
+            .insert("a".parse().unwrap(), "\u{1}".repeat(MAX_VALUE));
+    };
+    assert_eq!(made(long), Err(Unfit::Labels));
+    let many = |it: &mut TokenProposal| {
+        let label = |number| (format!("k{number}").parse().unwrap(), String::new());
+        it.labels = (0..=MAX_LABELS).map(label).collect();
+    };
+    assert_eq!(made(many), Err(Unfit::Labels));
+}
+
+#[test]
+fn there_are_only_so_many_tokens_and_those_of_the_past_do_not_count() {
+    let mut state = State::default();
+    for number in 0..MAX_TOKENS {
+        let token = token(u16::try_from(number).unwrap());
+        let event = create(proposal(), &token, &state, NOW).unwrap();
+        apply(&mut state, Event::TokenCreated(event));
+    }
+    let one_more = |now| create(proposal(), &token(u16::MAX), &state, now);
+    assert_eq!(one_more(NOW), Err(Unfit::TooMany));
+    let later = NOW.plus_ms(600_000 + 3_600_000);
+    assert!(one_more(later).is_ok());
+}
+
+/// A view with one machine whose certificate lasts until a time.
+fn with_machine(not_after_ms: UnixMs) -> State {
+    let mut state = State::default();
+    let held = HeldAddress {
+        address: "token/direct/10.0.0.1".parse().unwrap(),
+        epoch: 1,
+    };
+    let host: dockmaster_proto::id::Name = TOKEN_HOST.parse().unwrap();
+    let facts: ContainerFacts = facts(1, &["10.0.0.1"]);
+    let opened = LeaseOpened {
+        address: held.address.clone(),
+        epoch: 1,
+        container: id(1),
+        name: facts.name.clone(),
+        image: String::new(),
+        host: host.clone(),
+        cause: LeaseCause::Enrolled,
+    };
+    let observed = NodeObserved {
+        host: host.clone(),
+        facts,
+    };
+    apply(&mut state, Event::NodeObserved(observed));
+    apply(&mut state, Event::LeaseOpened(opened));
+    let issued = CertIssued {
+        subject: format!("spiffe://td/host/token/container/{}", id(1))
+            .parse()
+            .unwrap(),
+        container: Some(id(1)),
+        host: Some(host),
+        addresses: vec![held],
+        ips: vec![],
+        serial: Serial::from_bytes([1; 16]),
+        issuer_key_id: String::new(),
+        not_before_ms: UnixMs(0),
+        not_after_ms,
+        spki_sha256: Digest::of(b"key"),
+        der_sha256: Digest::of(b""),
+        evidence: vec![Evidence::Token { token: token(1).id }],
+        rule: String::new(),
+        policy_sha256: None,
+        prev: None,
+    };
+    apply(&mut state, Event::CertIssued(issued));
+    state
+}
+
+#[test]
+fn the_first_request_with_the_certificate_is_news_and_the_second_is_none() {
+    let mut state = with_machine(NOW);
+    assert_eq!(confirm(&id(2), &state), None);
+    let used = confirm(&id(1), &state).unwrap();
+    assert_eq!(used.spki_sha256, Digest::of(b"key"));
+    apply(&mut state, Event::TokenUsed(used));
+    assert_eq!(confirm(&id(1), &state), None);
+}
+
+#[test]
+fn a_machine_ends_when_its_last_certificate_does() {
+    let state = with_machine(NOW);
+    assert_eq!(expired(&state, UnixMs(NOW.0 - 1)), []);
+    let events = expired(&state, NOW);
+    let names: Vec<&str> = events.iter().map(Event::name).collect();
+    assert_eq!(names, ["lease_closed", "cert_revoked", "node_gone"]);
+    assert!(
+        matches!(&events[0], Event::LeaseClosed(closed) if closed.cause == LeaseCause::Expired)
+    );
+    let by_it: Vec<_> = let_in_by(&token(1).id, &state).collect();
+    assert_eq!(by_it.len(), 1);
+    assert_eq!(let_in_by(&token(2).id, &state).count(), 0);
+}

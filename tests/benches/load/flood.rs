@@ -1,0 +1,178 @@
+//! What others notice of one container that floods the master.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use dockmaster_client::{Bootstrap, Call, ClientError, Dialer};
+use dockmaster_proto::{
+    api::identity::{CertificateRequest, IssuedCertificate},
+    route::Route,
+};
+use dockmaster_tests::{
+    StandIn,
+    measure::{Bounds, Samples, mib, resident},
+};
+
+use crate::{catalog::etag, drive::drive, fleet::Fleet};
+
+/// Clients whose latency is measured.
+const OTHERS: usize = 4;
+/// Connections of the flood at a time.
+const CONNECTIONS: usize = 64;
+/// How much cheaper a catalog is than a certificate: so many more are measured.
+const FACTOR: usize = 4;
+
+/// Prints the latency of others alone and beside each flood, and how many times as long it is.
+pub(crate) async fn measure(bounds: Bounds, fleet: &Fleet) {
+    println!(
+        "\nBeside a flood from one container: milliseconds of latency of {OTHERS} others at a time\n\n\
+         | {:<22} | {:<24} | {:>5} | {:>6} | {:>6} | {:>7} | {:>7} | {:>9} | {:>9} |",
+        "", "flood", "n", "p50", "p99", "x p50", "x p99", "flood/s", "RSS"
+    );
+    let mut alone = None;
+    for flood in [None, Some(Flood::Garbage), Some(Flood::Connections)] {
+        let running = flood.map(|kind| Running::start(kind, fleet));
+        let catalogs = catalogs(bounds.times(FACTOR).count, fleet).await;
+        let certificates = enrollments(bounds.half().count, fleet).await;
+        let rate = running.map_or(0.0, Running::end);
+        let now = [("catalog 304", catalogs), ("enroll", certificates)];
+        let before: &[_; 2] =
+            alone.get_or_insert_with(|| now.each_ref().map(|(_, it)| quantiles(it)));
+        for ((what, samples), before) in now.iter().zip(before) {
+            let [p50, p99] = quantiles(samples);
+            println!(
+                "| {what:<22} | {:<24} | {:>5} | {p50:>6.2} | {p99:>6.2} | {:>7.2} | {:>7.2} | {rate:>9.0} | {:>9} |",
+                flood.map_or("none", Flood::name),
+                samples.count(),
+                p50 / before[0],
+                p99 / before[1],
+                mib(resident(fleet.master.pid().into())),
+            );
+        }
+    }
+}
+
+fn quantiles(samples: &Samples) -> [f64; 2] {
+    [samples.percentile(50), samples.percentile(99)]
+}
+
+/// Catalogs that did not change, on open connections.
+async fn catalogs(count: usize, fleet: &Fleet) -> Samples {
+    let mut agents = Vec::new();
+    for node in fleet.in_turn(OTHERS) {
+        let mut connection = node.connect().await;
+        let call = Call::new(Route::Catalog).unless(&etag(&mut connection).await);
+        agents.push((connection, call));
+    }
+    drive(agents, 0..count, async |(connection, call), _| {
+        connection.send(call).await.unwrap();
+    })
+    .await
+}
+
+/// Certificates, each on a new connection.
+async fn enrollments(count: usize, fleet: &Fleet) -> Samples {
+    drive(vec![(); OTHERS], fleet.in_turn(count), async |(), node| {
+        node.enroll().await;
+    })
+    .await
+}
+
+/// What one container does as fast as it can.
+#[derive(Debug, Clone, Copy)]
+enum Flood {
+    /// Requests for certificates that are none, on open connections.
+    Garbage,
+    /// Connections, one after the other, on which nothing is asked.
+    Connections,
+}
+
+impl Flood {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Garbage => "certificate requests",
+            Self::Connections => "connections",
+        }
+    }
+
+    /// Goes on until told to stop.
+    async fn run(self, dialer: &Dialer, stop: &AtomicBool, count: &AtomicU64) {
+        let garbage = Call::new(Route::Enroll).json(&CertificateRequest {
+            csr: vec![0x30; 500],
+            agent_version: "flood".to_owned(),
+            seen: None,
+            token: None,
+        });
+        while !stop.load(Relaxed) {
+            let mut connection = dialer.dial().await.unwrap();
+            count.fetch_add(1, Relaxed);
+            while matches!(self, Self::Garbage) && !stop.load(Relaxed) {
+                let refused = connection.call::<IssuedCertificate>(&garbage).await;
+                assert!(
+                    matches!(refused, Err(ClientError::Problem(_))),
+                    "{refused:?}"
+                );
+                count.fetch_add(1, Relaxed);
+            }
+        }
+    }
+}
+
+/// A flood at work, on a thread of its own: its clients must not queue before those that are measured.
+struct Running {
+    stop: Arc<AtomicBool>,
+    count: Arc<AtomicU64>,
+    begin: Instant,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Running {
+    fn start(kind: Flood, fleet: &Fleet) -> Self {
+        let (stop, count) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let (master, pin) = (fleet.master.address(), fleet.master.trust());
+        let thread = thread::spawn({
+            let (stop, count) = (stop.clone(), count.clone());
+            move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                runtime.block_on(async {
+                    let first = Bootstrap::dial(master, None).await.unwrap();
+                    let (_, bundle) = first.trust(pin).await.unwrap();
+                    // A container that is not among those that are measured.
+                    let ip = StandIn::numbered(crate::fleet::CONTAINERS).ips[0];
+                    let dialer = Dialer::new(master, Some(ip), Arc::new(bundle), None).unwrap();
+                    let each = (0..CONNECTIONS).map(|_| kind.run(&dialer, &stop, &count));
+                    futures_util::future::join_all(each).await;
+                });
+            }
+        });
+        // It has to be under way.
+        while count.load(Relaxed) < 10 * CONNECTIONS as u64 {
+            thread::park_timeout(Duration::from_millis(10));
+        }
+        count.store(0, Relaxed);
+        Self {
+            stop,
+            count,
+            begin: Instant::now(),
+            thread,
+        }
+    }
+
+    /// Ends it, and gives how many it made a second.
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    fn end(self) -> f64 {
+        let rate = self.count.load(Relaxed) as f64 / self.begin.elapsed().as_secs_f64();
+        self.stop.store(true, Relaxed);
+        self.thread.join().unwrap();
+        rate
+    }
+}

@@ -1,0 +1,58 @@
+//! Ten thousand connections at once.
+
+use dockmaster_client::Call;
+use dockmaster_proto::route::Route;
+use dockmaster_tests::{Peer, StandIn, measure::resident};
+use futures_util::{StreamExt as _, stream};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::stage::Stage;
+
+const WANTED: u16 = 10_000;
+/// Files that a process needs beside its connections.
+const OTHERS: u64 = 500;
+/// Of one address: fewer than are allowed, since others of this process speak from the same ones.
+const EACH: u16 = 250;
+/// What one may take of the master's memory, in bytes.
+const MOST: u64 = 64 << 10;
+
+/// As many as there may be open files, up to what is wanted.
+fn possible() -> u16 {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let current = maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current, maximum });
+    let current = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let possible = current.saturating_sub(OTHERS).min(WANTED.into());
+    u16::try_from(possible).unwrap()
+}
+
+#[test]
+fn ten_thousand_connections_take_64_kib_each_at_most_and_keep_nobody_out() {
+    let stage = Stage::new(160..=161);
+    let count = possible();
+    println!("{count} connections");
+    let pid = stage.master.pid().into();
+    let before = resident(pid);
+    stage.runtime.block_on(async {
+        let peer = |number: u16| {
+            // Nobody's addresses: who connects need not be known.
+            let stand_in = StandIn::numbered(30_000 + number / EACH);
+            let peer = Peer::new(&stage.master, &stand_in);
+            async move { peer.connect(None).await }
+        };
+        let dialling = stream::iter((0..count).map(peer)).buffer_unordered(32);
+        let mut open: Vec<_> = dialling.map(Result::unwrap).collect().await;
+        let grown = resident(pid).saturating_sub(before);
+        println!("{} bytes each", grown / u64::from(count));
+        assert!(grown < u64::from(count) * MOST, "{grown} bytes");
+
+        let enrolled = stage.peer(0).enroll().await.unwrap();
+        let catalog = stage.peer(0).catalog(&enrolled, None).await.unwrap();
+        assert_eq!(catalog.status.as_u16(), 200);
+        // None was given up for another.
+        for connection in open.iter_mut().step_by(97) {
+            connection.send(&Call::new(Route::Healthz)).await.unwrap();
+        }
+    });
+    let _ = stage.master.json(["node", "list"]);
+}
