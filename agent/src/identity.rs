@@ -220,17 +220,25 @@ fn verify(
     SeenHead::open(&proof.checkpoint, &key)
 }
 
-fn warn_of_skew(master: UnixMs, own: UnixMs) {
+/// What is to be said of a clock that is off too far, and of what follows.
+#[must_use]
+pub fn skew(master: UnixMs, own: UnixMs) -> Option<String> {
     let (apart, word) = if own > master {
         (own.since(master), "ahead of")
     } else {
         (master.since(own), "behind")
     };
-    if apart > MAX_SKEW_MS {
-        say!(
+    (apart > MAX_SKEW_MS).then(|| {
+        format!(
             "WARNING: this container's clock is {} s {word} the master's; certificates may count as expired or not yet valid: set the host's clock",
             apart / 1000
-        );
+        )
+    })
+}
+
+fn warn_of_skew(master: UnixMs, own: UnixMs) {
+    if let Some(warning) = skew(master, own) {
+        say!("{warning}");
     }
 }
 

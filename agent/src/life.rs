@@ -116,6 +116,7 @@ impl<'a> Life<'a> {
             .ok_or_else(|| LinkError::Catalog("the master says that it is unchanged".to_owned()))?;
         let status = self.take(received).await;
         self.send().await?;
+        self.link.refresh_lists().await?;
         Ok(status)
     }
 
@@ -183,6 +184,7 @@ impl<'a> Life<'a> {
         let wait = WATCH
             .min(due)
             .min(self.link.renew_in())
+            .min(self.link.lists_in())
             .max(Duration::from_secs(1));
         let etag = self
             .current
@@ -196,7 +198,10 @@ impl<'a> Life<'a> {
         } else {
             self.again(Contents::Master, insist).await;
         }
-        self.send().await
+        self.send().await?;
+        // Last, since no application waits for it.
+        self.link.follow_bundle().await?;
+        self.link.refresh_lists().await
     }
 
     /// Applies the catalog again when it is time to.

@@ -3,6 +3,7 @@
 mod addresses;
 mod blobs;
 mod error;
+mod lists;
 mod pending;
 mod received;
 mod schedule;
@@ -13,8 +14,10 @@ use std::{
 };
 
 use dockmaster_certs::bundle::TrustBundle;
-use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer, Identity, Reply};
-use dockmaster_proto::{header, id::Serial, report::Report, route::Route};
+use dockmaster_client::{Bootstrap, Call, ClientError, Connection, Dialer, Identity};
+use dockmaster_proto::{
+    api::identity::Trust, header, id::Serial, report::Report, route::Route, time::UnixMs,
+};
 use dockmaster_tlog::note::VerifierKey;
 use http::StatusCode;
 use ring::rand::SystemRandom;
@@ -24,7 +27,9 @@ pub use self::error::{Cause, LinkError};
 pub use self::pending::{Held, Note};
 pub use self::received::Received;
 
-use self::{addresses::Addresses, error::Verdict, pending::Pending, schedule::Schedule};
+use self::{
+    addresses::Addresses, error::Verdict, lists::Lists, pending::Pending, schedule::Schedule,
+};
 
 use crate::{
     env,
@@ -37,6 +42,8 @@ use crate::{
 
 /// The pause after a renewal that failed, while the certificate still counts.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+/// The longest time over which renewals are spread, in seconds.
+const MAX_SPREAD_S: u64 = 3600;
 /// How long the master holds the question of a request that waits for an operator. Meanwhile nothing
 /// that has drifted is put right.
 const HELD: Duration = Duration::from_secs(30);
@@ -59,6 +66,11 @@ pub struct Link<'a> {
     alarm: Option<String>,
     /// The run dir has taken a certificate.
     has_saved: bool,
+    lists: Lists,
+    /// The master has another trust bundle than the one that is trusted here.
+    has_other_bundle: bool,
+    /// It was said that the clock here is off.
+    is_clock_off: bool,
     /// The certificate that seemed to be what was wrong: the next time it is done without.
     suspected: Option<Serial>,
     /// The certificate that the master does not honour.
@@ -91,6 +103,9 @@ impl<'a> Link<'a> {
             seen: None,
             alarm: None,
             has_saved: false,
+            lists: Lists::default(),
+            has_other_bundle: false,
+            is_clock_off: false,
             suspected: None,
             rejected: None,
             pending: Pending::default(),
@@ -160,12 +175,27 @@ impl<'a> Link<'a> {
         if let Some(etag) = etag {
             call = call.unless(etag).wait(wait);
         }
+        call = call.header(header::TIME, &env::now().0.to_string());
+        let pin = self.trusted.as_ref().map(|bundle| bundle.pin().to_string());
+        if let Some(pin) = &pin {
+            call = call.header(header::BUNDLE, pin);
+        }
         let may_renew = |certificate: &Certificate| !certificate.schedule.is_put_off();
         if self.certificate.as_ref().is_some_and(may_renew) {
             call = call.header(header::RENEW, "now");
         }
         let reply = self.ask(&call).await?;
         self.failures = 0;
+        let bundle = reply.header(header::BUNDLE);
+        if bundle.is_some() && bundle != pin.as_deref() {
+            self.has_other_bundle = true;
+        }
+        self.compare_clocks(reply.header(header::TIME));
+        let within = reply.header(header::RENEW_WITHIN);
+        if let Some(seconds) = within.and_then(|text| text.parse::<u64>().ok()) {
+            self.renew_within(Duration::from_secs(seconds.min(MAX_SPREAD_S)));
+        }
+        self.lists.heard(reply.header(header::CRL));
         if reply.header(header::RENEW).is_some()
             && let Some(certificate) = &mut self.certificate
         {
@@ -179,46 +209,6 @@ impl<'a> Link<'a> {
         Received::parse(&reply.body, etag).map(Some)
     }
 
-    /// Makes a call that the master may hold. It ends when the address is gone that it was made from:
-    /// no answer could arrive.
-    async fn ask(&mut self, call: &Call) -> Result<Reply, LinkError> {
-        let addresses = self.addresses.take().unwrap_or_else(Addresses::listen);
-        let answered = match self.connect().await {
-            Err(error) => Err(error),
-            Ok(connection) => {
-                let (master, local) = (connection.master(), connection.local());
-                let lost = async {
-                    match local {
-                        Some(ip) => {
-                            addresses.lost(ip).await;
-                            ip
-                        }
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    reply = connection.send(call) => Ok(reply?),
-                    ip = lost => Err(ClientError::Broken {
-                        master,
-                        why: format!("its own address {ip} is gone"),
-                    }
-                    .into()),
-                }
-            }
-        };
-        self.addresses = Some(addresses);
-        answered
-    }
-
-    /// Returns when an address of the container came or went, and may make up for what failed before;
-    /// never where the kernel does not tell.
-    pub async fn addresses_changed(&self) {
-        match &self.addresses {
-            Some(addresses) => addresses.changed().await,
-            None => std::future::pending().await,
-        }
-    }
-
     /// Sends a report.
     ///
     /// # Errors
@@ -226,6 +216,69 @@ impl<'a> Link<'a> {
     pub async fn report(&mut self, report: &Report) -> Result<(), LinkError> {
         let call = Call::new(Route::Reports).json(report);
         self.connect().await?.send(&call).await?;
+        Ok(())
+    }
+
+    /// Tells once when the clock here goes wrong, and when it is right again.
+    fn compare_clocks(&mut self, master: Option<&str>) {
+        let Some(master) = master.and_then(|time| time.parse().ok()) else {
+            return;
+        };
+        let warning = identity::skew(UnixMs(master), env::now());
+        match (&warning, self.is_clock_off) {
+            (Some(warning), false) => say!("{warning}"),
+            (None, true) => say!("this container's clock agrees with the master's again"),
+            _ => {}
+        }
+        self.is_clock_off = warning.is_some();
+    }
+
+    /// The authorities are being changed: whoever has a certificate of the old one takes its turn.
+    fn renew_within(&mut self, spread: Duration) {
+        let chance = f64::from(env::chance(&self.random)) / f64::from(u32::MAX);
+        let turn = spread.mul_f64(chance);
+        if let Some(certificate) = &mut self.certificate {
+            certificate.schedule.bring_forward(Instant::now() + turn);
+        }
+    }
+
+    /// Takes up the trust bundle that is in force, where it is another one. The connection is with a
+    /// master by the bundle that is trusted so far.
+    ///
+    /// # Errors
+    /// [`LinkError`] when the master does not answer; a bundle that cannot follow is said.
+    pub async fn follow_bundle(&mut self) -> Result<(), LinkError> {
+        if !std::mem::take(&mut self.has_other_bundle) {
+            return Ok(());
+        }
+        let trust: Trust = self.connect().await?.call(&Call::new(Route::Trust)).await?;
+        let new = match TrustBundle::parse(&trust.bundle) {
+            Ok(new) if self.trusted.as_ref().is_some_and(|old| new.follows(old)) => new,
+            Ok(_) => {
+                say!(
+                    "the master's trust bundle has no root in common with the one trusted here, or is of another log; it is not used"
+                );
+                return Ok(());
+            }
+            Err(error) => {
+                say!("the master's trust bundle is not used: {error}");
+                return Ok(());
+            }
+        };
+        if let Err(error) = self.run.write(rundir::BUNDLE, trust.bundle.as_bytes()) {
+            // Not confirmed: the application would not have it.
+            say!("{error}");
+            return Ok(());
+        }
+        say!(
+            "the trust bundle has {} roots now, {}",
+            new.roots().len(),
+            new.pin()
+        );
+        self.trusted = Some(Arc::new(new));
+        // Which authorities count has changed.
+        self.lists.are_due();
+        self.lists.etag = None;
         Ok(())
     }
 
@@ -295,6 +348,9 @@ impl<'a> Link<'a> {
         };
         let asked = identity::request(&mut connection, &bundle, ask, env::now).await;
         let enrolled = self.settle(asked)?;
+        // It was told with the answer, if it is.
+        let master = enrolled.issued.master_time_ms;
+        self.is_clock_off = identity::skew(master, env::now()).is_some();
         self.adopt(enrolled, "enrolled")
     }
 

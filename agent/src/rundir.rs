@@ -13,6 +13,8 @@ pub const CERTIFICATE: &str = "cert.pem";
 pub const KEY: &str = "key.pem";
 /// The trust bundle, in PEM.
 pub const BUNDLE: &str = "bundle.pem";
+/// The revocation lists of those who sign containers' certificates, in PEM.
+pub const LISTS: &str = "crl.pem";
 /// The ledger entry of the certificate's issuance.
 pub const ENTRY: &str = "issuance.entry";
 /// The proof that the entry is in the log (C2SP tlog-proof).

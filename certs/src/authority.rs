@@ -36,6 +36,12 @@ pub const ROOT_LIFETIME_MS: u64 = 3650 * 24 * 3_600_000;
 /// Lifetime of an intermediate in milliseconds: 90 days.
 pub const INTERMEDIATE_LIFETIME_MS: u64 = 90 * 24 * 3_600_000;
 
+/// What the holders of leaves do with them.
+const BOTH_USAGES: [ExtendedKeyUsagePurpose; 2] = [
+    ExtendedKeyUsagePurpose::ServerAuth,
+    ExtendedKeyUsagePurpose::ClientAuth,
+];
+
 /// What an authority may sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthorityKind {
@@ -93,6 +99,9 @@ pub enum AuthorityError {
     /// An intermediate was asked of something that is no root.
     #[error("the {0} authority cannot sign an intermediate; only a root can")]
     NotARoot(AuthorityKind),
+    /// Only masters and operators need a path to two roots.
+    #[error("an authority of the kind {0} is not signed by a second root")]
+    NotCrossSigned(AuthorityKind),
     /// The certificate file holds no certificate.
     #[error(
         "no CERTIFICATE block (PEM) found; expected the authority's certificate as Dockmaster wrote it"
@@ -192,13 +201,44 @@ impl Authority {
         let validity = Validity::backdated(seed.now, INTERMEDIATE_LIFETIME_MS).within(root);
         admit_validity(validity, root.not_after())?;
         let mut params = ca_params(kind, root.trust_domain(), seed.serial, validity)?;
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
+        params.extended_key_usages = BOTH_USAGES.to_vec();
         refine(&mut params);
         let certificate = params.signed_by(&seed.key, root.issuer())?;
         Self::assemble(certificate.der().clone(), seed.key)
+    }
+
+    /// Another certificate for an intermediate of another root: the same name and key, signed by this
+    /// root, so that whoever trusts either root finds a path. Valid as long as the intermediate,
+    /// though never longer than this root.
+    ///
+    /// # Errors
+    /// When this is no root, `intermediate` is one or has name constraints, or signing fails.
+    pub fn cross_sign(
+        &self,
+        intermediate: &Self,
+        now: UnixMs,
+    ) -> Result<CertificateDer<'static>, AuthorityError> {
+        if self.kind() != AuthorityKind::Root {
+            return Err(AuthorityError::NotARoot(self.kind()));
+        }
+        if intermediate.kind() != AuthorityKind::Infrastructure {
+            return Err(AuthorityError::NotCrossSigned(intermediate.kind()));
+        }
+        let validity = Validity::backdated(now, INTERMEDIATE_LIFETIME_MS)
+            .within(intermediate)
+            .within(self);
+        admit_validity(validity, self.not_after())?;
+        // The serial is a part of the name. That two issuers gave the same one is no harm.
+        let serial = intermediate.facts.serial;
+        let mut params = ca_params(intermediate.kind(), self.trust_domain(), serial, validity)?;
+        params.extended_key_usages = BOTH_USAGES.to_vec();
+        let key = intermediate.issuer().key().public_key();
+        let certificate = params.signed_by(key, self.issuer())?;
+        let facts = AuthorityFacts::parse(certificate.der())?;
+        if facts.subject_der != intermediate.facts.subject_der {
+            return Err(AuthorityError::NotOurs(AuthorityFault::Name));
+        }
+        Ok(certificate.der().clone())
     }
 
     /// Reads an authority from its certificate and its key, both in PEM.
@@ -310,6 +350,30 @@ impl fmt::Debug for Authority {
             .field("not_after", &self.not_after())
             .finish_non_exhaustive()
     }
+}
+
+/// An authority without its key, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Description {
+    /// What it may sign.
+    pub kind: AuthorityKind,
+    /// Its key identifier.
+    pub key_id: KeyId,
+    /// The last second in which it counts.
+    pub not_after: UnixMs,
+}
+
+/// Reads the certificate of an authority. It is **not** verified.
+///
+/// # Errors
+/// When it is none of ours.
+pub fn describe(certificate: &CertificateDer<'_>) -> Result<Description, AuthorityFault> {
+    let facts = AuthorityFacts::parse(certificate)?;
+    Ok(Description {
+        kind: facts.kind,
+        key_id: facts.key_id,
+        not_after: facts.not_after,
+    })
 }
 
 fn ca_params(

@@ -144,6 +144,16 @@ impl TrustBundle {
         }
     }
 
+    /// Whether this bundle may take the place of another one that was trusted before: of the same log
+    /// and trust domain, with a root in common. That the sender is a master by the old one is the
+    /// caller's to know.
+    #[must_use]
+    pub fn follows(&self, old: &Self) -> bool {
+        self.log_key == old.log_key
+            && self.trust_domain == old.trust_domain
+            && self.roots.iter().any(|root| old.roots.contains(root))
+    }
+
     /// The text of the bundle.
     #[must_use]
     pub fn to_pem(&self) -> String {

@@ -107,6 +107,15 @@ impl<'a> Reader<'a> {
             [tag, 0x82, high, low, ..] if high > 0 => {
                 (tag, usize::from(u16::from_be_bytes([high, low])), 4)
             }
+            // A revocation list, which alone is that long.
+            [tag, 0x83, high, middle, low, ..] if high > 0 => {
+                let length = u32::from_be_bytes([0, high, middle, low]);
+                (
+                    tag,
+                    usize::try_from(length).map_err(|_| DerError::NotDer)?,
+                    5,
+                )
+            }
             [_, 0x81] | [_, 0x82] | [_, 0x82, _] | [_] | [] => return Err(DerError::Truncated),
             _ => return Err(DerError::NotDer),
         };

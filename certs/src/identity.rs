@@ -19,6 +19,7 @@ use crate::{
     der::DerError,
     infra::role_from_der,
     issue::padded,
+    key::KeyId,
     oid,
     profile::{ContainerExtension, extension::ip_from_octets},
 };
@@ -133,6 +134,39 @@ pub fn peer_identity(der: &[u8]) -> Result<PeerIdentity, IdentityError> {
         ips,
         addresses: container.map_or_else(Vec::new, |attested| attested.addresses),
         role,
+    })
+}
+
+/// From when until when a leaf is valid, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeafTerms {
+    /// Its first second.
+    pub not_before: UnixMs,
+    /// Its last second.
+    pub not_after: UnixMs,
+    /// The key identifier in hex of the authority that signed it.
+    pub issuer_key_id: String,
+}
+
+/// Reads the terms of one's own certificate. It is **not** verified.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn leaf_terms(der: &[u8]) -> Result<LeafTerms, IdentityError> {
+    let (_, leaf) = X509Certificate::from_der(der).map_err(|_| IdentityError::Unreadable)?;
+    let at = |seconds: i64| UnixMs(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000));
+    let issuer = leaf
+        .extensions()
+        .iter()
+        .find_map(|it| match it.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref(),
+            _ => None,
+        });
+    let issuer = issuer.and_then(|id| id.0.try_into().ok()).map(KeyId);
+    Ok(LeafTerms {
+        not_before: at(leaf.validity().not_before.timestamp()),
+        not_after: at(leaf.validity().not_after.timestamp()),
+        issuer_key_id: issuer.map(|id| id.to_string()).unwrap_or_default(),
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! In scope: keys, certificate requests and their proof of possession, the three authorities (root,
 //! containers, infrastructure), the leaf profiles, the trust bundle that agents pin, verification of
-//! chains and the identity of a peer.
+//! chains and the identity of a peer, revocation lists.
 //! Out of scope: anything that reads a file, a socket or a clock; TLS configurations; revocation
 //! (the master keeps its own set of revoked serials); the decision who gets a certificate.
 //!
@@ -13,6 +13,7 @@
 pub mod authority;
 pub mod bundle;
 pub mod chain;
+pub mod crl;
 pub mod csr;
 pub mod identity;
 pub mod infra;

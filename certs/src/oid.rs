@@ -33,6 +33,7 @@ pub(crate) const P256_SPKI_PREFIX: &[u8; 26] = b"\x30\x59\x30\x13\x06\x07\x2a\x8
 /// Extensions of RFC 5280 that the profile uses, as contents of DER OBJECT IDENTIFIERs.
 pub(crate) mod extension {
     pub(crate) const SUBJECT_KEY_ID: &[u8] = b"\x55\x1d\x0e";
+    pub(crate) const CRL_NUMBER: &[u8] = b"\x55\x1d\x14";
     pub(crate) const KEY_USAGE: &[u8] = b"\x55\x1d\x0f";
     pub(crate) const SUBJECT_ALT_NAME: &[u8] = b"\x55\x1d\x11";
     pub(crate) const BASIC_CONSTRAINTS: &[u8] = b"\x55\x1d\x13";

@@ -10,6 +10,12 @@ pub fn certificate(der: &[u8]) -> String {
     encode("CERTIFICATE", der)
 }
 
+/// A private key (PKCS#8) in PEM. It is a secret: write it with mode 0600.
+#[must_use]
+pub fn private_key(pkcs8: &[u8]) -> String {
+    encode("PRIVATE KEY", pkcs8)
+}
+
 /// One PEM block: lines of 64 characters, each with a line feed, the last one too.
 pub(crate) fn encode(label: &str, der: &[u8]) -> String {
     let base64 = STANDARD.encode(der);

@@ -1,6 +1,7 @@
 //! Requests and answers of the HTTP API, one module per group of routes.
 
 pub mod audit;
+pub mod authority;
 pub mod backup;
 pub mod certs;
 pub mod denials;

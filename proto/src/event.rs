@@ -3,6 +3,8 @@
 //! The raw bytes of an entry are what is hashed; nothing ever serialises an entry a second time.
 //! Fields may be added at the end of an event; readers ignore fields that they do not know.
 
+mod authority;
+mod ban;
 mod certificate;
 mod host;
 mod installation;
@@ -14,6 +16,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use authority::{
+    CaRenewed, CaRolledBack, CaRotationFinished, CaRotationStarted, CaSwitched, CaSwitchedBack,
+};
+pub use ban::{NodeBanned, NodeUnbanned};
 pub use certificate::{CertDenied, CertIssued, CertRevoked, Evidence, EvidenceKind, HeldAddress};
 pub use host::{
     HostLost, HostWatched, LabelsChanged, LeaseCause, LeaseClosed, LeaseOpened, NodeGone,
@@ -80,6 +86,22 @@ pub enum Event {
     CertDenied(CertDenied),
     /// A certificate ended before its time.
     CertRevoked(CertRevoked),
+    /// A container gets no certificate any more.
+    NodeBanned(NodeBanned),
+    /// A banned container may enroll again.
+    NodeUnbanned(NodeUnbanned),
+    /// The intermediate authorities were made anew under the same root.
+    CaRenewed(CaRenewed),
+    /// A new root is trusted beside the old one.
+    CaRotationStarted(CaRotationStarted),
+    /// Certificates are signed under the new root.
+    CaSwitched(CaSwitched),
+    /// Certificates are signed under the old root again.
+    CaSwitchedBack(CaSwitchedBack),
+    /// The old root is trusted no more.
+    CaRotationFinished(CaRotationFinished),
+    /// The new root is trusted no more.
+    CaRolledBack(CaRolledBack),
     /// An operator's labels of a node changed.
     LabelsChanged(LabelsChanged),
     /// A new classification is in force.
@@ -131,6 +153,14 @@ impl Event {
             Self::CertRenewed(_) => "cert_renewed",
             Self::CertDenied(_) => "cert_denied",
             Self::CertRevoked(_) => "cert_revoked",
+            Self::NodeBanned(_) => "node_banned",
+            Self::NodeUnbanned(_) => "node_unbanned",
+            Self::CaRenewed(_) => "ca_renewed",
+            Self::CaRotationStarted(_) => "ca_rotation_started",
+            Self::CaSwitched(_) => "ca_switched",
+            Self::CaSwitchedBack(_) => "ca_switched_back",
+            Self::CaRotationFinished(_) => "ca_rotation_finished",
+            Self::CaRolledBack(_) => "ca_rolled_back",
             Self::LabelsChanged(_) => "labels_changed",
             Self::ClassificationChanged(_) => "classification_changed",
             Self::SiteDeployed(_) => "site_deployed",
@@ -151,7 +181,7 @@ impl Event {
     }
 
     /// All names, for filters and their completion.
-    pub const NAMES: [&'static str; 28] = [
+    pub const NAMES: [&'static str; 36] = [
         "ca_created",
         "master_started",
         "host_watched",
@@ -164,6 +194,14 @@ impl Event {
         "cert_renewed",
         "cert_denied",
         "cert_revoked",
+        "node_banned",
+        "node_unbanned",
+        "ca_renewed",
+        "ca_rotation_started",
+        "ca_switched",
+        "ca_switched_back",
+        "ca_rotation_finished",
+        "ca_rolled_back",
         "labels_changed",
         "classification_changed",
         "site_deployed",
@@ -193,6 +231,8 @@ impl Event {
             Self::CertIssued(event) | Self::CertRenewed(event) => event.container.as_ref(),
             Self::CertDenied(event) => event.container.as_ref(),
             Self::CertRevoked(event) => event.container.as_ref(),
+            Self::NodeBanned(event) => Some(&event.container),
+            Self::NodeUnbanned(event) => Some(&event.container),
             Self::LabelsChanged(event) => Some(&event.container),
             Self::TokenUsed(event) => Some(&event.container),
             Self::HostRefused(event) => Some(&event.container),
@@ -200,6 +240,12 @@ impl Event {
             Self::RequestApproved(event) => Some(&event.container),
             Self::RequestDenied(event) => Some(&event.container),
             Self::CaCreated(_)
+            | Self::CaRenewed(_)
+            | Self::CaRotationStarted(_)
+            | Self::CaSwitched(_)
+            | Self::CaSwitchedBack(_)
+            | Self::CaRotationFinished(_)
+            | Self::CaRolledBack(_)
             | Self::MasterStarted(_)
             | Self::HostWatched(_)
             | Self::HostLost(_)

@@ -18,6 +18,7 @@ pub mod node;
 pub mod problem;
 pub mod report;
 pub mod resource;
+pub mod revocation;
 pub mod route;
 pub mod selector;
 pub mod spiffe;

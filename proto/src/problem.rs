@@ -20,6 +20,8 @@ pub enum ProblemCode {
     Forbidden,
     /// The certificate was revoked, or its lease is closed.
     CertificateRevoked,
+    /// An operator banned the container.
+    Banned,
     /// No open lease covers the peer's address.
     NoLease,
     /// Several containers share the address and it cannot be told whose request it is.
@@ -56,13 +58,14 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All codes.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::BadCsr,
         Self::NoCertificate,
         Self::Forbidden,
         Self::CertificateRevoked,
+        Self::Banned,
         Self::NoLease,
         Self::AmbiguousAddress,
         Self::SocketMismatch,
@@ -91,6 +94,7 @@ impl ProblemCode {
             Self::NoCertificate => "no-certificate",
             Self::Forbidden => "forbidden",
             Self::CertificateRevoked => "certificate-revoked",
+            Self::Banned => "banned",
             Self::NoLease => "no-lease",
             Self::AmbiguousAddress => "ambiguous-address",
             Self::SocketMismatch => "socket-mismatch",
@@ -118,6 +122,7 @@ impl ProblemCode {
             Self::NoCertificate => 401,
             Self::Forbidden
             | Self::CertificateRevoked
+            | Self::Banned
             | Self::NoLease
             | Self::AmbiguousAddress
             | Self::SocketMismatch

@@ -66,8 +66,10 @@ const DOCUMENT: usize = 4 << 20;
 const SMALL: usize = 64 << 10;
 
 routes! {
-    /// The trust bundle: [`crate::api::identity::Trust`].
+    /// The trust bundle: `?pin=sha256:HEX` to [`crate::api::identity::Trust`].
     Trust: GET "/v1/trust", Anyone, 0;
+    /// The revocation list (RFC 5280) in DER; `?form=pem` all of them, for a relying party's file.
+    Crl: GET "/v1/crl", Anyone, 0;
     /// A first certificate: [`crate::api::identity::CertificateRequest`] to [`crate::api::identity::IssuedCertificate`].
     Enroll: POST "/v1/enroll", Anyone, SMALL;
     /// A certificate with a new key.
@@ -104,6 +106,8 @@ routes! {
     /// Why it is classified as it is: `?class=` to [`crate::api::nodes::Explanation`].
     NodeWhy: GET "/v1/nodes/{node}/why", Operator, 0;
 
+    /// Lets a banned node enroll again.
+    Unban: DELETE "/v1/nodes/{node}/ban", Operator, 0;
     /// Why it, or an IP, got no certificate: [`crate::api::denials::WhyDenied`].
     NodeDenials: GET "/v1/nodes/{node}/denials", Operator, 0;
 
@@ -136,6 +140,16 @@ routes! {
     Certificates: GET "/v1/certs", Operator, 0;
     /// One certificate: [`crate::api::certs::CertificateDetail`].
     Certificate: GET "/v1/certs/{serial}", Operator, 0;
+
+    /// Ends certificates before their time: [`crate::api::certs::RevocationRequest`] to [`crate::api::certs::Revoked`].
+    Revoke: POST "/v1/revocations", Operator, SMALL;
+
+    /// A new certificate for the calling operator: [`crate::api::identity::CertificateRequest`] to [`crate::api::identity::OperatorCertificate`].
+    OperatorRenew: POST "/v1/operator/renew", Operator, SMALL;
+    /// The authorities: [`crate::api::authority::AuthorityReport`].
+    Authorities: GET "/v1/ca", Operator, 0;
+    /// A step of a rotation: [`crate::api::authority::RotationRequest`] to [`crate::api::authority::AuthorityReport`].
+    Rotate: POST "/v1/ca/rotation", Operator, SMALL;
 
     /// Join tokens: [`crate::api::tokens::TokenList`].
     Tokens: GET "/v1/tokens", Operator, 0;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod authority;
 mod backup;
 mod budget;
 mod certs;
@@ -15,6 +16,7 @@ mod nodes;
 pub mod problem;
 mod reply;
 mod requests;
+mod revocations;
 mod router;
 mod service;
 mod tokens;
@@ -22,7 +24,6 @@ mod tokens;
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
-use dockmaster_certs::bundle::TrustBundle;
 use dockmaster_proto::{
     id::Name,
     problem::{Problem, ProblemCode},
@@ -39,7 +40,11 @@ pub use hosts::Relayed;
 pub use reply::Reply;
 
 use crate::{
+    acknowledged::Acknowledged,
+    authorities::Authorities,
     blobs::Blobs,
+    clocks::Clocks,
+    crl::ListMaker,
     datadir::DataDir,
     delivery::Delivery,
     documents::DocumentStore,
@@ -48,7 +53,9 @@ use crate::{
     hosts::Hosts,
     index::Index,
     journal::{Cause, Journal},
+    operators::Operators,
     reports::Reports,
+    rotor::Rotor,
     tokens::TokenDesk,
     witnesses::Witnesses,
 };
@@ -78,12 +85,22 @@ pub struct Api {
     pub continuity: Arc<Continuity>,
     /// The host whose containers this master watches; none when it watches nobody.
     pub host: Option<Name>,
-    /// The trust bundle.
-    pub bundle: Arc<TrustBundle>,
     /// Further hosts.
     pub hosts: Hosts,
     /// Where connections go that hosts relay.
     pub relays: mpsc::Sender<Relayed>,
+    /// What is signed with, and what agents trust.
+    pub authorities: Authorities,
+    /// Changes the authorities.
+    pub rotor: Arc<Rotor>,
+    /// Which bundle each node has confirmed.
+    pub acknowledged: Arc<Acknowledged>,
+    /// How far each node's clock is off.
+    pub clocks: Clocks,
+    /// Operators' certificates.
+    pub operators: Operators,
+    /// Revocation lists.
+    pub lists: Arc<ListMaker>,
     /// Who cosigns the head of the log.
     pub witnesses: Arc<Witnesses>,
     /// The data directory.
@@ -142,7 +159,8 @@ impl Api {
     async fn dispatch(&self, request: &Request) -> Result<Reply, Problem> {
         self.settle(request.route).await;
         match request.route {
-            Route::Trust => Ok(self.trust()),
+            Route::Trust => self.trust(request),
+            Route::Crl => self.crl(request),
             Route::Enroll | Route::Renew => self.enroll(request).await,
             Route::Catalog => self.catalog(request).await,
             Route::Blob => self.blob(request),
@@ -172,6 +190,11 @@ impl Api {
             Route::SiteDeploy => self.deploy_site(request).await,
             Route::Certificates => self.certificates(request),
             Route::Certificate => self.certificate(request),
+            Route::OperatorRenew => self.renew_operator(request).await,
+            Route::Authorities => self.authorities(),
+            Route::Rotate => self.rotate(request).await,
+            Route::Revoke => self.revoke(request).await,
+            Route::Unban => self.unban(request).await,
             Route::Tokens => Ok(self.tokens()),
             Route::TokenCreate => self.create_token(request).await,
             Route::TokenRevoke => self.revoke_token(request).await,

@@ -19,10 +19,13 @@ use tokio::{
 };
 
 use crate::{
+    acknowledged::Acknowledged,
     api::{Api, Budget},
     authorities::Authorities,
     blobs::Blobs,
+    clocks::Clocks,
     config::{Config, ConfigError},
+    crl::ListMaker,
     datadir::DataDir,
     delivery::Delivery,
     documents::DocumentStore,
@@ -33,7 +36,9 @@ use crate::{
     index::Index,
     journal::{Cause, Journal, Projector, SharedState},
     listener,
+    operators::Operators,
     reports::Reports,
+    rotor::{self, Rotor},
     store::{self, StoreError},
     tokens::TokenDesk,
     watchers::Watchers,
@@ -145,7 +150,6 @@ impl Master {
             });
         }
         let inventory = inventory(source, &config.host)?;
-        let authorities = Authorities::load(&dir)?;
         let opened = store::open_ledger(&dir, &config)?;
         let log_size = opened.size();
         let index = store::open_index(&dir, &opened)?;
@@ -158,6 +162,9 @@ impl Master {
             }
             state.watch_here(config.host.clone());
         }
+        let signing = rotor::load(&dir, state.authorities())
+            .map_err(|error| AppError::part("the certificate authorities")(&error))?;
+        let authorities = Authorities::new(signing);
         let state = SharedState::new(state);
         let (projector, progress) = Projector::new(state.clone(), index.clone());
         let ledger = opened
@@ -197,8 +204,11 @@ impl Master {
             trust_domain: config.trust_domain.clone(),
             rules: config.policy.clone(),
         };
-        let bundle = Arc::new(authorities.bundle);
-        let log_key = log_key(&bundle)?;
+        let log_key = log_key(&authorities.now().bundle)?;
+        let lists = ListMaker::new(journal.clone(), authorities.clone())
+            .map_err(|error| AppError::part("the revocation list")(&error))?;
+        let lists = Arc::new(lists);
+        tokio::spawn(lists.clone().run(stopping.clone()));
         let witnesses = Arc::new(Witnesses::new(
             config.witnesses.clone(),
             config.witnesses_required,
@@ -206,13 +216,18 @@ impl Master {
             dir.cosigned(),
         ));
         tokio::spawn(witnesses.clone().run(ledger.clone(), stopping.clone()));
+        let acknowledged = Arc::new(Acknowledged::default());
+        let rotor = Arc::new(Rotor::new(
+            journal.clone(),
+            dir.clone(),
+            authorities.clone(),
+            acknowledged.clone(),
+        ));
         let continuity = Arc::new(Continuity::new(log_key, dir.forked()));
-        let infrastructure = Arc::new(authorities.infrastructure);
         let hosts = Hosts::new(
             journal.clone(),
             watchers,
-            infrastructure.clone(),
-            &bundle,
+            authorities.clone(),
             config.host.clone(),
             config.host_lost_after.span(),
         );
@@ -223,8 +238,7 @@ impl Master {
             enrollment: Enrollment::new(
                 journal.clone(),
                 attestor,
-                Arc::new(authorities.containers),
-                &bundle,
+                authorities.clone(),
                 policy,
                 continuity,
             ),
@@ -238,7 +252,12 @@ impl Master {
             host,
             hosts,
             relays,
-            bundle: bundle.clone(),
+            authorities: authorities.clone(),
+            operators: Operators::new(journal.clone(), authorities.clone()),
+            clocks: Clocks::default(),
+            rotor,
+            acknowledged,
+            lists,
             witnesses,
             dir: dir.clone(),
             public_log: ledger.public().to_owned(),
@@ -249,9 +268,9 @@ impl Master {
             config.name.clone(),
             configured_addresses(&config),
             journal.clone(),
-            infrastructure,
-            bundle,
+            authorities,
         ));
+        tokio::spawn(identity.clone().follow(stopping.clone()));
         identity
             .renew()
             .await
@@ -327,6 +346,14 @@ async fn keep_house(
             request_id: env::request_id(),
         };
         api.enrollment.flush_refusals(&cause).await;
+        api.clocks.forget_all_but(&api.journal.state());
+        match api.rotor.tend(&cause).await {
+            Ok(true) => api.tell_agents(),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "the authorities were not changed; trying again");
+            }
+        }
         api.tokens.end_expired(&cause).await;
         if let Err(error) = identity.renew().await {
             tracing::error!(%error, "the master's certificate was not renewed; trying again");

@@ -45,7 +45,7 @@ const fn small(path: &'static str, readers: Readers, need: Need) -> SmallFile {
 
 impl DataDir {
     /// All small files: what a backup has besides the log and its blobs.
-    pub const SMALL_FILES: [SmallFile; 10] = {
+    pub const SMALL_FILES: [SmallFile; 13] = {
         use Need::{May, Must};
         use Readers::{Everybody, Owner};
         [
@@ -53,6 +53,9 @@ impl DataDir {
             small("ca/bundle.pem", Everybody, Must),
             small("ca/root.pem", Everybody, Must),
             small("ca/root.key", Owner, May),
+            small("ca/root.crl", Everybody, May),
+            small("ca/root-next.key", Owner, May),
+            small("ca/authorities.pem", Owner, May),
             small("ca/intermediate.pem", Everybody, Must),
             small("ca/intermediate.key", Owner, Must),
             small("ca/infra.pem", Everybody, Must),
@@ -90,6 +93,12 @@ impl DataDir {
     #[must_use]
     pub fn bundle(&self) -> PathBuf {
         self.ca().join("bundle.pem")
+    }
+
+    /// `ca/root.crl`: the root's own, empty revocation list; it lasts as long as the root.
+    #[must_use]
+    pub fn root_list(&self) -> PathBuf {
+        self.ca().join("root.crl")
     }
 
     /// `ledger/`.

@@ -156,6 +156,28 @@ impl Delivery {
             .subscribe()
     }
 
+    /// Has whoever holds a request for this node's catalog look again whether it may.
+    pub fn nudge(&self, node: &ContainerId) {
+        let assignments = self
+            .assignments
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = assignments.get(node) {
+            sender.send_modify(|_| {});
+        }
+    }
+
+    /// The same for all nodes.
+    pub fn nudge_all(&self) {
+        let assignments = self
+            .assignments
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for sender in assignments.values() {
+            sender.send_modify(|_| {});
+        }
+    }
+
     /// A node's assignment; none where nobody ever asked and nothing was compiled.
     #[must_use]
     pub fn assignment(&self, node: &ContainerId) -> Option<Assignment> {

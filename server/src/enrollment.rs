@@ -20,9 +20,7 @@ use std::{
     time::Duration,
 };
 
-use dockmaster_certs::{
-    authority::Authority, bundle::TrustBundle, csr::VerifiedCsr, issue::Issued, key::random_serial,
-};
+use dockmaster_certs::{csr::VerifiedCsr, issue::Issued, key::random_serial};
 use dockmaster_host::socket::Connection;
 use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
@@ -31,6 +29,7 @@ use dockmaster_proto::{
     event::{CertDenied, CertIssued, CertRevoked, Event, RequestHeld},
     id::{ContainerId, Name, RequestId},
     problem::{Problem, ProblemCode},
+    revocation::RevocationReason,
 };
 use dockmaster_tlog::hash::Hash;
 use ring::rand::SystemRandom;
@@ -49,6 +48,7 @@ pub use refusal::Refusal;
 pub use socket::SocketVerdict;
 
 use crate::{
+    authorities::{Authorities, Signing},
     env,
     journal::{Cause, Journal},
     origin::Origin,
@@ -99,11 +99,7 @@ impl Applicant {
 pub struct Enrollment {
     journal: Journal,
     attestor: Attestor,
-    authority: Arc<Authority>,
-    /// The authority's certificate in PEM: what follows the leaf in a chain.
-    above_the_leaf: String,
-    /// The trust bundle in PEM.
-    bundle: String,
+    authorities: Authorities,
     policy: Policy,
     continuity: Arc<Continuity>,
     refusals: Mutex<Refusals>,
@@ -133,17 +129,14 @@ impl Enrollment {
     pub fn new(
         journal: Journal,
         attestor: Attestor,
-        authority: Arc<Authority>,
-        bundle: &TrustBundle,
+        authorities: Authorities,
         policy: Policy,
         continuity: Arc<Continuity>,
     ) -> Self {
         Self {
             journal,
             attestor,
-            above_the_leaf: authority.certificate_pem(),
-            authority,
-            bundle: bundle.to_pem(),
+            authorities,
             policy,
             continuity,
             refusals: Mutex::default(),
@@ -221,18 +214,20 @@ impl Enrollment {
         }
         let csr = VerifiedCsr::parse(&request.csr, applicant.binding.exporter())
             .map_err(|error| Refusal::bad_csr(&error))?;
+        // One set for all of it: they may be exchanged meanwhile.
+        let signing = self.authorities.now();
         let key = csr.public_key().spki_sha256();
         // Both until the issuance is committed.
         let (mut _turn, mut _one_at_a_time) = (None, None);
         let admission = if let Some(redemption) = &request.token {
-            let (admission, turn) = self.redeem(applicant, redemption, &key).await?;
+            let (admission, turn) = self.redeem(applicant, redemption, &key, &signing).await?;
             _turn = Some(turn);
             admission
-        } else if let Some(grant) = self.renew_by_token(applicant)? {
+        } else if let Some(grant) = self.renew_by_token(applicant, &signing)? {
             grant.into()
         } else {
             let claimed = self.claim(applicant).await?;
-            let permits = |ip| self.authority.permits(ip);
+            let permits = |ip| signing.containers.permits(ip);
             let decide = || {
                 let state = self.journal.state();
                 decide::decide(applicant, &claimed, &key, &self.given(&state, &permits))
@@ -264,12 +259,14 @@ impl Enrollment {
         taken.map_err(|wait_ms| Refusal::too_many(grant.container, wait_ms))?;
         let serial =
             random_serial(&SystemRandom::new()).map_err(|error| Failure::internal(&error))?;
-        let issued = self
-            .authority
-            .issue_container(&csr, &grant.leaf(&self.policy, serial))
+        let mut leaf = grant.leaf(&self.policy, serial);
+        leaf.validity = leaf.validity.within(&signing.containers);
+        let issued = signing
+            .containers
+            .issue_container(&csr, &leaf)
             .map_err(|error| Failure::internal(&error))?;
         let issued = self
-            .commit(applicant, (before, grant), issued, seen, cause)
+            .commit(applicant, (before, grant), (issued, &signing), seen, cause)
             .await?;
         claim.keep();
         Ok(Answer::Issued(Box::new(issued)))
@@ -305,7 +302,7 @@ impl Enrollment {
         &self,
         applicant: &Applicant,
         (mut events, grant): (Vec<Event>, Grant),
-        issued: Issued,
+        (issued, signing): (Issued, &Signing),
         seen: Option<Seen<'_>>,
         cause: &Cause,
     ) -> Result<IssuedCertificate, Failure> {
@@ -324,6 +321,7 @@ impl Enrollment {
                 serial: *serial,
                 container: Some(container),
                 reason: "the addresses changed".to_owned(),
+                code: Some(RevocationReason::Superseded),
             })
         }));
         let receipt = self
@@ -358,6 +356,7 @@ impl Enrollment {
                 serial: issued.serial,
                 container: Some(container),
                 reason,
+                code: Some(RevocationReason::CessationOfOperation),
             };
             self.journal
                 .commit(cause, vec![Event::CertRevoked(revoked)], vec![])
@@ -387,8 +386,8 @@ impl Enrollment {
         };
         let entry = String::from_utf8_lossy(&committed.entry).into_owned();
         Ok(IssuedCertificate {
-            chain: issued.pem + &self.above_the_leaf,
-            bundle: self.bundle.clone(),
+            chain: issued.pem + &signing.containers.certificate_pem(),
+            bundle: signing.bundle.to_pem(),
             container_id: container,
             addresses: grant
                 .addresses

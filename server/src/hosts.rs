@@ -7,8 +7,6 @@ use std::{
 };
 
 use dockmaster_certs::{
-    authority::Authority,
-    bundle::TrustBundle,
     csr::VerifiedCsr,
     infra::Terms,
     issue::{Issued, Validity},
@@ -27,6 +25,7 @@ use dockmaster_proto::{
 use ring::rand::SystemRandom;
 
 use crate::{
+    authorities::{Authorities, Signing},
     enrollment::Binding,
     env,
     journal::{Cause, Journal},
@@ -72,9 +71,7 @@ impl From<CommitError> for HostsError {
 pub struct Hosts {
     journal: Journal,
     watchers: Watchers,
-    infrastructure: Arc<Authority>,
-    /// The trust bundle in PEM.
-    bundle: String,
+    authorities: Authorities,
     /// The name of the master's own machine, whether or not it watches it.
     own: Name,
     /// How long a host may be lost before its leases end.
@@ -91,16 +88,14 @@ impl Hosts {
     pub fn new(
         journal: Journal,
         watchers: Watchers,
-        infrastructure: Arc<Authority>,
-        bundle: &TrustBundle,
+        authorities: Authorities,
         own: Name,
         lost_after: Duration,
     ) -> Self {
         let hosts = Self {
             journal,
             watchers,
-            infrastructure,
-            bundle: bundle.to_pem(),
+            authorities,
             own,
             lost_after,
             changing: tokio::sync::Mutex::default(),
@@ -152,7 +147,7 @@ impl Hosts {
             cidrs,
             reach,
         } = proposal;
-        let issued = self.sign(&name, &csr, binding)?;
+        let (issued, signing) = self.sign(&name, &csr, binding)?;
         let enrolled = HostEnrolled {
             host: name.clone(),
             cidrs: cidrs.clone(),
@@ -170,7 +165,7 @@ impl Hosts {
             .commit(cause, events, vec![issued.der.to_vec()])
             .await?;
         self.watch(Remit { host: name, cidrs });
-        Ok(self.certificate(issued))
+        Ok(Self::certificate(issued, &signing))
     }
 
     /// Gives a host a certificate for a new key.
@@ -196,7 +191,7 @@ impl Hosts {
                 format!("the next one is given in {} s", wait_ms.div_ceil(1000)),
             )
         })?;
-        let issued = self.sign(host, csr, binding)?;
+        let (issued, signing) = self.sign(host, csr, binding)?;
         let event = Event::CertRenewed(record(&issued, "a host renews"));
         self.journal
             .commit(cause, vec![event], vec![issued.der.to_vec()])
@@ -209,7 +204,7 @@ impl Hosts {
         if !is_honoured {
             return Err(evicted(host).into());
         }
-        Ok(self.certificate(issued))
+        Ok(Self::certificate(issued, &signing))
     }
 
     /// Evicts a host: its connections end, its leases close, its certificates and those that it
@@ -273,7 +268,12 @@ impl Hosts {
         Ok(())
     }
 
-    fn sign(&self, name: &Name, csr: &[u8], binding: &Binding) -> Result<Issued, Problem> {
+    fn sign(
+        &self,
+        name: &Name,
+        csr: &[u8],
+        binding: &Binding,
+    ) -> Result<(Issued, Arc<Signing>), Problem> {
         let bad = |error: &dyn std::error::Error| {
             Problem::new(
                 ProblemCode::BadCsr,
@@ -297,17 +297,21 @@ impl Hosts {
             )
         };
         let serial = random_serial(&SystemRandom::new()).map_err(|error| ours(&error))?;
-        let validity = Validity::backdated(env::now(), LIFETIME_MS).within(&self.infrastructure);
-        self.infrastructure
+        // A host is a client as an operator is: in a rotation it changes to the new root with them.
+        let signing = self.authorities.now();
+        let authority = &signing.operators;
+        let validity = Validity::backdated(env::now(), LIFETIME_MS).within(authority);
+        let issued = authority
             .issue_host(csr.public_key(), name, Terms { serial, validity })
-            .map_err(|error| ours(&error))
+            .map_err(|error| ours(&error))?;
+        Ok((issued, signing))
     }
 
-    fn certificate(&self, issued: Issued) -> HostCertificate {
+    fn certificate(issued: Issued, signing: &Signing) -> HostCertificate {
         let half = issued.not_after.since(issued.not_before) / 2;
         HostCertificate {
-            chain: issued.pem + &self.infrastructure.certificate_pem(),
-            bundle: self.bundle.clone(),
+            chain: issued.pem + &signing.operators.certificate_pem(),
+            bundle: signing.bundle.to_pem(),
             serial: issued.serial,
             not_after_ms: issued.not_after,
             renew_at_ms: UnixMs(issued.not_before.0 + half),

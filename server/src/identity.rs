@@ -10,8 +10,6 @@ use std::{
 };
 
 use dockmaster_certs::{
-    authority::Authority,
-    bundle::TrustBundle,
     infra::{MASTER_LIFETIME_MS, Terms},
     issue::{Issued, Validity},
     key::{KeyPair, random_serial},
@@ -24,10 +22,11 @@ use dockmaster_proto::{
 };
 use ring::rand::SystemRandom;
 use rustls::{ServerConfig, server::NoServerSessionStorage};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use self::verifier::PeerVerifier;
 use crate::{
+    authorities::{Authorities, Signing},
     env,
     journal::{Cause, Journal},
     quota::{Allowance, Quota},
@@ -71,8 +70,7 @@ pub enum IdentityError {
 pub struct MasterIdentity {
     name: Name,
     journal: Journal,
-    infrastructure: Arc<Authority>,
-    bundle: Arc<TrustBundle>,
+    authorities: Authorities,
     /// Addresses that the operator configured.
     configured: Vec<IpAddr>,
     current: RwLock<Option<Arc<Current>>>,
@@ -85,6 +83,8 @@ struct Current {
     tls: Arc<ServerConfig>,
     ips: BTreeSet<IpAddr>,
     renew_at: UnixMs,
+    /// The authorities that it was made under.
+    generation: u64,
 }
 
 impl MasterIdentity {
@@ -94,14 +94,12 @@ impl MasterIdentity {
         name: Name,
         configured: Vec<IpAddr>,
         journal: Journal,
-        infrastructure: Arc<Authority>,
-        bundle: Arc<TrustBundle>,
+        authorities: Authorities,
     ) -> Self {
         Self {
             name,
             journal,
-            infrastructure,
-            bundle,
+            authorities,
             configured,
             current: RwLock::default(),
             issuing: Mutex::new(Quota::new(LEARNING)),
@@ -125,6 +123,20 @@ impl MasterIdentity {
         self.issue(Some(local)).await
     }
 
+    /// Renews whenever the authorities have changed, until told to stop.
+    pub async fn follow(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
+        let mut changes = self.authorities.changes();
+        loop {
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+            if let Err(error) = self.renew().await {
+                tracing::error!(%error, "the master's certificate was not renewed; trying again");
+            }
+        }
+    }
+
     /// Issues a new certificate when there is none or half of its life is over.
     ///
     /// # Errors
@@ -134,13 +146,15 @@ impl MasterIdentity {
             // A certificate that names no address serves nobody; the first connection makes one.
             return Ok(());
         }
-        if self
-            .current()
-            .is_none_or(|current| current.renew_at <= env::now())
-        {
+        if self.current().is_none_or(|current| self.is_old(&current)) {
             self.issue(None).await?;
         }
         Ok(())
+    }
+
+    /// Half of its life is over, or the authorities are others.
+    fn is_old(&self, current: &Current) -> bool {
+        current.renew_at <= env::now() || current.generation != self.authorities.generation()
     }
 
     fn current(&self) -> Option<Arc<Current>> {
@@ -174,10 +188,13 @@ impl MasterIdentity {
             .map_err(|error| IdentityError::Key(chain(&error)))?;
         let serial = random_serial(&SystemRandom::new())
             .map_err(|error| IdentityError::Key(chain(&error)))?;
+        // Before the authorities: a change between the two makes another certificate, and no harm.
+        let generation = self.authorities.generation();
+        let signing = self.authorities.now();
         let validity =
-            Validity::backdated(env::now(), MASTER_LIFETIME_MS).within(&self.infrastructure);
+            Validity::backdated(env::now(), MASTER_LIFETIME_MS).within(&signing.infrastructure);
         let ips_sorted: Vec<IpAddr> = ips.iter().copied().collect();
-        let issued = self
+        let issued = signing
             .infrastructure
             .issue_master(
                 key.public_key(),
@@ -186,18 +203,14 @@ impl MasterIdentity {
                 Terms { serial, validity },
             )
             .map_err(|error| IdentityError::Issue(chain(&error)))?;
-        let tls = Arc::new(tls_config(
-            &key,
-            &issued,
-            &self.infrastructure,
-            &self.bundle,
-        )?);
+        let tls = Arc::new(tls_config(&key, &issued, &signing)?);
         self.record(&issued, &ips_sorted).await?;
         let renew_at = UnixMs(issued.not_before.0 + issued.not_after.since(issued.not_before) / 2);
         let current = Arc::new(Current {
             tls: tls.clone(),
             ips,
             renew_at,
+            generation,
         });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
         Ok(tls)
@@ -239,13 +252,16 @@ impl MasterIdentity {
 fn tls_config(
     key: &KeyPair,
     issued: &Issued,
-    authority: &Authority,
-    bundle: &Arc<TrustBundle>,
+    signing: &Signing,
 ) -> Result<ServerConfig, IdentityError> {
     let tls = |error: &dyn std::error::Error| IdentityError::Tls(chain(error));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Arc::new(PeerVerifier::new(bundle.clone(), &provider));
-    let chain = vec![issued.der.clone(), authority.certificate().clone()];
+    let verifier = Arc::new(PeerVerifier::new(signing.bundle.clone(), &provider));
+    let mut chain = vec![
+        issued.der.clone(),
+        signing.infrastructure.certificate().clone(),
+    ];
+    chain.extend(signing.cross.clone());
     let key = key.to_private_key_der();
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])

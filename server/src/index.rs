@@ -16,7 +16,7 @@ mod tokens;
 
 use std::path::PathBuf;
 
-use dockmaster_proto::event::Entry;
+use dockmaster_proto::{event::Entry, time::UnixMs};
 
 pub use denials::HELD;
 pub use open::IndexError;
@@ -25,6 +25,11 @@ pub use records::{
 };
 
 use overlay::Overlay;
+
+use crate::state::GRACE_MS;
+
+/// How many revoked certificates are forgotten with one batch of entries.
+const FORGOTTEN_AT_ONCE: usize = 256;
 
 /// The index. Cheap to clone; reads may run on any thread, writes come from one.
 #[derive(Debug, Clone)]
@@ -54,15 +59,29 @@ impl Index {
     ) -> Result<(), IndexError> {
         let mut overlay = Overlay::new(&self.db);
         let mut applied: u64 = overlay.get(keys::APPLIED)?.unwrap_or_default();
+        let mut newest = None;
         for (index, entry) in entries {
             if index < applied {
                 continue;
             }
             project::project(index, entry, &mut overlay)?;
             applied = index + 1;
+            newest = Some(entry.ts_ms);
         }
         overlay.put(keys::APPLIED, &applied);
-        overlay.commit()
+        overlay.commit()?;
+        newest.map_or(Ok(()), |now| self.forget_revoked(now))
+    }
+
+    /// Deletes what no revocation list has to name any more. Whoever loads the view passes it over
+    /// too, so it does not matter when this happens, or whether a crash comes before.
+    fn forget_revoked(&self, now: UnixMs) -> Result<(), IndexError> {
+        let over = UnixMs(now.0.saturating_sub(GRACE_MS));
+        let range = keys::revoked_from(UnixMs(0))..keys::revoked_from(over);
+        for found in self.db.range(range).take(FORGOTTEN_AT_ONCE) {
+            self.db.remove(found?.0)?;
+        }
+        Ok(())
     }
 
     /// Makes sure that what was taken up survives a power loss.

@@ -8,6 +8,7 @@ use dockmaster_proto::{
     error::chain,
     event::{CertRevoked, Event, HostEvicted, HostLost, HostRefused, HostWatched, LeaseCause},
     id::{ContainerId, Name},
+    revocation::RevocationReason,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -136,6 +137,7 @@ impl LeaseKeeper {
                     serial: key.serial,
                     container: None,
                     reason: "host evicted".to_owned(),
+                    code: Some(RevocationReason::CessationOfOperation),
                 })
             }));
             events.push(Event::HostEvicted(HostEvicted {

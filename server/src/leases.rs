@@ -15,6 +15,7 @@ use dockmaster_proto::{
     },
     facts::{ContainerFacts, NetworkMode},
     id::{ContainerId, Name},
+    revocation::RevocationReason,
 };
 
 use crate::{
@@ -277,6 +278,7 @@ fn revocation(serial: dockmaster_proto::id::Serial, container: ContainerId, reas
         serial,
         container: Some(container),
         reason: reason.to_owned(),
+        code: Some(RevocationReason::CessationOfOperation),
     })
 }
 

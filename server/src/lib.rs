@@ -6,13 +6,16 @@
 //! view's change notice wakes whoever waits. [`app`] puts the parts together.
 #![forbid(unsafe_code)]
 
+pub mod acknowledged;
 pub mod api;
 pub mod app;
 pub mod audit;
 pub mod authorities;
 pub mod backup;
 pub mod blobs;
+pub mod clocks;
 pub mod config;
+pub mod crl;
 pub mod datadir;
 pub mod delivery;
 pub mod documents;
@@ -28,7 +31,9 @@ pub mod leases;
 pub mod lifetime;
 pub mod listener;
 pub mod logkey;
+pub mod material;
 pub mod newdir;
+pub mod operators;
 pub mod origin;
 pub mod outpost;
 pub mod policy;
@@ -36,6 +41,9 @@ pub mod quota;
 pub mod refusals;
 pub mod reports;
 pub mod restore;
+pub mod revocation;
+pub mod rotation;
+pub mod rotor;
 pub mod setup;
 pub mod state;
 pub mod store;

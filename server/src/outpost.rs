@@ -17,6 +17,7 @@ use dockmaster_host::{DockerInventory, FileInventory, Inventory, docker::EngineE
 use dockmaster_proto::{
     api::hosts::WATCH_PROTOCOL,
     error::chain,
+    header,
     id::Name,
     problem::{Problem, ProblemCode},
     route::Route,
@@ -181,9 +182,12 @@ async fn watch_once(
     inventory: &Arc<Inventory>,
 ) -> Result<remote::ReportError, ClientError> {
     let connection = standing.dialer().dial().await?;
-    let stream = connection
+    let (headers, stream) = connection
         .upgrade(&Call::new(Route::HostWatch), WATCH_PROTOCOL)
         .await?;
+    if headers.contains_key(header::RENEW) {
+        standing.renew_now();
+    }
     tracing::info!(host = %standing.host(), "the master hears of this host's containers");
     match remote::report(inventory.clone(), Box::new(stream)).await {
         Err(ended) => Ok(ended),

@@ -24,7 +24,7 @@ use dockmaster_tlog::{
 };
 
 use crate::{
-    authorities::Authorities,
+    authorities::Signing,
     backup::{self, BackupError, Files, Manifest, Part},
     config::Config,
     datadir::DataDir,
@@ -185,7 +185,7 @@ impl Work {
         }
         write(new, &files)?;
         // They are read as a master reads them, so that a key that does not fit is found now.
-        Authorities::load(dir)?;
+        Signing::load(dir)?;
         let previous = (log == Log::Anew).then_some(old_key);
         let ledger = LedgerConfig::new(dir.ledger(), dir.blobs(), key, Arc::new(env::now_ms));
         Ok(Self {

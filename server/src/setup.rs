@@ -9,8 +9,9 @@ use std::{
 use dockmaster_certs::{
     authority::{Authority, AuthoritySeed},
     bundle::TrustBundle,
+    crl::{self, ListTerms},
     infra::Terms,
-    issue::Validity,
+    issue::{IssueError, Validity},
     key::{KeyPair, random_serial},
 };
 use dockmaster_client::Context;
@@ -33,12 +34,13 @@ use crate::{
     lifetime::Lifetime,
     logkey::LogSeed,
     newdir::{NewDir, NewDirError},
+    operators,
     policy::Rules,
     store,
 };
 
 /// Lifetime of the first operator's certificate, as far as the authority itself lasts: 90 days.
-const OPERATOR_LIFETIME_MS: u64 = 90 * 86_400_000;
+pub(crate) const OPERATOR_LIFETIME_MS: u64 = 90 * 86_400_000;
 /// The only role there is.
 const ADMIN: &str = "admin";
 
@@ -131,6 +133,9 @@ async fn fill(new: &NewDir, setup: &Setup) -> Result<Installation, SetupError> {
     new.write(&dir.log_key(), seed.to_text().as_bytes(), Readers::Owner)?;
     let authorities = create_authorities(setup, now)?;
     write_authorities(new, &authorities)?;
+    let list = root_list(&authorities.root, now)
+        .map_err(|error| SetupError::make("the root's revocation list")(&error))?;
+    new.write(&dir.root_list(), list.as_bytes(), Readers::Everybody)?;
     let verifier = log_key.verifier().to_string();
     let bundle = TrustBundle::new(vec![authorities.root.certificate().clone()], &verifier)
         .map_err(|error| SetupError::make("the trust bundle")(&error))?;
@@ -185,6 +190,20 @@ async fn fill(new: &NewDir, setup: &Setup) -> Result<Installation, SetupError> {
         permit: setup.permit.clone(),
         context: new.target().operator(),
     })
+}
+
+/// The root's own revocation list in PEM: empty, and good for as long as the root, so that the root's
+/// key is not needed again for it. An intermediate is not revoked but replaced.
+///
+/// # Errors
+/// When it cannot be signed.
+pub(crate) fn root_list(root: &Authority, now: UnixMs) -> Result<String, IssueError> {
+    let terms = ListTerms {
+        number: now.0,
+        now,
+        next_update: root.not_after(),
+    };
+    Ok(crl::to_pem(&root.revocation_list([], terms)?))
 }
 
 fn create_authorities(setup: &Setup, now: UnixMs) -> Result<Authorities, SetupError> {
@@ -246,7 +265,7 @@ fn grant_operator(
     let make = SetupError::make("the operator's certificate");
     let key = KeyPair::generate(&SystemRandom::new()).map_err(|error| make(&error))?;
     let serial = random_serial(&SystemRandom::new()).map_err(|error| make(&error))?;
-    // Bounded by the intermediate, which signs it. No command grants another one.
+    // Bounded by the intermediate, which signs it.
     let validity = Validity::backdated(now, OPERATOR_LIFETIME_MS).within(authority);
     let role: Name = ADMIN.parse().map_err(|error| make(&error))?;
     let issued = authority
@@ -266,13 +285,7 @@ fn grant_operator(
     };
     let yaml = context.to_yaml().map_err(|error| make(&error))?;
     new.write(&new.dir().operator(), yaml.as_bytes(), Readers::Owner)?;
-    Ok(OperatorGranted {
-        operator: setup.operator.clone(),
-        role: role.to_string(),
-        serial: issued.serial,
-        not_after_ms: issued.not_after,
-        der_sha256: issued.der_sha256,
-    })
+    Ok(operators::granted(&setup.operator, &role, &issued))
 }
 
 /// The address that the operator's context dials: the one listened on, or loopback when that is all.

@@ -4,10 +4,12 @@
 //! ledger's writer after an entry is durable and before anyone is told about it.
 
 mod apply;
+mod authority;
 mod hosts;
 mod lookup;
 mod node;
 pub mod requests;
+mod revocations;
 mod tokens;
 
 use std::{
@@ -26,11 +28,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::origin::Origin;
 
-pub(crate) use apply::{RestoredParts, revision_info};
+pub(crate) use apply::{RestoredParts, ban, displacement, revision_info};
+pub(crate) use authority::apply as apply_to_authorities;
+pub use authority::{AuthorityNames, AuthorityState, Rotation};
 pub use hosts::{EnrolledHost, HostKey, LostWatch};
 pub use lookup::{LookupError, NodeReference};
 pub use node::{Approved, CurrentCertificate, Joined, NodeRecord};
 pub use requests::Requests;
+pub use revocations::{Ban, Revocations, RevokedCertificate};
+pub(crate) use revocations::{GRACE_MS, reason as revocation_reason};
 pub use tokens::{Burn, Ended, TokenRecord, Tokens, token_of};
 
 /// The view.
@@ -41,6 +47,9 @@ pub struct State {
     by_ip: HashMap<IpAddr, Vec<Address>>,
     epochs: HashMap<Address, u64>,
     operators: HashMap<Serial, Operator>,
+    authorities: Option<AuthorityState>,
+    revocations: Revocations,
+    bans: BTreeMap<ContainerId, Ban>,
     /// Operator labels of containers that ended: a container may be started again under the same ID.
     dormant_labels: HashMap<ContainerId, BTreeMap<String, String>>,
     hosts: hosts::Hosts,
@@ -82,6 +91,12 @@ pub struct Operator {
     pub role: String,
     /// Valid until.
     pub not_after_ms: UnixMs,
+    /// The key identifier of the authority that signed it, in hex; empty where the ledger does not say.
+    #[serde(default)]
+    pub issuer_key_id: String,
+    /// When it was granted.
+    #[serde(default)]
+    pub granted_at_ms: UnixMs,
 }
 
 /// The documents in force; none before the first.
@@ -130,6 +145,34 @@ impl State {
     #[must_use]
     pub fn operator(&self, serial: &Serial) -> Option<&Operator> {
         self.operators.get(serial)
+    }
+
+    /// The authorities that count; none before the log says which.
+    #[must_use]
+    pub const fn authorities(&self) -> Option<&AuthorityState> {
+        self.authorities.as_ref()
+    }
+
+    /// Certificates that ended before their time.
+    #[must_use]
+    pub const fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
+    /// Why a container gets no certificate.
+    #[must_use]
+    pub fn ban(&self, container: &ContainerId) -> Option<&Ban> {
+        self.bans.get(container)
+    }
+
+    /// The containers that get no certificate.
+    pub fn bans(&self) -> impl Iterator<Item = &Ban> {
+        self.bans.values()
+    }
+
+    /// The operators' certificates that count.
+    pub fn operators(&self) -> impl Iterator<Item = (&Serial, &Operator)> {
+        self.operators.iter()
     }
 
     /// The time of the newest entry.

@@ -83,7 +83,7 @@ fn garbage_on_the_watch_stream_ends_the_stream_and_nothing_else() {
             b"\0\0\0\x0f{\"say\":\"nought\"}",
         ] {
             let connection = dialer.dial().await.unwrap();
-            let mut stream = connection
+            let (_, mut stream) = connection
                 .upgrade(&Call::new(Route::HostWatch), WATCH_PROTOCOL)
                 .await
                 .unwrap();

@@ -35,7 +35,7 @@ fn say(context: &Path, says: &[Value], done: impl FnOnce()) {
         .unwrap();
     let stream = runtime.block_on(async {
         let connection = dialer.dial().await.unwrap();
-        let mut stream = connection
+        let (_, mut stream) = connection
             .upgrade(&Call::new(Route::HostWatch), WATCH_PROTOCOL)
             .await
             .unwrap();

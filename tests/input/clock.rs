@@ -3,7 +3,7 @@
 use dockmaster_tests::{
     Agent,
     clock::{self, Clocks},
-    require_all,
+    eventually, require_all,
 };
 
 use crate::stand::Stand;
@@ -41,6 +41,16 @@ fn an_agent_whose_clock_is_ahead_says_by_how_much_and_goes_on() {
     let mut stand = Stand::new(10);
     let agent = meets(&mut stand, TEN_MINUTES);
     warns(&agent, "ahead of");
+    // The master says it too.
+    eventually("the clock in the master's log and in \"node show\"", || {
+        let node = stand.master.json(["node", "show", &stand.container.id]);
+        let skew = node["clock_skew_ms"].as_i64()?;
+        let log = stand.master.log();
+        let told = log
+            .iter()
+            .any(|line| line.contains("s ahead of the master's"));
+        ((598_000..=602_000).contains(&skew) && told).then_some(())
+    });
 }
 
 #[test]

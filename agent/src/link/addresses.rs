@@ -7,11 +7,14 @@ use std::{
     os::fd::OwnedFd,
 };
 
+use dockmaster_client::{Call, ClientError, Reply};
 use rustix::net::{
     AddressFamily, RecvFlags, SocketFlags, SocketType, bind, netlink::SocketAddrNetlink, recv,
     socket_with,
 };
 use tokio::io::unix::AsyncFd;
+
+use super::{Link, LinkError};
 
 /// `RTMGRP_IPV4_IFADDR` and `RTMGRP_IPV6_IFADDR` of linux/rtnetlink.h.
 const ADDRESSES: u32 = 0x10 | 0x100;
@@ -76,6 +79,48 @@ fn is_ours(ip: IpAddr) -> bool {
     match UdpSocket::bind((ip, 0)) {
         Ok(_) => true,
         Err(error) => error.kind() != io::ErrorKind::AddrNotAvailable,
+    }
+}
+
+impl Link<'_> {
+    /// Makes a call that the master may hold. It ends when the address is gone that it was made from:
+    /// no answer could arrive.
+    pub(super) async fn ask(&mut self, call: &Call) -> Result<Reply, LinkError> {
+        let addresses = self.addresses.take().unwrap_or_else(Addresses::listen);
+        let answered = match self.connect().await {
+            Err(error) => Err(error),
+            Ok(connection) => {
+                let (master, local) = (connection.master(), connection.local());
+                let lost = async {
+                    match local {
+                        Some(ip) => {
+                            addresses.lost(ip).await;
+                            ip
+                        }
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    reply = connection.send(call) => Ok(reply?),
+                    ip = lost => Err(ClientError::Broken {
+                        master,
+                        why: format!("its own address {ip} is gone"),
+                    }
+                    .into()),
+                }
+            }
+        };
+        self.addresses = Some(addresses);
+        answered
+    }
+
+    /// Returns when an address of the container came or went, and may make up for what failed before;
+    /// never where the kernel does not tell.
+    pub async fn addresses_changed(&self) {
+        match &self.addresses {
+            Some(addresses) => addresses.changed().await,
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -33,6 +33,11 @@ impl Schedule {
         }
     }
 
+    /// It is renewed then, unless it would be before.
+    pub(super) fn bring_forward(&mut self, renew_at: Instant) {
+        self.renew_at = self.renew_at.min(renew_at);
+    }
+
     /// The times of a certificate of an earlier start, with so many milliseconds left: it is renewed at
     /// once, so that the master's clock counts again.
     pub(super) fn kept(left_ms: u64, now: Instant) -> Self {

@@ -293,7 +293,14 @@ impl World {
                 &Trust {
                     bundle: self.bundle.to_pem(),
                     master_time_ms: dockmaster_client::now(),
+                    authorities: vec![],
+                    operator_issuer: String::new(),
                 },
+            ),
+            // As a master of an older release does.
+            "/v1/crl" => json(
+                StatusCode::NOT_FOUND,
+                &Problem::new(ProblemCode::NotFound, "there is no such route", ""),
             ),
             "/v1/enroll" | "/v1/renew" => json(StatusCode::CREATED, &self.issue(&body, &exporter)),
             "/v1/reports" => {

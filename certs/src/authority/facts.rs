@@ -1,6 +1,9 @@
 //! What the certificate of an authority says, read from its DER alone.
 
-use dockmaster_proto::{id::TrustDomain, time::UnixMs};
+use dockmaster_proto::{
+    id::{Serial, TrustDomain},
+    time::UnixMs,
+};
 use ipnet::IpNet;
 use x509_parser::{
     certificate::X509Certificate,
@@ -9,7 +12,10 @@ use x509_parser::{
 };
 
 use super::{AuthorityKind, constraints};
-use crate::key::{KeyId, PublicKey};
+use crate::{
+    issue::padded,
+    key::{KeyId, PublicKey},
+};
 
 /// Certificates beyond this many bytes are not read.
 pub(crate) const MAX_CERTIFICATE_LENGTH: usize = 16 * 1024;
@@ -46,6 +52,8 @@ pub(crate) struct AuthorityFacts {
     pub(crate) spki: Vec<u8>,
     pub(crate) subject_der: Vec<u8>,
     pub(crate) not_after: UnixMs,
+    /// The serial number of the certificate; it is in the subject too.
+    pub(crate) serial: Serial,
     pub(crate) permitted: Option<Vec<IpNet>>,
 }
 
@@ -81,6 +89,9 @@ impl AuthorityFacts {
             key_id: key.key_id(),
             spki: spki.to_vec(),
             subject_der: certificate.subject().as_raw().to_vec(),
+            serial: Serial::from_bytes(
+                padded(certificate.raw_serial()).ok_or(AuthorityFault::Profile)?,
+            ),
             not_after: UnixMs(u64::try_from(not_after).unwrap_or(0).saturating_mul(1000)),
             permitted: extensions.permitted,
         })

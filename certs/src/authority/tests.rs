@@ -137,3 +137,30 @@ fn debug_output_has_no_secret() {
     assert!(shown.contains("td.example"));
     assert!(shown.len() < 500, "{shown}");
 }
+
+#[test]
+fn a_master_below_a_cross_signed_authority_leads_to_either_root_and_to_no_third() {
+    use crate::{bundle::TrustBundle, chain::verify_master, testing::der_of};
+
+    let (old, other) = (Pki::new(), Pki::new());
+    let new = Authority::create_root(&"td.example".parse().unwrap(), seed()).unwrap();
+    let cross = new.cross_sign(&old.infra, NOW).unwrap();
+    let chain = [old.master().der, der_of(&old.infra), cross];
+    let bundle = |roots: &[&Authority]| {
+        let roots = roots.iter().map(|root| der_of(root)).collect();
+        TrustBundle::new(roots, LOG_KEY).unwrap()
+    };
+    let dialled = "192.168.1.10".parse().unwrap();
+    for roots in [&[&old.root][..], &[&new], &[&old.root, &new]] {
+        assert!(verify_master(&chain, &bundle(roots), dialled, NOW).is_ok());
+    }
+    assert!(verify_master(&chain, &bundle(&[&other.root]), dialled, NOW).is_err());
+    assert!(matches!(
+        new.cross_sign(&old.containers, NOW),
+        Err(AuthorityError::NotCrossSigned(_))
+    ));
+    assert!(matches!(
+        old.infra.cross_sign(&old.infra, NOW),
+        Err(AuthorityError::NotARoot(_))
+    ));
+}

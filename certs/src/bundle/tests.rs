@@ -114,3 +114,18 @@ proptest! {
         prop_assert!(TrustBundle::parse(&text).is_err());
     }
 }
+
+#[test]
+fn a_bundle_is_followed_by_one_with_a_root_in_common_and_the_same_log() {
+    let (old, new) = (Pki::new(), Pki::new());
+    let bundle = |roots: &[&Pki], log_key: &str| {
+        let roots = roots.iter().map(|pki| pki.root.certificate().clone());
+        TrustBundle::new(roots.collect(), log_key).unwrap()
+    };
+    let first = bundle(&[&old], LOG_KEY);
+    let both = bundle(&[&old, &new], LOG_KEY);
+    let last = bundle(&[&new], LOG_KEY);
+    assert!(both.follows(&first) && last.follows(&both) && first.follows(&both));
+    assert!(!last.follows(&first));
+    assert!(!bundle(&[&old, &new], "td.example/log+00000000+other").follows(&first));
+}

@@ -17,6 +17,9 @@ use crate::{
     tls,
 };
 
+/// The largest list of authorities beside the bundle, in bytes.
+const MAX_AUTHORITIES_LENGTH: usize = 64 << 10;
+
 /// A connection to someone who may be the master.
 #[derive(Debug)]
 pub struct Bootstrap {
@@ -48,7 +51,10 @@ impl Bootstrap {
     /// When the bundle is not the pinned one, or the peer no master of it.
     pub async fn trust(mut self, pin: TrustPin) -> Result<(Connection, TrustBundle), ClientError> {
         let master = self.master;
-        let question = Call::new(Route::Trust).at_most(2 * MAX_BUNDLE_LENGTH);
+        // While its authorities are rotated a master has several bundles, and gives the pinned one.
+        let question = Call::new(Route::Trust)
+            .query([("pin", Some(pin.to_string()))])
+            .at_most(2 * MAX_BUNDLE_LENGTH + MAX_AUTHORITIES_LENGTH);
         let trust: Trust = self.connection.call(&question).await?;
         let got = TrustPin::of(&trust.bundle);
         if got != pin {

@@ -116,13 +116,12 @@ impl Call {
         self
     }
 
-    /// With a header of the API.
+    /// With this header; a value that no header takes is left out.
     #[must_use]
-    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
-        self.headers.insert(
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        );
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(HeaderName::from_static(name), value);
+        }
         self
     }
 
@@ -278,7 +277,7 @@ impl Connection {
     }
 
     /// Makes a call that asks for another protocol on this very connection, and gives the bytes of it
-    /// (RFC 9110 section 7.8).
+    /// (RFC 9110 section 7.8), with the headers of the answer.
     ///
     /// # Errors
     /// When the master refuses or does not answer.
@@ -286,7 +285,7 @@ impl Connection {
         mut self,
         call: &Call,
         protocol: &'static str,
-    ) -> Result<TokioIo<Upgraded>, ClientError> {
+    ) -> Result<(HeaderMap, TokioIo<Upgraded>), ClientError> {
         let master = self.master;
         let after = ANSWER_TIMEOUT;
         let upgraded = tokio::time::timeout(after, self.switch(call, protocol)).await;
@@ -297,7 +296,7 @@ impl Connection {
         &mut self,
         call: &Call,
         protocol: &'static str,
-    ) -> Result<TokioIo<Upgraded>, ClientError> {
+    ) -> Result<(HeaderMap, TokioIo<Upgraded>), ClientError> {
         let master = self.master;
         let broken = |error: hyper::Error| ClientError::Broken {
             master,
@@ -310,8 +309,9 @@ impl Connection {
         self.sender.ready().await.map_err(broken)?;
         let response = self.sender.send_request(request).await.map_err(broken)?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let headers = response.headers().clone();
             let upgraded = hyper::upgrade::on(response).await.map_err(broken)?;
-            return Ok(TokioIo::new(upgraded));
+            return Ok((headers, TokioIo::new(upgraded)));
         }
         match self.receive(response, call).await {
             Ok(_) => Err(ClientError::BadAnswer {

@@ -33,6 +33,8 @@ fn trust(bundle: &str) -> Response<Full<Bytes>> {
     let trust = Trust {
         bundle: bundle.to_owned(),
         master_time_ms: dockmaster_client::now(),
+        authorities: vec![],
+        operator_issuer: String::new(),
     };
     Response::new(Full::new(serde_json::to_vec(&trust).unwrap().into()))
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     event::{Evidence, HeldAddress},
     id::{ContainerId, Digest, Serial},
+    revocation::RevocationReason,
     spiffe::SpiffeId,
     time::UnixMs,
 };
@@ -78,4 +79,58 @@ pub struct CertificateDetail {
     /// What the issuance rests on.
     #[serde(default)]
     pub evidence: Vec<Evidence>,
+}
+
+/// Whose certificates are to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationTarget {
+    /// One certificate.
+    Serial(Serial),
+    /// All certificates of a live node that count: a reference as everywhere.
+    Node(String),
+}
+
+/// Whether the container may enroll again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Afterwards {
+    /// Its host's word gets it a new certificate, for a new key.
+    #[default]
+    MayEnroll,
+    /// It gets none until the ban is lifted.
+    Banned,
+}
+
+/// What `POST /v1/revocations` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationRequest {
+    /// Whose certificates.
+    pub target: RevocationTarget,
+    /// Why.
+    #[serde(default)]
+    pub reason: RevocationReason,
+    /// Why, in words; at most [`MAX_REVOCATION_MESSAGE`] bytes.
+    #[serde(default)]
+    pub message: String,
+    /// Whether the container may enroll again.
+    #[serde(default)]
+    pub afterwards: Afterwards,
+}
+
+/// The longest message of a revocation in bytes.
+pub const MAX_REVOCATION_MESSAGE: usize = 500;
+
+/// What was revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// The certificates; none where a node without one was banned.
+    pub serials: Vec<Serial>,
+    /// The container, where it is a container's.
+    pub container: Option<ContainerId>,
+    /// Its name; an operator's name where it is an operator's.
+    pub name: String,
+    /// Whether it may enroll again.
+    pub afterwards: Afterwards,
 }

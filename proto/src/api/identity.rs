@@ -17,6 +17,12 @@ pub struct Trust {
     pub bundle: String,
     /// The master's time.
     pub master_time_ms: UnixMs,
+    /// The authorities below the roots whose revocation lists are served, in PEM.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorities: Vec<String>,
+    /// The key identifier in hex of the authority that signs operators' certificates now.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub operator_issuer: String,
 }
 
 /// A request for a certificate.
@@ -64,6 +70,21 @@ pub struct IssuedCertificate {
     /// (RFC 6962 section 2.1.2). Empty where there was none, or it is the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consistency: Vec<String>,
+    /// The master's time.
+    pub master_time_ms: UnixMs,
+}
+
+/// An operator's new certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorCertificate {
+    /// The leaf and the intermediate in PEM.
+    pub chain: String,
+    /// The trust bundle in PEM.
+    pub bundle: String,
+    /// The certificate's serial number.
+    pub serial: Serial,
+    /// Valid until.
+    pub not_after_ms: UnixMs,
     /// The master's time.
     pub master_time_ms: UnixMs,
 }

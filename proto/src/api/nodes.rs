@@ -70,6 +70,13 @@ pub struct NodeDetail {
     pub revisions: Revisions,
     /// Its last report.
     pub report: Option<ReceivedReport>,
+    /// How far its clock is ahead of the master's in milliseconds, behind it if negative; none before
+    /// its agent has said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_skew_ms: Option<i64>,
+    /// Why it gets no certificate; empty unless it is banned.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub banned: String,
 }
 
 /// A report as the master keeps it.

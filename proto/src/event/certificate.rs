@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     address::Address,
     id::{ContainerId, Digest, IdError, Name, RequestId, Serial, TokenId},
+    revocation::RevocationReason,
     spiffe::SpiffeId,
     time::UnixMs,
 };
@@ -212,4 +213,7 @@ pub struct CertRevoked {
     pub container: Option<ContainerId>,
     /// Why, in words: `lease closed`, `container ended`, or an operator's.
     pub reason: String,
+    /// The same as a revocation list says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<RevocationReason>,
 }

@@ -53,6 +53,9 @@ pub struct OperatorGranted {
     pub not_after_ms: UnixMs,
     /// SHA-256 of the certificate (DER).
     pub der_sha256: Digest,
+    /// The key identifier of the authority that signed it, in hex.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub issuer_key_id: String,
 }
 
 /// An operator fetched the keys for a backup.

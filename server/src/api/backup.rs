@@ -22,6 +22,8 @@ impl Api {
             .commit(&request.cause, vec![Event::BackupTaken(taken)], vec![])
             .await
             .map_err(|error| problem::from_commit(&error))?;
+        // Until the head is taken: the log of a backup must name no authority that its files lack.
+        let _still = self.rotor.still().await;
         let dir = self.dir.clone();
         let files = tokio::task::spawn_blocking(move || read(&dir)).await;
         let files = files

@@ -220,7 +220,7 @@ mod tests {
     fn every_code_that_enrollment_refuses_with_is_found_by_container_and_by_ip_with_a_next_step() {
         let codes = ProblemCode::ALL.into_iter();
         let refusals: Vec<ProblemCode> = codes.filter(|code| next_step(*code).is_some()).collect();
-        assert!(refusals.len() >= 9, "{refusals:?}");
+        assert!(refusals.len() >= 11, "{refusals:?}");
         let events = refusals.iter().map(|code| denied(*code, 1, "")).collect();
         let (_dir, index) = indexed(events);
         let by_container = index.denials_of(&id(1)).collect::<Result<_, _>>().unwrap();

@@ -10,10 +10,11 @@ use dockmaster_proto::{
     },
     error::chain,
     event::Reach,
+    header as ours,
     id::Name,
     problem::Problem,
 };
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
@@ -91,6 +92,9 @@ impl Api {
         let upgrade = wanted(request, WATCH_PROTOCOL)?;
         let peer = request.peer.clone();
         let stopping = self.stopping.clone();
+        let mut others = self.authorities.changes();
+        others.mark_unchanged();
+        let should_renew = self.signs_by_another(&host, request);
         tokio::spawn(async move {
             let Some(stream) = upgraded(upgrade, &host).await else {
                 return;
@@ -101,10 +105,15 @@ impl Api {
             // The stream's other half waits here for the end, and takes its connection with it.
             let (ours, theirs) = tokio::io::duplex(PIPE);
             remote.attach(Box::new(theirs));
-            carry(stream, ours, watcher.gone.clone(), stopping).await;
+            carry(stream, ours, watcher.gone.clone(), stopping, others).await;
             drop(peer);
         });
-        Ok(reply::switching(WATCH_PROTOCOL))
+        let mut reply = reply::switching(WATCH_PROTOCOL);
+        if should_renew {
+            let headers = reply.headers_mut();
+            headers.insert(ours::RENEW, HeaderValue::from_static("now"));
+        }
+        Ok(reply)
     }
 
     /// A connection of a container of the host.
@@ -135,6 +144,16 @@ impl Api {
         Ok(reply::switching(RELAY_PROTOCOL))
     }
 
+    /// Whether the host's certificate is by another authority than the one that signs now.
+    fn signs_by_another(&self, host: &Name, request: &Request) -> bool {
+        let signing = self.authorities.now().operators.key_id().to_string();
+        let shown = request.peer.identity.as_ref().map(|it| it.serial);
+        let state = self.journal.state();
+        let mut keys = state.host(host).into_iter().flat_map(|it| &it.certificates);
+        let key = keys.find(|key| Some(key.serial) == shown);
+        key.is_some_and(|key| key.issuer_key_id != signing)
+    }
+
     fn watcher(&self, request: &Request) -> Result<(Name, Watcher), Problem> {
         let host = caller(request)?;
         let watcher = self.hosts.watchers().get(host);
@@ -146,18 +165,21 @@ impl Api {
 /// Bytes between a watch stream and whoever reads it.
 const PIPE: usize = 64 << 10;
 
-/// Passes bytes on until either side ends, the host is evicted, or the master stops.
+/// Passes bytes on until either side ends, the host is evicted, the master stops, or other authorities
+/// sign: then the host comes again and is told.
 async fn carry(
     mut stream: Conduit,
     mut ours: tokio::io::DuplexStream,
     mut gone: watch::Receiver<bool>,
     mut stopping: watch::Receiver<bool>,
+    mut others: watch::Receiver<u64>,
 ) {
     tokio::select! {
         // Whatever ends it shows as the end of the stream.
         _ = tokio::io::copy_bidirectional(&mut stream, &mut ours) => {}
         _ = gone.wait_for(|gone| *gone) => {}
         _ = stopping.wait_for(|stopping| *stopping) => {}
+        _ = others.changed() => {}
     }
 }
 

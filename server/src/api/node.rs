@@ -3,19 +3,22 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use dockmaster_certs::authority::Authority;
 use dockmaster_proto::{
     api::identity::{CertificateRequest, Trust},
     header as ours,
-    id::{ContainerId, Digest},
+    id::{ContainerId, Digest, TrustPin},
     problem::{Problem, ProblemCode},
     report::Report,
     route::Route,
+    time::UnixMs,
 };
 use http::{HeaderName, StatusCode, header};
 use tokio::sync::watch;
 
 use super::{Api, Caller, Reply, Request, auth, problem, reply, service};
 use crate::{
+    clocks::News,
     delivery::Assignment,
     enrollment::{Answer, Applicant, IssueError},
     env,
@@ -23,20 +26,38 @@ use crate::{
 
 /// How long a request for a catalog may be held.
 const MAX_WAIT: Duration = Duration::from_secs(300);
+const BUNDLE: HeaderName = HeaderName::from_static(ours::BUNDLE);
+const TIME: HeaderName = HeaderName::from_static(ours::TIME);
+const RENEW: HeaderName = HeaderName::from_static(ours::RENEW);
+const RENEW_WITHIN: HeaderName = HeaderName::from_static(ours::RENEW_WITHIN);
+const CRL: HeaderName = HeaderName::from_static(ours::CRL);
+/// When all nodes are to renew at once, they are spread so that not more do in a second.
+const RENEWALS_PER_SECOND: usize = 50;
+/// And over so many seconds at the least.
+const MIN_RENEWAL_S: usize = 5;
 /// How long a request for a certificate may be held that waits for an operator.
 const MAX_HELD: Duration = Duration::from_secs(60);
 /// How long a request waits for a first catalog that is still being compiled.
 const FIRST_COMPILE: Duration = Duration::from_secs(30);
 
 impl Api {
-    pub(super) fn trust(&self) -> Reply {
-        reply::json(
+    pub(super) fn trust(&self, request: &Request) -> Result<Reply, Problem> {
+        let pin = request.query_as::<TrustPin>("pin")?;
+        let signing = self.authorities.now();
+        Ok(reply::json(
             StatusCode::OK,
             &Trust {
-                bundle: self.bundle.to_pem(),
+                // While authorities are rotated there are three, and the peer's certificate leads to
+                // the roots of each; whoever pins one trusts no other answer.
+                bundle: signing.bundle_of(pin).to_pem(),
+                operator_issuer: signing.operators.key_id().to_string(),
                 master_time_ms: env::now(),
+                authorities: signing
+                    .container_authorities()
+                    .map(Authority::certificate_pem)
+                    .collect(),
             },
-        )
+        ))
     }
 
     pub(super) async fn enroll(&self, request: &Request) -> Result<Reply, Problem> {
@@ -72,6 +93,11 @@ impl Api {
 
     pub(super) async fn catalog(&self, request: &Request) -> Result<Reply, Problem> {
         let node = caller(request)?;
+        let confirmed = service::header(request, &BUNDLE).and_then(|pin| pin.parse().ok());
+        if let Some(pin) = confirmed {
+            self.acknowledged.note(node, pin);
+        }
+        self.note_clock(request, node);
         let wait = service::wait_preference(request, MAX_WAIT);
         let mut assignments = self.delivery.subscribe(&node);
         let known = |assignment: &Assignment| match assignment {
@@ -130,28 +156,64 @@ impl Api {
                     ),
                 };
                 let reply = reply::with_header(reply, header::ETAG, &etag);
+                let reply = self.with_authorities(reply, &node);
+                let alerts = self.lists.urgent().to_string();
+                let reply = reply::with_header(reply, CRL, &alerts);
                 let reply = if self.should_renew(request) {
-                    reply::with_header(reply, HeaderName::from_static(ours::RENEW), "now")
+                    reply::with_header(reply, RENEW, "now")
                 } else {
                     reply
                 };
-                Ok(reply::with_header(
-                    reply,
-                    HeaderName::from_static(ours::TIME),
-                    &env::now().0.to_string(),
-                ))
+                Ok(reply::with_header(reply, TIME, &env::now().0.to_string()))
             }
         }
     }
 
+    /// Takes up what the agent's clock says, and tells when it is wrong.
+    fn note_clock(&self, request: &Request, node: ContainerId) {
+        let its = service::header(request, &TIME).and_then(|time| time.parse().ok());
+        let Some(its) = its.map(UnixMs) else { return };
+        match self.clocks.note(node, its, env::now()) {
+            News::None => {}
+            News::Off(ms) => {
+                let word = if ms > 0 { "ahead of" } else { "behind" };
+                tracing::warn!(node = %node.short(), "the clock of this container's host is {} s {word} the master's; what verifies certificates there may take them for expired or not yet valid", ms.unsigned_abs() / 1000);
+            }
+            News::Right => {
+                tracing::info!(node = %node.short(), "the clock of this container's host is right again");
+            }
+        }
+    }
+
+    /// Tells which bundle is in force, and in a rotation whether to renew before the time.
+    fn with_authorities(&self, reply: Reply, node: &ContainerId) -> Reply {
+        let signing = self.authorities.now();
+        let pin = signing.bundle.pin().to_string();
+        let reply = reply::with_header(reply, BUNDLE, &pin);
+        let nodes = {
+            let state = self.journal.state();
+            let rotates = state.authorities().is_some_and(|it| it.rotation.is_some());
+            let newest = state.node(node).and_then(|node| node.certificates.first());
+            let issuer = signing.containers.key_id().to_string();
+            if !rotates || newest.is_none_or(|newest| newest.issuer_key_id == issuer) {
+                return reply;
+            }
+            state.nodes().count()
+        };
+        let within = (nodes / RENEWALS_PER_SECOND).max(MIN_RENEWAL_S);
+        reply::with_header(reply, RENEW_WITHIN, &within.to_string())
+    }
+
     /// Returns when the assignment is another one than the caller knows, the caller should renew its
-    /// certificate, or may not have the catalog any more. Woken for this node alone: when its assignment or its addresses change.
+    /// certificate, or may not have the catalog any more. Woken for this node alone: when its
+    /// assignment or its addresses change.
     async fn hold(
         &self,
         request: &Request,
         assignments: &mut watch::Receiver<Assignment>,
         known: impl Fn(&Assignment) -> bool,
     ) {
+        let urgent = self.lists.urgent();
         loop {
             let may = auth::authorise(
                 request.route,
@@ -161,6 +223,7 @@ impl Api {
             )
             .is_ok();
             if !may
+                || self.lists.urgent() != urgent
                 || self.should_renew(request)
                 || !known(&assignments.borrow_and_update())
                 || assignments.changed().await.is_err()
@@ -176,7 +239,7 @@ impl Api {
         let (Caller::Node(id), Some(identity)) = (&request.caller, &request.peer.identity) else {
             return false;
         };
-        if service::header(request, &HeaderName::from_static(ours::RENEW)).is_none() {
+        if service::header(request, &RENEW).is_none() {
             return false;
         }
         let state = self.journal.state();

@@ -69,6 +69,13 @@ impl Api {
             catalog_error,
             revisions: self.delivery.revisions(),
             report,
+            clock_skew_ms: self.clocks.of(node.id()),
+            banned: self
+                .journal
+                .state()
+                .ban(node.id())
+                .map(|ban| format!("by {} at {}: {}", ban.by, ban.at_ms, ban.reason))
+                .unwrap_or_default(),
         };
         Ok(reply::json(StatusCode::OK, &detail))
     }
@@ -219,6 +226,7 @@ mod tests {
             index: 7,
             not_after_ms,
             addresses: vec![],
+            issuer_key_id: String::new(),
             held: vec![],
             shown_from: None,
         });

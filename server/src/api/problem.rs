@@ -6,7 +6,10 @@ use dockmaster_proto::{
     problem::{Problem, ProblemCode},
 };
 
-use crate::{audit::AuditError, index::IndexError, reports::ReportError, state::LookupError};
+use crate::{
+    audit::AuditError, index::IndexError, reports::ReportError, revocation::RevocationRefused,
+    rotation::RotationRefused, rotor::RotorError, state::LookupError,
+};
 
 /// A change that could not be committed.
 #[must_use]
@@ -53,6 +56,46 @@ pub(super) fn from_lookup(error: &LookupError) -> Problem {
             "give more digits of the container ID",
         ),
     }
+}
+
+pub(super) fn from_revocation(error: &RevocationRefused) -> Problem {
+    let (code, hint) = match error {
+        RevocationRefused::Lookup(error) => return from_lookup(error),
+        RevocationRefused::NotCurrent(_) => (
+            ProblemCode::NotFound,
+            "\"dockmaster cert show SERIAL\" says what became of it; a master's certificate lasts a day and goes with its authority",
+        ),
+        RevocationRefused::NoCertificate(_) => (
+            ProblemCode::Conflict,
+            "to keep it from getting one, give --ban",
+        ),
+        RevocationRefused::Own(_) => (
+            ProblemCode::Conflict,
+            "revoke it with another operator's context",
+        ),
+        RevocationRefused::BanOfOperator(_) => (ProblemCode::BadRequest, "leave out --ban"),
+    };
+    Problem::new(code, error.to_string(), hint)
+}
+
+pub(super) fn from_rotor(error: &RotorError) -> Problem {
+    let refused = match error {
+        RotorError::Refused(refused) => refused,
+        RotorError::Commit(error) => return from_commit(error),
+        _ => return internal(error),
+    };
+    let hint = match refused {
+        RotationRefused::GoesOn | RotationRefused::None | RotationRefused::Phase(_) => {
+            "\"dockmaster ca show\" says how far it is"
+        }
+        RotationRefused::Unacknowledged { .. } => {
+            "wait a minute; --force goes on without them, and they cannot verify others until they know it"
+        }
+        RotationRefused::Behind { .. } => {
+            "nodes renew by themselves and operators with any command; --force leaves them behind: nodes need the new pin, operators a new context"
+        }
+    };
+    Problem::new(ProblemCode::Conflict, error.to_string(), hint)
 }
 
 pub(super) fn from_audit(error: &AuditError) -> Problem {

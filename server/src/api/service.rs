@@ -7,7 +7,7 @@ use dockmaster_proto::{
     problem::{Problem, ProblemCode},
     route::Route,
 };
-use http::{HeaderName, Method, header};
+use http::{HeaderName, Method, Version, header};
 use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
@@ -51,6 +51,14 @@ impl Api {
                 );
             }
             let reply = reply::problem(&problem);
+            // What was revoked is of no use any more: HTTP/2, which has no such header, idles out.
+            let reply = if problem.code == ProblemCode::CertificateRevoked
+                && head.version < Version::HTTP_2
+            {
+                reply::with_header(reply, header::CONNECTION, "close")
+            } else {
+                reply
+            };
             // There is always room for saying no, though it may have been refused for want of room.
             reply::counted(reply.clone(), &self.budget, peer).unwrap_or(reply)
         });

@@ -1,5 +1,7 @@
 //! `dockmaster cert`: certificates that the master issued.
 
+mod revoke;
+
 use clap::{Args, Subcommand};
 use dockmaster_client::Call;
 use dockmaster_proto::{
@@ -23,14 +25,15 @@ use super::{
 /// How many certificates are asked for at once.
 const PAGE: u32 = 500;
 
-/// List and show certificates
+/// List, show and revoke certificates
 #[derive(Debug, Args)]
 #[command(
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = "Examples:
   dockmaster cert list --node web-1
-  dockmaster cert show 0123456789abcdef0123456789abcdef"
+  dockmaster cert show 0123456789abcdef0123456789abcdef
+  dockmaster cert revoke --node web-1 --reason keyCompromise"
 )]
 pub(crate) struct CertArgs {
     #[command(subcommand)]
@@ -41,6 +44,8 @@ pub(crate) struct CertArgs {
 enum Command {
     List(ListArgs),
     Show(ShowArgs),
+    Revoke(revoke::RevokeArgs),
+    Unban(revoke::UnbanArgs),
 }
 
 /// List certificates, newest first
@@ -90,6 +95,8 @@ pub(crate) fn run(global: &Global, args: CertArgs) -> Result<(), CliError> {
     match args.command {
         Command::List(args) => block_on(list(global, args)),
         Command::Show(args) => block_on(show(global, args)),
+        Command::Revoke(args) => block_on(revoke::revoke(global, args)),
+        Command::Unban(args) => block_on(revoke::unban(global, args)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod ca;
 mod catalog;
 mod cert;
 mod classify;
@@ -23,6 +24,7 @@ mod proof;
 mod public_log;
 mod quickstart;
 mod remote;
+mod renewal;
 mod request;
 mod restore;
 mod serve;
@@ -89,6 +91,7 @@ enum Command {
     Catalog(catalog::CatalogArgs),
     Compile(compile::CompileArgs),
     Cert(cert::CertArgs),
+    Ca(ca::CaArgs),
     Token(token::TokenArgs),
     Audit(audit::AuditArgs),
     Backup(backup::BackupArgs),
@@ -123,6 +126,7 @@ fn run(global: &Global, command: Command) -> Result<(), CliError> {
         Command::Catalog(args) => catalog::run(global, args),
         Command::Compile(args) => compile::run(args),
         Command::Cert(args) => cert::run(global, args),
+        Command::Ca(args) => ca::run(global, args),
         Command::Token(args) => token::run(global, args),
         Command::Audit(args) => audit::run(global, args),
         Command::Backup(args) => backup::run(global, &args),

@@ -10,6 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     Global,
     error::{CliError, chain},
+    renewal,
 };
 
 /// The master of the context.
@@ -44,9 +45,19 @@ impl Remote {
             CliError::because("the log key in the context's trust bundle", &error, "")
         })?;
         let dialer = context.dialer()?;
+        let mut connection = dialer.dial().await?;
+        if let Some(new) = renewal::refresh(path, &context, &mut connection).await {
+            let dialer = new.dialer()?;
+            return Ok(Self {
+                master: new.master,
+                connection: dialer.dial().await?,
+                dialer,
+                log_key,
+            });
+        }
         Ok(Self {
             master: context.master,
-            connection: dialer.dial().await?,
+            connection,
             dialer,
             log_key,
         })

@@ -60,7 +60,7 @@ impl Binding {
     ///
     /// # Errors
     /// When the key was certified before, or too many were.
-    pub(super) fn claim(&self, key: Digest) -> Result<Claim<'_>, BindingError> {
+    pub(crate) fn claim(&self, key: Digest) -> Result<Claim<'_>, BindingError> {
         let mut certified = self
             .certified
             .lock()
@@ -81,14 +81,14 @@ impl Binding {
 
 /// A key that is being certified.
 #[derive(Debug)]
-pub(super) struct Claim<'a> {
+pub(crate) struct Claim<'a> {
     binding: &'a Binding,
     key: Option<Digest>,
 }
 
 impl Claim<'_> {
     /// The certificate exists.
-    pub(super) fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         self.key = None;
     }
 }

@@ -134,6 +134,9 @@ pub(super) fn decide(
     if state.is_suspended(&container) || !may_be || !(holds || is_shared) {
         return Err(Refusal::lease_closed(source, container));
     }
+    if let Some(ban) = state.ban(&container) {
+        return Err(Refusal::banned(ban));
+    }
     if let Some(other) = applicant.renewing.filter(|other| *other != container) {
         return Err(Refusal {
             code: ProblemCode::CertificateRevoked,

@@ -64,7 +64,8 @@ impl Enrollment {
     ) -> Result<Decision, Refusal> {
         let origin = Origin::direct(source);
         let explained = |refusal| token::explained(refusal, source, state);
-        let permits = |ip| self.authority.permits(ip);
+        let signing = self.authorities.now();
+        let permits = |ip| signing.containers.permits(ip);
         let machine = renewing.and_then(|id| state.node(&id));
         if let Some(machine) = machine.filter(|node| node.is_by_token()) {
             let applicant = applicant(source, None, renewing);

@@ -15,7 +15,7 @@ use super::{
     decide::Given,
     token::{self, Admission},
 };
-use crate::{env, state::State};
+use crate::{authorities::Signing, env, state::State};
 
 impl Enrollment {
     pub(super) fn given<'a>(
@@ -37,6 +37,7 @@ impl Enrollment {
         applicant: &Applicant,
         redemption: &Redemption,
         key: &Digest,
+        signing: &Signing,
     ) -> Result<(Admission, OwnedRwLockWriteGuard<()>), Failure> {
         if applicant.renewing.is_some() {
             return Err(Failure::Ours(Problem::new(
@@ -58,7 +59,7 @@ impl Enrollment {
             .unwrap_or_else(PoisonError::into_inner)
             .take(applicant.source(), env::now());
         attempt.map_err(|wait_ms| token::too_many(applicant.source(), wait_ms))?;
-        let permits = |ip| self.authority.permits(ip);
+        let permits = |ip| signing.containers.permits(ip);
         let decide = || {
             let state = self.journal.state();
             token::redeem(applicant, redemption, key, &self.given(&state, &permits))
@@ -77,13 +78,17 @@ impl Enrollment {
     }
 
     /// The renewal of a machine that a token let in; none where it is no such renewal.
-    pub(super) fn renew_by_token(&self, applicant: &Applicant) -> Result<Option<Grant>, Failure> {
+    pub(super) fn renew_by_token(
+        &self,
+        applicant: &Applicant,
+        signing: &Signing,
+    ) -> Result<Option<Grant>, Failure> {
         let state = self.journal.state();
         let node = applicant.renewing.and_then(|id| state.node(&id));
         let Some(machine) = node.filter(|node| node.is_by_token()) else {
             return Ok(None);
         };
-        let permits = |ip| self.authority.permits(ip);
+        let permits = |ip| signing.containers.permits(ip);
         let grant = token::renew(applicant, machine, &self.given(&state, &permits))?;
         Ok(Some(grant))
     }

@@ -15,6 +15,7 @@ pub const fn next_step(code: ProblemCode) -> Option<&'static str> {
         ProblemCode::CertificateRevoked => {
             Some("a container must enroll for a certificate of its own")
         }
+        ProblemCode::Banned => Some("an operator lifts it by \"dockmaster cert unban\""),
         ProblemCode::NoLease => Some(
             "the request must come from a running container of the engine that \"dockmaster serve --docker\" watches, and not through a proxy or NAT; \"dockmaster node list\" shows the addresses",
         ),

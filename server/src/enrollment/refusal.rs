@@ -11,7 +11,10 @@ use dockmaster_proto::{
 };
 
 use super::BindingError;
-use crate::{origin::Origin, state::State};
+use crate::{
+    origin::Origin,
+    state::{Ban, State},
+};
 
 /// A certificate that may not be issued, and what the applicant is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +49,21 @@ impl Refusal {
             detail: format!("the certificate request is not acceptable: {error}"),
             hint: "make a new key and open a new connection; dockmaster-agent does".into(),
             container: Some(container),
+            rule: String::new(),
+        }
+    }
+
+    pub(super) fn banned(ban: &Ban) -> Self {
+        Self {
+            code: ProblemCode::Banned,
+            detail: format!(
+                "container {} gets no certificate: {} banned it at {}",
+                ban.container.short(),
+                ban.by,
+                ban.at_ms
+            ),
+            hint: "an operator lifts it by \"dockmaster cert unban\"".into(),
+            container: Some(ban.container),
             rule: String::new(),
         }
     }

@@ -243,6 +243,9 @@ fn grant(
 ) -> Result<Grant, Refusal> {
     let rules = &given.policy.rules;
     let id = *node.id();
+    if let Some(ban) = given.state.ban(&id) {
+        return Err(Refusal::banned(ban));
+    }
     let view = node.view();
     let held = node.addresses.iter().find(|held| held.address.ip == source);
     let held = held.ok_or_else(|| Refusal::lease_closed(source, id))?;

@@ -11,6 +11,8 @@ use dockmaster_proto::{
 pub(super) const FORMAT: &[u8] = b"m/format";
 pub(super) const APPLIED: &[u8] = b"m/applied";
 pub(super) const CLASSIFICATION: &[u8] = b"d/classification";
+/// `null` or the authorities that count.
+pub(super) const AUTHORITIES: &[u8] = b"d/authorities";
 pub(super) const SITE: &[u8] = b"d/site";
 
 /// Nodes whose container runs. All of them are read at every start.
@@ -23,7 +25,10 @@ pub(super) const EPOCHS: &[u8] = b"e/";
 pub(super) const CERTIFICATES_BY_INDEX: &[u8] = b"i/";
 pub(super) const OPERATORS: &[u8] = b"p/";
 /// Hosts that may vouch for containers.
-pub(super) const HOSTS: &[u8] = b"v/";
+pub(super) const HOSTS: &[u8] = b"z/";
+/// Certificates that ended before their time, by the end of that time: those that are over go first.
+pub(super) const REVOKED: &[u8] = b"v/";
+pub(super) const BANS: &[u8] = b"b/";
 /// The policy that is in force.
 pub(super) const POLICY: &[u8] = b"d/policy";
 /// Requests that wait for an operator.
@@ -116,6 +121,19 @@ pub(super) fn certificate_at(index: u64) -> Vec<u8> {
 
 pub(super) fn operator(serial: &Serial) -> Vec<u8> {
     key(OPERATORS, &[serial.as_bytes()])
+}
+
+pub(super) fn revoked(not_after: UnixMs, serial: &Serial) -> Vec<u8> {
+    key(REVOKED, &[&not_after.0.to_be_bytes(), serial.as_bytes()])
+}
+
+/// Where those begin that end at this time or later.
+pub(super) fn revoked_from(not_after: UnixMs) -> Vec<u8> {
+    key(REVOKED, &[&not_after.0.to_be_bytes()])
+}
+
+pub(super) fn ban(id: &ContainerId) -> Vec<u8> {
+    key(BANS, &[id.as_bytes()])
 }
 
 pub(super) fn token(id: &TokenId) -> Vec<u8> {

@@ -3,6 +3,7 @@
 use dockmaster_proto::{
     event::{CertIssued, Entry, Event, HeldAddress, LeaseClosed, LeaseOpened, NodeObserved},
     id::{ContainerId, Name, Serial},
+    revocation::RevocationReason,
     spiffe::Principal,
     time::UnixMs,
 };
@@ -15,19 +16,19 @@ use super::{
 };
 use crate::state::{
     Approved, CurrentCertificate, Ended, EnrolledHost, HostKey, NodeRecord, Operator, Requests,
-    requests::concerns_requests, revision_info,
+    RevokedCertificate, apply_to_authorities, ban, displacement, requests::concerns_requests,
+    revision_info, revocation_reason,
 };
 
 /// The key under which the time of the newest entry stands: how far a watch is certain that a
 /// crash of the master cut off.
-const LAST_TIME: &[u8] = b"m/last-time";
+pub(super) const LAST_TIME: &[u8] = b"m/last-time";
 /// The hosts that are being watched, as a list.
 const WATCHED: &[u8] = b"m/watched";
 
 pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
     match &entry.event {
-        Event::CaCreated(_)
-        | Event::HostRefused(_)
+        Event::HostRefused(_)
         | Event::BackupTaken(_)
         | Event::RequestApproved(_)
         | Event::RequestDenied(_) => {}
@@ -35,6 +36,17 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         Event::CertDenied(event) => denials::refused(index, event, entry.ts_ms, to),
         Event::RequestHeld(event) => denials::held(index, event, entry.ts_ms, to),
         Event::PolicyChanged(event) => to.put(keys::POLICY, &event.policy_sha256),
+        Event::CaCreated(_)
+        | Event::CaRenewed(_)
+        | Event::CaRotationStarted(_)
+        | Event::CaSwitched(_)
+        | Event::CaSwitchedBack(_)
+        | Event::CaRotationFinished(_)
+        | Event::CaRolledBack(_) => {
+            let mut authorities = to.get(keys::AUTHORITIES)?;
+            apply_to_authorities(&mut authorities, &entry.event, entry.ts_ms);
+            to.put(keys::AUTHORITIES, &authorities);
+        }
         Event::MasterStarted(_) => end_watches(None, to)?,
         Event::HostWatched(event) => {
             end_watches(Some(&event.host), to)?;
@@ -78,12 +90,13 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
                 to.update::<EnrolledHost>(&keys::host(&name), |host| host.revoke(&event.serial))?;
             }
             if let Some(container) = &event.container {
-                update_node(container, to, |node| {
-                    node.certificates
-                        .retain(|certificate| certificate.serial != event.serial);
-                })?;
+                let mut ended = None;
+                update_node(container, to, |node| ended = node.revoke(&event.serial))?;
+                list(ended, entry.ts_ms, revocation_reason(event), to)?;
             }
         }
+        Event::NodeBanned(event) => to.put(&keys::ban(&event.container), &ban(event, entry)),
+        Event::NodeUnbanned(event) => to.delete(&keys::ban(&event.container)),
         Event::LabelsChanged(event) => {
             // As in the view: a node that ended meanwhile is not labelled any more.
             to.update::<NodeRecord>(&keys::node(&event.container), |node| {
@@ -95,12 +108,10 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         }
         Event::SiteDeployed(event) => to.put(keys::SITE, &revision_info(event, entry)),
         Event::OperatorGranted(event) => {
-            let operator = Operator {
-                name: event.operator.to_string(),
-                role: event.role.clone(),
-                not_after_ms: event.not_after_ms,
-            };
-            to.put(&keys::operator(&event.serial), &operator);
+            to.put(
+                &keys::operator(&event.serial),
+                &Operator::of(event, entry.ts_ms),
+            );
         }
         Event::TokenCreated(event) => tokens::create(event, entry, to)?,
         Event::TokenUsed(event) => {
@@ -167,7 +178,8 @@ fn end(id: &ContainerId, at: UnixMs, to: &mut Overlay<'_>) -> Result<(), IndexEr
     let Some(mut node) = to.get::<NodeRecord>(&keys::node(id))? else {
         return Ok(());
     };
-    node.end(at);
+    let ended = node.end(at);
+    list(ended, at, RevocationReason::CessationOfOperation, to)?;
     to.delete(&keys::node(id));
     to.put(&keys::ended_node(id), &node);
     if !node.operator_labels.is_empty() {
@@ -244,9 +256,11 @@ fn close(
         ended = node.lose(&event.address);
     })?;
     // The end of a lease ends its certificates, whether or not an entry of its own says so.
-    for certificate in ended {
+    for certificate in &ended {
         revoke(&certificate.serial, entry.ts_ms, "lease closed", to)?;
     }
+    let reason = RevocationReason::CessationOfOperation;
+    list(ended, entry.ts_ms, reason, to)?;
     let open_key = keys::open_lease(&event.address);
     let Some(opened_at) = to.get::<UnixMs>(&open_key)? else {
         return Ok(());
@@ -276,6 +290,23 @@ fn revoke(
     })
 }
 
+/// Takes certificates up that ended before their time, for revocation lists; the first reason counts.
+fn list(
+    ended: impl IntoIterator<Item = CurrentCertificate>,
+    at: UnixMs,
+    reason: RevocationReason,
+    to: &mut Overlay<'_>,
+) -> Result<(), IndexError> {
+    for certificate in ended {
+        let revoked = RevokedCertificate::new(certificate, at, reason);
+        let key = keys::revoked(revoked.not_after_ms, &revoked.serial);
+        if to.get::<RevokedCertificate>(&key)?.is_none() {
+            to.put(&key, &revoked);
+        }
+    }
+    Ok(())
+}
+
 fn certify(
     index: u64,
     event: &CertIssued,
@@ -286,17 +317,24 @@ fn certify(
     let mut replaced = Vec::new();
     if let Principal::Host(name) = &event.subject.principal {
         to.update::<EnrolledHost>(&keys::host(name), |host| {
-            replaced = host.certify(HostKey {
-                serial: event.serial,
-                not_after_ms: event.not_after_ms,
-            });
+            replaced = host.certify(HostKey::of(event));
         })?;
     }
     if let Principal::Container { id, .. } = &event.subject.principal {
+        let certificate = CurrentCertificate::of(index, event);
+        let runs = to.get::<NodeRecord>(&keys::node(id))?.is_some();
+        if !runs {
+            list(
+                [certificate.clone()],
+                at_ms,
+                displacement(&certificate, event),
+                to,
+            )?;
+        }
         update_node(id, to, |node| {
             name.clone_from(&node.facts.name);
             node.join(event);
-            superseded = node.certify(CurrentCertificate::of(index, event));
+            superseded = node.certify(certificate);
             node.approved = Approved::of(&event.evidence);
         })?;
     }
@@ -316,9 +354,13 @@ fn certify(
         revoked: None,
     };
     to.put(&keys::certificate(&event.serial), &record);
-    let superseded = superseded.into_iter().map(|certificate| certificate.serial);
-    for serial in superseded.chain(replaced.into_iter().map(|key| key.serial)) {
-        revoke(&serial, at_ms, "superseded", to)?;
+    for key in replaced {
+        revoke(&key.serial, at_ms, "superseded", to)?;
+    }
+    for certificate in superseded {
+        revoke(&certificate.serial, at_ms, "superseded", to)?;
+        let reason = displacement(&certificate, event);
+        list([certificate], at_ms, reason, to)?;
     }
     Ok(())
 }

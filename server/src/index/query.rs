@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::{
     Index, IndexError, keys,
     overlay::{Overlay, decode},
+    project::LAST_TIME,
     records::{CertificateRecord, LeaseCertificate, LeaseRecord, WatchRecord},
 };
 use crate::state::{Documents, Lease, NodeRecord, Requests, RestoredParts, State};
@@ -69,6 +70,8 @@ impl Index {
             classification: read.get(keys::CLASSIFICATION)?,
             site: read.get(keys::SITE)?,
         };
+        let revoked = self.scan(keys::REVOKED).map(|found| Ok(found?.1));
+        let bans = self.scan(keys::BANS).map(|found| Ok(found?.1));
         let mut requests = Requests::default();
         for one in read.scan(keys::REQUESTS)? {
             requests.restore(one);
@@ -79,6 +82,10 @@ impl Index {
             epochs,
             operators,
             hosts,
+            authorities: read.get(keys::AUTHORITIES)?.flatten(),
+            revoked: revoked.collect::<Result<_, IndexError>>()?,
+            bans: bans.collect::<Result<_, IndexError>>()?,
+            newest: read.get(LAST_TIME)?.unwrap_or_default(),
             documents,
             size: self.applied()?,
         });

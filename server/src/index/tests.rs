@@ -213,6 +213,15 @@ fn assert_same(loaded: &State, view: &State) {
         );
     }
     assert_eq!(
+        loaded.revocations().iter().collect::<Vec<_>>(),
+        view.revocations().iter().collect::<Vec<_>>()
+    );
+    assert_eq!(
+        loaded.bans().collect::<Vec<_>>(),
+        view.bans().collect::<Vec<_>>()
+    );
+    assert_eq!(loaded.authorities(), view.authorities());
+    assert_eq!(
         loaded.tokens().iter().collect::<Vec<_>>(),
         view.tokens().iter().collect::<Vec<_>>()
     );

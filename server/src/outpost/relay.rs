@@ -173,7 +173,7 @@ impl Shared {
         };
         let connection = self.standing.dialer().dial().await?;
         let call = Call::new(Route::HostRelay).query(from.query());
-        let mut master = connection.upgrade(&call, RELAY_PROTOCOL).await?;
+        let (_, mut master) = connection.upgrade(&call, RELAY_PROTOCOL).await?;
         pass(&mut agent, &mut master).await;
         Ok(())
     }

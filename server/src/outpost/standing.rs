@@ -21,7 +21,10 @@ use dockmaster_proto::{
 };
 use ring::rand::SystemRandom;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+};
 
 use super::{OutpostError, is_final};
 use crate::env;
@@ -37,6 +40,8 @@ pub(super) struct Standing {
     path: PathBuf,
     host: Name,
     now: RwLock<Now>,
+    /// The master wants the certificate renewed.
+    wanted: Notify,
 }
 
 #[derive(Debug)]
@@ -71,6 +76,7 @@ impl Standing {
             path: path.to_owned(),
             host,
             now: RwLock::new(now),
+            wanted: Notify::new(),
         })
     }
 
@@ -94,7 +100,12 @@ impl Standing {
         wait / 2 * (sum % 100) / 100
     }
 
-    /// Renews the certificate whenever half of its life is over, and at SIGHUP. Returns when the master wants
+    /// The master says that it is time: it signs by another authority now.
+    pub(super) fn renew_now(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// Renews the certificate whenever half of its life is over, when the master asks for it, and at SIGHUP. Returns when the master wants
     /// nothing more of this host.
     pub(super) async fn keep_current(&self) -> OutpostError {
         let mut asked = match signal(SignalKind::hangup()) {
@@ -125,6 +136,7 @@ impl Standing {
             is_asked = tokio::select! {
                 () = tokio::time::sleep(LOOK) => false,
                 asked = asked.recv() => asked.is_some(),
+                () = self.wanted.notified() => true,
             };
         }
     }

@@ -4,29 +4,36 @@ use dockmaster_proto::{
     address::Address,
     api::documents::RevisionInfo,
     event::{
-        CertIssued, DocumentChanged, Entry, Event, HeldAddress, LeaseClosed, LeaseOpened,
-        NodeObserved,
+        CertIssued, CertRevoked, DocumentChanged, Entry, Event, HeldAddress, LeaseClosed,
+        LeaseOpened, NodeBanned, NodeObserved, OperatorGranted,
     },
-    id::{ContainerId, Digest, Name, Serial},
+    id::{Digest, Name, Serial},
+    revocation::RevocationReason,
     spiffe::Principal,
+    time::UnixMs,
 };
 
 use super::{
-    Approved, CurrentCertificate, Ended, EnrolledHost, HostKey, Lease, LostWatch, NodeRecord,
-    Operator, State, TokenRecord, token_of,
+    Approved, AuthorityState, Ban, CurrentCertificate, Ended, EnrolledHost, HostKey, Lease,
+    LostWatch, NodeRecord, Operator, RevokedCertificate, State, TokenRecord, apply_to_authorities,
+    revocation_reason, token_of,
 };
 
 impl State {
     /// Takes up the entry with this index. Entries come in order, each once.
     pub fn apply(&mut self, index: u64, entry: &Entry) {
         match &entry.event {
+            Event::CertDenied(_) | Event::HostRefused(_) | Event::BackupTaken(_) => {}
             Event::CaCreated(_)
-            | Event::CertDenied(_)
-            | Event::HostRefused(_)
-            | Event::BackupTaken(_)
-            | Event::RequestHeld(_)
-            | Event::RequestApproved(_)
-            | Event::RequestDenied(_) => {}
+            | Event::CaRenewed(_)
+            | Event::CaRotationStarted(_)
+            | Event::CaSwitched(_)
+            | Event::CaSwitchedBack(_)
+            | Event::CaRotationFinished(_)
+            | Event::CaRolledBack(_) => {
+                apply_to_authorities(&mut self.authorities, &entry.event, entry.ts_ms);
+            }
+            Event::RequestHeld(_) | Event::RequestApproved(_) | Event::RequestDenied(_) => {}
             Event::Restored(_) => self.tokens.end_all(Ended::Restored),
             Event::PolicyChanged(event) => self.policy = Some(event.policy_sha256),
             // A master that starts knows nothing yet.
@@ -47,10 +54,13 @@ impl State {
                 self.hosts.lost.insert(event.host.clone(), lost);
             }
             Event::LeaseOpened(event) => self.open(event, entry),
-            Event::LeaseClosed(event) => self.close(event),
+            Event::LeaseClosed(event) => self.close(event, entry.ts_ms),
             Event::NodeObserved(event) => self.observe(event),
             Event::NodeGone(event) => {
-                if let Some(node) = self.nodes.remove(&event.container) {
+                if let Some(mut node) = self.nodes.remove(&event.container) {
+                    let reason = RevocationReason::CessationOfOperation;
+                    let ended = node.end(entry.ts_ms);
+                    self.list(ended, entry.ts_ms, reason);
                     self.keep_labels(node);
                 }
             }
@@ -59,10 +69,17 @@ impl State {
                     self.tokens
                         .change(&token, |token| token.take(event.spki_sha256, node));
                 }
-                self.certify(index, event);
+                self.certify(index, event, entry.ts_ms);
             }
-            Event::CertRenewed(event) => self.certify(index, event),
-            Event::CertRevoked(event) => self.revoke(event.container.as_ref(), &event.serial),
+            Event::CertRenewed(event) => self.certify(index, event, entry.ts_ms),
+            Event::CertRevoked(event) => self.revoke(event, entry.ts_ms),
+            Event::NodeBanned(event) => {
+                let ban = ban(event, entry);
+                self.bans.insert(event.container, ban);
+            }
+            Event::NodeUnbanned(event) => {
+                self.bans.remove(&event.container);
+            }
             Event::LabelsChanged(event) => {
                 if let Some(node) = self.nodes.get_mut(&event.container) {
                     node.relabel(&event.change);
@@ -73,12 +90,8 @@ impl State {
             }
             Event::SiteDeployed(event) => self.documents.site = Some(revision_info(event, entry)),
             Event::OperatorGranted(event) => {
-                let operator = Operator {
-                    name: event.operator.to_string(),
-                    role: event.role.clone(),
-                    not_after_ms: event.not_after_ms,
-                };
-                self.operators.insert(event.serial, operator);
+                self.operators
+                    .insert(event.serial, Operator::of(event, entry.ts_ms));
             }
             Event::TokenCreated(event) => self.tokens.create(event, entry),
             Event::TokenUsed(event) => {
@@ -102,6 +115,7 @@ impl State {
         self.request_generation += u64::from(is_changed);
         self.size = index + 1;
         self.newest = entry.ts_ms;
+        self.revocations.forget(entry.ts_ms);
         self.generation += u64::from(concerns_catalogs(&entry.event));
     }
 
@@ -141,14 +155,25 @@ impl State {
             epochs,
             operators,
             hosts,
+            authorities,
+            revoked,
+            bans,
             documents,
             requests,
             policy,
             size,
+            newest,
         } = parts;
         self.hosts.enrolled.extend(hosts);
+        self.authorities = authorities;
         self.epochs.extend(epochs);
         self.operators.extend(operators);
+        for revoked in revoked {
+            self.revocations.insert(revoked);
+        }
+        self.revocations.forget(newest);
+        self.bans
+            .extend(bans.into_iter().map(|ban| (ban.container, ban)));
         self.documents = documents;
         self.requests = requests;
         self.policy = policy;
@@ -186,7 +211,7 @@ impl State {
         self.leases.insert(address, lease);
     }
 
-    fn close(&mut self, event: &LeaseClosed) {
+    fn close(&mut self, event: &LeaseClosed, at: UnixMs) {
         self.leases.remove(&event.address);
         if let Some(of_ip) = self.by_ip.get_mut(&event.address.ip) {
             of_ip.retain(|address| *address != event.address);
@@ -195,38 +220,92 @@ impl State {
             }
         }
         if let Some(node) = self.nodes.get_mut(&event.container) {
-            node.lose(&event.address);
+            let ended = node.lose(&event.address);
+            self.list(ended, at, RevocationReason::CessationOfOperation);
         }
     }
 
-    fn certify(&mut self, index: u64, event: &CertIssued) {
+    fn certify(&mut self, index: u64, event: &CertIssued, at: UnixMs) {
         if let Principal::Host(name) = &event.subject.principal
             && let Some(host) = self.hosts.enrolled.get_mut(name)
         {
-            host.certify(HostKey {
-                serial: event.serial,
-                not_after_ms: event.not_after_ms,
-            });
+            host.certify(HostKey::of(event));
         }
         let Principal::Container { id, .. } = &event.subject.principal else {
             return;
         };
-        if let Some(node) = self.nodes.get_mut(id) {
-            node.join(event);
-            node.certify(CurrentCertificate::of(index, event));
-            node.approved = Approved::of(&event.evidence);
+        let certificate = CurrentCertificate::of(index, event);
+        let ended = match self.nodes.get_mut(id) {
+            Some(node) => {
+                node.join(event);
+                node.approved = Approved::of(&event.evidence);
+                node.certify(certificate)
+            }
+            // Its container ended while it was being issued.
+            None => vec![certificate],
+        };
+        for certificate in ended {
+            let reason = displacement(&certificate, event);
+            self.list([certificate], at, reason);
         }
     }
 
-    fn revoke(&mut self, container: Option<&ContainerId>, serial: &Serial) {
-        self.operators.remove(serial);
+    fn revoke(&mut self, event: &CertRevoked, at: UnixMs) {
+        self.operators.remove(&event.serial);
         for host in self.hosts.enrolled.values_mut() {
-            host.revoke(serial);
+            host.revoke(&event.serial);
         }
-        if let Some(node) = container.and_then(|id| self.nodes.get_mut(id)) {
-            node.certificates
-                .retain(|certificate| certificate.serial != *serial);
+        let node = event.container.and_then(|id| self.nodes.get_mut(&id));
+        if let Some(ended) = node.and_then(|node| node.revoke(&event.serial)) {
+            self.list([ended], at, revocation_reason(event));
         }
+    }
+
+    /// Takes certificates up that ended before their time.
+    fn list(
+        &mut self,
+        ended: impl IntoIterator<Item = CurrentCertificate>,
+        at: UnixMs,
+        reason: RevocationReason,
+    ) {
+        for certificate in ended {
+            self.revocations
+                .insert(RevokedCertificate::new(certificate, at, reason));
+        }
+    }
+}
+
+impl Operator {
+    /// The operator whose certificate an entry grants.
+    #[must_use]
+    pub fn of(event: &OperatorGranted, granted_at_ms: UnixMs) -> Self {
+        Self {
+            name: event.operator.to_string(),
+            role: event.role.clone(),
+            not_after_ms: event.not_after_ms,
+            issuer_key_id: event.issuer_key_id.clone(),
+            granted_at_ms,
+        }
+    }
+}
+
+/// Why a certificate is not honoured any more now that this one was issued.
+pub(crate) fn displacement(ended: &CurrentCertificate, issued: &CertIssued) -> RevocationReason {
+    if ended.serial == issued.serial {
+        // Its lease closed while it was being issued.
+        RevocationReason::CessationOfOperation
+    } else {
+        RevocationReason::Superseded
+    }
+}
+
+/// A ban, from its entry.
+pub(crate) fn ban(event: &NodeBanned, entry: &Entry) -> Ban {
+    Ban {
+        container: event.container,
+        reason: event.reason.clone(),
+        by: entry.actor.clone(),
+        at_ms: entry.ts_ms,
     }
 }
 
@@ -241,6 +320,12 @@ const fn concerns_catalogs(event: &Event) -> bool {
         | Event::ClassificationChanged(_)
         | Event::SiteDeployed(_) => true,
         Event::CaCreated(_)
+        | Event::CaRenewed(_)
+        | Event::CaRotationStarted(_)
+        | Event::CaSwitched(_)
+        | Event::CaSwitchedBack(_)
+        | Event::CaRotationFinished(_)
+        | Event::CaRolledBack(_)
         | Event::MasterStarted(_)
         | Event::HostWatched(_)
         | Event::HostLost(_)
@@ -248,6 +333,8 @@ const fn concerns_catalogs(event: &Event) -> bool {
         | Event::CertRenewed(_)
         | Event::CertDenied(_)
         | Event::CertRevoked(_)
+        | Event::NodeBanned(_)
+        | Event::NodeUnbanned(_)
         | Event::OperatorGranted(_)
         | Event::BackupTaken(_)
         | Event::Restored(_)
@@ -270,10 +357,14 @@ pub(crate) struct RestoredParts {
     pub(crate) epochs: Vec<(Address, u64)>,
     pub(crate) operators: Vec<(Serial, Operator)>,
     pub(crate) hosts: Vec<(Name, EnrolledHost)>,
+    pub(crate) authorities: Option<AuthorityState>,
+    pub(crate) revoked: Vec<RevokedCertificate>,
+    pub(crate) bans: Vec<Ban>,
     pub(crate) documents: super::Documents,
     pub(crate) requests: super::Requests,
     pub(crate) policy: Option<Digest>,
     pub(crate) size: u64,
+    pub(crate) newest: UnixMs,
 }
 
 /// Who changed a document, when and why, from its entry.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use dockmaster_proto::{
-    event::{HostEnrolled, Reach},
+    event::{CertIssued, HostEnrolled, Reach},
     id::{Name, Serial},
     time::UnixMs,
 };
@@ -27,12 +27,26 @@ pub struct EnrolledHost {
 }
 
 /// A host's certificate that is honoured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostKey {
     /// Its serial number.
     pub serial: Serial,
     /// Valid until.
     pub not_after_ms: UnixMs,
+    /// The key identifier of the authority that signed it, in hex.
+    pub issuer_key_id: String,
+}
+
+impl HostKey {
+    /// The certificate of an issuance.
+    #[must_use]
+    pub fn of(event: &CertIssued) -> Self {
+        Self {
+            serial: event.serial,
+            not_after_ms: event.not_after_ms,
+            issuer_key_id: event.issuer_key_id.clone(),
+        }
+    }
 }
 
 /// While a host renews, the old certificate must serve until the new one has arrived.

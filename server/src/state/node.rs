@@ -83,6 +83,8 @@ pub struct CurrentCertificate {
     pub not_after_ms: UnixMs,
     /// The addresses in it.
     pub addresses: Vec<HeldAddress>,
+    /// The key identifier of the authority that signed it, in hex.
+    pub issuer_key_id: String,
     /// The addresses that its container held when it was issued, whether it names them or not.
     #[serde(default)]
     pub held: Vec<HeldAddress>,
@@ -104,6 +106,7 @@ impl CurrentCertificate {
             index,
             not_after_ms: event.not_after_ms,
             addresses: event.addresses.clone(),
+            issuer_key_id: event.issuer_key_id.clone(),
             held: Vec::new(),
             shown_from: source.filter(|_| event.addresses.is_empty()),
         }
@@ -280,9 +283,17 @@ impl NodeRecord {
         self.certificates.split_off(honoured)
     }
 
-    /// Ends the node.
-    pub fn end(&mut self, at: UnixMs) {
+    /// Ends the node. Gives back the certificates that were honoured until now.
+    pub fn end(&mut self, at: UnixMs) -> Vec<CurrentCertificate> {
         self.gone_at_ms = Some(at);
-        self.certificates.clear();
+        std::mem::take(&mut self.certificates)
+    }
+
+    /// Gives a certificate up before its time.
+    pub fn revoke(&mut self, serial: &Serial) -> Option<CurrentCertificate> {
+        let mut revoked = self
+            .certificates
+            .extract_if(.., |certificate| certificate.serial == *serial);
+        revoked.next()
     }
 }

@@ -86,6 +86,7 @@ fn state() -> State {
         serial: serial(7),
         not_after_ms: UnixMs(2000),
         der_sha256: Digest::of(b""),
+        issuer_key_id: String::new(),
     };
     apply(&mut state, Event::OperatorGranted(granted));
     state

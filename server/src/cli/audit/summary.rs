@@ -1,7 +1,7 @@
 //! What an entry says, in one line for people.
 
 use dockmaster_proto::{
-    event::{CertIssued, DocumentChanged, Event, LeaseCause},
+    event::{CaRolledBack, CaRotationFinished, CertIssued, DocumentChanged, Event, LeaseCause},
     id::ContainerId,
 };
 
@@ -13,6 +13,27 @@ pub(super) fn summary(event: &Event) -> String {
         Event::CaCreated(e) => {
             format!("{}, bundle sha256:{}", e.trust_domain, e.bundle_sha256)
         }
+        Event::CaRenewed(e) => format!(
+            "containers {}, infra {}",
+            short_digest(&e.containers),
+            short_digest(&e.infra)
+        ),
+        Event::CaRotationStarted(e) => format!(
+            "root {}, bundle sha256:{}, at the end sha256:{}",
+            short_digest(&e.root),
+            e.bundle_sha256,
+            e.next_bundle_sha256
+        ),
+        Event::CaSwitched(e) => format!("{} of {} nodes confirmed", e.acknowledged, e.nodes),
+        Event::CaSwitchedBack(_) => String::new(),
+        Event::CaRotationFinished(CaRotationFinished {
+            bundle_sha256,
+            left_behind,
+        })
+        | Event::CaRolledBack(CaRolledBack {
+            bundle_sha256,
+            left_behind,
+        }) => format!("bundle sha256:{bundle_sha256}, {left_behind} left behind"),
         Event::MasterStarted(e) => format!("version {}, log of {}", e.version, e.log_size),
         Event::HostWatched(e) => format!("{}, {} containers run", e.host, e.containers),
         Event::HostLost(e) => format!("{}: {}", e.host, e.reason),
@@ -52,6 +73,8 @@ pub(super) fn summary(event: &Event) -> String {
         Event::CertRevoked(e) => {
             format!("{}{}: {}", e.serial, of(e.container.as_ref()), e.reason)
         }
+        Event::NodeBanned(e) => format!("{}: {}", short_id(&e.container), e.reason),
+        Event::NodeUnbanned(e) => short_id(&e.container),
         Event::LabelsChanged(e) => {
             let set = e
                 .change

@@ -93,6 +93,14 @@ fn identity(node: &NodeDetail) -> Vec<(&'static str, String)> {
     if !node.catalog_error.is_empty() {
         fields.push(("no catalog", node.catalog_error.clone()));
     }
+    if !node.banned.is_empty() {
+        fields.push(("banned", table::one_line(&node.banned)));
+    }
+    fields.extend(
+        node.clock_skew_ms
+            .and_then(clock)
+            .map(|text| ("clock", text)),
+    );
     let revisions = node.revisions;
     fields.push((
         "revisions",
@@ -102,6 +110,19 @@ fn identity(node: &NodeDetail) -> Vec<(&'static str, String)> {
         ),
     ));
     fields
+}
+
+/// A clock that is off further than anybody has to be told.
+fn clock(skew_ms: i64) -> Option<String> {
+    const TOLD_MS: u64 = 5 * 60 * 1000;
+    let apart = skew_ms.unsigned_abs();
+    let word = if skew_ms > 0 { "ahead of" } else { "behind" };
+    (apart > TOLD_MS).then(|| {
+        format!(
+            "{} s {word} the master's: certificates may count as expired or not yet valid there",
+            apart / 1000
+        )
+    })
 }
 
 fn render_report(received: &ReceivedReport, view: &NodeView) -> String {
@@ -198,6 +219,14 @@ fn duration(microseconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_clock_is_shown_where_it_is_off_by_minutes() {
+        assert_eq!(clock(300_000), None);
+        let ahead = clock(600_000).unwrap();
+        assert!(ahead.starts_with("600 s ahead of the master's"), "{ahead}");
+        assert!(clock(-600_000).unwrap().contains("600 s behind"));
+    }
+
     use dockmaster_proto::{
         catalog::Revisions,
         facts::{Observed, ObservedFacts},
@@ -218,6 +247,8 @@ mod tests {
             groups: vec!["web".into(), "base".into()],
             classes: vec!["hello".into()],
             catalog_error: String::new(),
+            clock_skew_ms: None,
+            banned: String::new(),
             revisions: Revisions {
                 classification: Revision(2),
                 site: Revision(1),

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use dockmaster_host::{Observation, socket::Connection};
 use dockmaster_proto::{
-    event::{CertIssued, TokenCreated, TokenUsed},
+    event::{CertIssued, NodeBanned, NodeUnbanned, TokenCreated, TokenUsed},
     id::{Serial, TrustDomain},
     spiffe::{Principal, SpiffeId},
     token::{JoinToken, MachineId, TokenSecret},
@@ -396,6 +396,35 @@ fn a_machine_renews_from_its_address_only() {
     assert_eq!(grant.prev, node.last_certificate);
     assert_eq!(grant.evidence, [Evidence::Token { token: token(1).id }]);
     assert_eq!(ask("10.0.0.2").unwrap_err().code, ProblemCode::NoLease);
+}
+
+#[test]
+fn a_banned_machine_renews_no_more_and_no_new_token_lets_it_in() {
+    let mut state = state(&[(1, 1), (2, 1)]);
+    grant_to(FIRST, &mut state);
+    let banned = NodeBanned {
+        container: machine(1).node(),
+        reason: "stolen".into(),
+    };
+    apply(&mut state, Event::NodeBanned(banned));
+    let node = state.node(&machine(1).node()).unwrap();
+    let policy = unwritten();
+    let renewed = renew(&applicant(FIRST.ip), node, &given(&state, &policy, NOW));
+    assert_eq!(renewed.unwrap_err().code, ProblemCode::Banned);
+    let anew = Request {
+        token: 2,
+        key: 2,
+        ..FIRST
+    };
+    let Err(Refused::Told(refusal)) = ask(anew, &state, NOW) else {
+        panic!("the token let it in");
+    };
+    assert_eq!(refusal.code, ProblemCode::Banned);
+    let unbanned = NodeUnbanned {
+        container: machine(1).node(),
+    };
+    apply(&mut state, Event::NodeUnbanned(unbanned));
+    ask(anew, &state, NOW).unwrap();
 }
 
 #[test]

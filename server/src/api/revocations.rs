@@ -1,0 +1,77 @@
+//! Ending certificates before their time, bans, and the lists of what has ended.
+
+use dockmaster_proto::{
+    api::certs::{MAX_REVOCATION_MESSAGE, RevocationRequest},
+    event::{Event, NodeUnbanned},
+    problem::Problem,
+};
+use http::{StatusCode, header};
+
+use super::{Api, Reply, Request, problem, reply, service};
+use crate::revocation;
+
+impl Api {
+    pub(super) async fn revoke(&self, request: &Request) -> Result<Reply, Problem> {
+        let body: RevocationRequest = request.json()?;
+        if body.message.len() > MAX_REVOCATION_MESSAGE {
+            return Err(problem::bad_request(format!(
+                "the message is longer than {MAX_REVOCATION_MESSAGE} bytes"
+            )));
+        }
+        let own = request.peer.identity.as_ref().map(|own| own.serial);
+        let (events, revoked) = revocation::decide(&body, own.as_ref(), &self.journal.state())
+            .map_err(|refused| problem::from_revocation(&refused))?;
+        self.journal
+            .commit(&request.cause, events, vec![])
+            .await
+            .map_err(|error| problem::from_commit(&error))?;
+        if let Some(container) = &revoked.container {
+            self.delivery.nudge(container);
+            let (lists, delivery) = (self.lists.clone(), self.delivery.clone());
+            tokio::spawn(async move {
+                lists.caught_up().await;
+                lists.alert();
+                delivery.nudge_all();
+            });
+        }
+        Ok(reply::json(StatusCode::OK, &revoked))
+    }
+
+    pub(super) async fn unban(&self, request: &Request) -> Result<Reply, Problem> {
+        let container = *self.find_any(&request.parameter)?.id();
+        if self.journal.state().ban(&container).is_none() {
+            return Err(problem::not_found(format_args!(
+                "ban of container {}",
+                container.short()
+            )));
+        }
+        let event = Event::NodeUnbanned(NodeUnbanned { container });
+        self.journal
+            .commit(&request.cause, vec![event], vec![])
+            .await
+            .map_err(|error| problem::from_commit(&error))?;
+        Ok(reply::empty(StatusCode::NO_CONTENT))
+    }
+
+    pub(super) fn crl(&self, request: &Request) -> Result<Reply, Problem> {
+        let lists = self.lists.published();
+        let (content_type, body, etag) = match request.query("form") {
+            // The number of the list is in both, so that one name serves each.
+            None | Some("der") => ("application/pkix-crl", lists.der.clone(), &lists.etag),
+            Some("pem") => ("application/x-pem-file", lists.pem.clone(), &lists.etag),
+            Some(other) => {
+                return Err(problem::bad_request(format!(
+                    "query parameter form: {other:?} is neither der nor pem"
+                )));
+            }
+        };
+        let reply = if service::matches_etag(request, etag) {
+            reply::empty(StatusCode::NOT_MODIFIED)
+        } else {
+            reply::bytes(StatusCode::OK, content_type, body)
+        };
+        let reply = reply::with_header(reply, header::ETAG, etag);
+        let age = format!("max-age={}", lists.max_age_s);
+        Ok(reply::with_header(reply, header::CACHE_CONTROL, &age))
+    }
+}

@@ -1,0 +1,118 @@
+//! What an operator's revocation comes to: a pure decision.
+
+use dockmaster_proto::{
+    api::certs::{Afterwards, RevocationRequest, RevocationTarget, Revoked},
+    event::{CertRevoked, Event, NodeBanned},
+    id::{ContainerId, Serial},
+};
+
+use crate::state::{NodeRecord, NodeReference, State};
+
+/// The events that end what the request names, and what the operator is told.
+///
+/// # Errors
+/// When there is nothing that counts under that name, or it may not be ended.
+pub fn decide(
+    request: &RevocationRequest,
+    own: Option<&Serial>,
+    state: &State,
+) -> Result<(Vec<Event>, Revoked), RevocationRefused> {
+    match &request.target {
+        RevocationTarget::Node(reference) => {
+            let node = state.find(NodeReference(reference))?;
+            let serials = node.certificates.iter().map(|it| it.serial).collect();
+            of_node(request, node, serials)
+        }
+        RevocationTarget::Serial(serial) => {
+            if let Some(node) = state.nodes().find(|node| node.honours(serial)) {
+                return of_node(request, node, vec![*serial]);
+            }
+            let operator = state.operator(serial);
+            let operator = operator.ok_or(RevocationRefused::NotCurrent(*serial))?;
+            if own == Some(serial) {
+                return Err(RevocationRefused::Own(*serial));
+            }
+            if request.afterwards == Afterwards::Banned {
+                return Err(RevocationRefused::BanOfOperator(operator.name.clone()));
+            }
+            let revoked = Revoked {
+                serials: vec![*serial],
+                container: None,
+                name: operator.name.clone(),
+                afterwards: request.afterwards,
+            };
+            Ok((vec![revocation(request, *serial, None)], revoked))
+        }
+    }
+}
+
+fn of_node(
+    request: &RevocationRequest,
+    node: &NodeRecord,
+    serials: Vec<Serial>,
+) -> Result<(Vec<Event>, Revoked), RevocationRefused> {
+    let (container, name) = (*node.id(), node.facts.name.clone());
+    let mut events: Vec<Event> = serials
+        .iter()
+        .map(|serial| revocation(request, *serial, Some(container)))
+        .collect();
+    if request.afterwards == Afterwards::Banned {
+        // First: whoever asks for a certificate between two entries must not get one.
+        let reason = words(request);
+        events.insert(0, Event::NodeBanned(NodeBanned { container, reason }));
+    }
+    if events.is_empty() {
+        return Err(RevocationRefused::NoCertificate(name));
+    }
+    let revoked = Revoked {
+        serials,
+        container: Some(container),
+        name,
+        afterwards: request.afterwards,
+    };
+    Ok((events, revoked))
+}
+
+fn revocation(
+    request: &RevocationRequest,
+    serial: Serial,
+    container: Option<ContainerId>,
+) -> Event {
+    Event::CertRevoked(CertRevoked {
+        serial,
+        container,
+        reason: words(request),
+        code: Some(request.reason),
+    })
+}
+
+fn words(request: &RevocationRequest) -> String {
+    if request.message.is_empty() {
+        request.reason.to_string()
+    } else {
+        request.message.clone()
+    }
+}
+
+/// Why nothing was revoked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RevocationRefused {
+    /// The reference names no node.
+    #[error(transparent)]
+    Lookup(#[from] crate::state::LookupError),
+    /// No such certificate counts.
+    #[error("no certificate {0} of a container or an operator counts now")]
+    NotCurrent(Serial),
+    /// The node has none.
+    #[error("node {0:?} has no certificate that counts")]
+    NoCertificate(String),
+    /// The one that the request is made with.
+    #[error("certificate {0} is the one that this very request is made with")]
+    Own(Serial),
+    /// Only containers enroll.
+    #[error("operator {0} cannot be banned: only containers enroll")]
+    BanOfOperator(String),
+}
+
+#[cfg(test)]
+mod tests;
