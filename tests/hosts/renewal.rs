@@ -9,10 +9,10 @@ use dockmaster_proto::{
     problem::ProblemCode,
     route::Route,
 };
-use dockmaster_tests::{Host, eventually, require};
+use dockmaster_tests::{Agent, Host, eventually, require};
 use ring::rand::SystemRandom;
 
-use crate::stage::{container, events, setup, watched};
+use crate::stage::{container, events, node_state, setup, watched};
 
 /// Renews the certificate of a context, as its watcher does.
 fn renew(context: &Context) -> Result<Context, ClientError> {
@@ -77,4 +77,38 @@ fn a_watcher_renews_into_its_own_file_and_works_on_with_it() {
     host.kill();
     host.run();
     watched(&master, &host, 1);
+}
+
+#[test]
+fn a_rotation_takes_hosts_along_and_cuts_nobody_off_behind_them() {
+    if !require("netns") {
+        return;
+    }
+    let master = setup().start();
+    let mut host = Host::start(&master, "h2", &[container(1, 2)], &[]);
+    let space = host.machine().container(2);
+    let agent = Agent::start_in(&space, &master);
+    let first = agent.credentials().print(&["-serial"]);
+    let _ = master.cli(["ca", "rotate", "--yes"]).ok();
+    let rotation = || master.json(["ca", "show"])["rotation"].clone();
+    eventually("the new authorities sign", || {
+        (rotation()["phase"] == "switched").then_some(())
+    });
+    // Told by its watch stream; the container by its own.
+    eventually("host and container are under the new root", || {
+        let rotation = rotation();
+        let is_through = rotation["hosts_behind"] == serde_json::json!([])
+            && rotation["behind"] == serde_json::json!([])
+            && rotation["renewed"] == 1;
+        is_through.then_some(())
+    });
+    assert_ne!(agent.credentials().print(&["-serial"]), first);
+    let finished = master.json(["ca", "rotate", "--finish", "--yes"]);
+    assert_eq!(finished["rotation"], serde_json::Value::Null);
+    watched(&master, &host, 1);
+    // A start of each finds what it needs in its file.
+    host.kill();
+    host.run();
+    watched(&master, &host, 1);
+    assert_eq!(node_state(&master, 1), "enrolled");
 }
