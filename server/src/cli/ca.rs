@@ -300,7 +300,7 @@ mod tests {
             renewed: 0,
             behind: vec![],
             operators_behind: vec!["ada".into()],
-            hosts_behind: vec![],
+            hosts_behind: vec!["h2".into()],
         }
     }
 
@@ -346,6 +346,7 @@ mod tests {
             "2 of 3 nodes; not web-1",
             "0 of 3 nodes\n",
             "operators behind  ada",
+            "hosts behind      h2",
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }

@@ -1,7 +1,13 @@
-use dockmaster_proto::id::Digest;
+use dockmaster_proto::{
+    event::{CertIssued, Event, HostEnrolled, Reach},
+    id::{Digest, Serial},
+};
 
 use super::*;
-use crate::state::{AuthorityNames, Rotation};
+use crate::{
+    state::{AuthorityNames, Rotation},
+    testing::apply,
+};
 
 fn names(of: u8) -> AuthorityNames {
     let digest = Digest::from_bytes([of; 32]);
@@ -107,4 +113,61 @@ fn an_intermediate_is_followed_when_a_third_of_its_life_is_left() {
     let third = INTERMEDIATE_LIFETIME_MS / 3;
     assert!(!is_due(end, UnixMs(end.0 - third - 1)));
     assert!(is_due(end, UnixMs(end.0 - third)));
+}
+
+#[test]
+fn a_host_is_waited_for_until_its_newest_certificate_is_of_the_new_authority() {
+    let mut state = State::default();
+    apply(
+        &mut state,
+        Event::HostEnrolled(HostEnrolled {
+            host: "h2".parse().unwrap(),
+            cidrs: vec![],
+            reach: Reach::Relay,
+            serial: Serial::from_bytes([1; 16]),
+            spki_sha256: Digest::of(b""),
+            not_after_ms: UnixMs(2000),
+        }),
+    );
+    let certify = |state: &mut State, serial: u8, issuer: &str| {
+        let issued = CertIssued {
+            subject: "spiffe://td/host/h2".parse().unwrap(),
+            container: None,
+            host: None,
+            addresses: vec![],
+            ips: vec![],
+            serial: Serial::from_bytes([serial; 16]),
+            issuer_key_id: issuer.into(),
+            not_before_ms: UnixMs(0),
+            not_after_ms: UnixMs(2000),
+            spki_sha256: Digest::of(b""),
+            der_sha256: Digest::of(b""),
+            evidence: vec![],
+            rule: String::new(),
+            prev: None,
+            policy_sha256: None,
+        };
+        apply(state, Event::CertRenewed(issued));
+    };
+    let at = |state: &State, now| Progress::of(state, ("c", "new"), |_| true, UnixMs(now));
+    certify(&mut state, 1, "old");
+    assert_eq!(at(&state, 1000).hosts_behind, ["h2"]);
+    assert_eq!(at(&state, 1000).left_behind(), 1);
+    let switched = in_phase(Some(Phase::Switched));
+    let finish = |progress: &Progress| {
+        decide(
+            RotationStep::Finish,
+            Insistence::Careful,
+            &switched,
+            progress,
+        )
+    };
+    let refused = finish(&at(&state, 1000)).unwrap_err().to_string();
+    assert!(
+        refused.ends_with("1 hosts would be left behind: h2"),
+        "{refused}"
+    );
+    assert_eq!(finish(&at(&state, 2000)), Ok(Change::Finish), "it is over");
+    certify(&mut state, 2, "new");
+    assert_eq!(finish(&at(&state, 1000)), Ok(Change::Finish));
 }
