@@ -5,8 +5,11 @@ mod attest;
 mod binding;
 mod continuity;
 mod decide;
+mod denied;
+mod failure;
 mod foresee;
 mod held;
+mod issuance;
 mod joining;
 mod judge;
 mod next_step;
@@ -20,41 +23,36 @@ use std::{
     time::Duration,
 };
 
-use dockmaster_certs::{csr::VerifiedCsr, issue::Issued, key::random_serial};
+use dockmaster_certs::{csr::VerifiedCsr, key::random_serial};
 use dockmaster_host::socket::Connection;
-use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
     api::identity::{CertificateRequest, HeldAnswer, IssuedCertificate},
-    error::chain,
-    event::{CertDenied, CertIssued, CertRevoked, Event, RequestHeld},
+    event::{Event, RequestHeld},
     id::{ContainerId, Name, RequestId},
-    problem::{Problem, ProblemCode},
-    revocation::RevocationReason,
 };
-use dockmaster_tlog::hash::Hash;
 use ring::rand::SystemRandom;
 
 use tokio::time::Instant;
 
-use attest::Unclaimed;
 pub use attest::{Attestor, Claimed};
 pub use binding::{Binding, BindingError};
 use continuity::Seen;
 pub use continuity::{Continuity, ContinuityError, WAY_OUT};
 use decide::Decision;
 pub use decide::{Grant, Policy};
+use failure::Failure;
+pub use failure::IssueError;
 pub use next_step::{ABOUT_HELD, next_step};
 pub use refusal::Refusal;
 pub use socket::SocketVerdict;
 
 use crate::{
-    authorities::{Authorities, Signing},
+    authorities::Authorities,
     env,
     journal::{Cause, Journal},
     origin::Origin,
     quota::{Allowance, Quota},
     refusals::Refusals,
-    state::NodeRecord,
 };
 
 /// Certificates of one container: enough for every honest agent, too few to fill a disk or to keep
@@ -297,153 +295,6 @@ impl Enrollment {
         let ledger = self.journal.ledger();
         Ok(Some(self.continuity.read(ledger, container, note)?))
     }
-
-    async fn commit(
-        &self,
-        applicant: &Applicant,
-        (mut events, grant): (Vec<Event>, Grant),
-        (issued, signing): (Issued, &Signing),
-        seen: Option<Seen<'_>>,
-        cause: &Cause,
-    ) -> Result<IssuedCertificate, Failure> {
-        let container = grant.container;
-        let record = grant.record(&issued);
-        let event = if applicant.renewing.is_some() {
-            Event::CertRenewed(record)
-        } else {
-            Event::CertIssued(record)
-        };
-        let at = events.len();
-        events.push(event);
-        // Whoever was told to renew for another set of addresses is to be known by that set alone.
-        events.extend(grant.superseded.iter().map(|serial| {
-            Event::CertRevoked(CertRevoked {
-                serial: *serial,
-                container: Some(container),
-                reason: "the addresses changed".to_owned(),
-                code: Some(RevocationReason::Superseded),
-            })
-        }));
-        let receipt = self
-            .journal
-            .commit(cause, events, vec![issued.der.to_vec()])
-            .await
-            .map_err(Failure::Commit)?;
-        let (honoured, holds, held_the_same) = {
-            let state = self.journal.state();
-            let node = state.node(&container);
-            let holds = |node: &NodeRecord| {
-                // Without an address it is the run alone that tells.
-                node.facts.started_at_ms == grant.started_at_ms
-                    && grant
-                        .addresses
-                        .iter()
-                        .all(|held| node.addresses.contains(held))
-            };
-            (
-                node.is_some_and(|node| holds(node) && node.honours(&issued.serial)),
-                node.is_some_and(holds),
-                node.is_some_and(|node| node.addresses == grant.held),
-            )
-        };
-        if holds && !honoured {
-            return Err(Refusal::displaced(container).into());
-        }
-        if !honoured {
-            // The lease closed while the entry was on its way to the disk. It is in the log, so its end must be too.
-            let reason = "the lease closed while it was being issued".to_owned();
-            let revoked = CertRevoked {
-                serial: issued.serial,
-                container: Some(container),
-                reason,
-                code: Some(RevocationReason::CessationOfOperation),
-            };
-            self.journal
-                .commit(cause, vec![Event::CertRevoked(revoked)], vec![])
-                .await
-                .map_err(Failure::Commit)?;
-            return Err(Refusal::lease_closed(applicant.source(), container).into());
-        }
-        if !held_the_same {
-            // An address more, while the entry was on its way: nobody would ever tell the agent.
-            return Err(Failure::Ours(Problem::new(
-                ProblemCode::Unavailable,
-                "the container's addresses changed while the certificate was being issued",
-                "ask again, for one with the addresses of now",
-            )));
-        }
-        let Some((proof, committed)) = receipt.proof(at).zip(receipt.entries().get(at)) else {
-            return Err(Failure::internal(&std::io::Error::other(
-                "the receipt lacks the entry",
-            )));
-        };
-        let consistency = match &seen {
-            Some(seen) => {
-                let ledger = self.journal.ledger();
-                self.continuity.prove(ledger, container, seen, &receipt)?
-            }
-            None => Vec::new(),
-        };
-        let entry = String::from_utf8_lossy(&committed.entry).into_owned();
-        Ok(IssuedCertificate {
-            chain: issued.pem + &signing.containers.certificate_pem(),
-            bundle: signing.bundle.to_pem(),
-            container_id: container,
-            addresses: grant
-                .addresses
-                .into_iter()
-                .map(|held| held.address)
-                .collect(),
-            serial: issued.serial,
-            not_after_ms: issued.not_after,
-            renew_at_ms: decide::renew_at(env::now(), issued.not_after, &issued.serial),
-            entry,
-            proof: proof.encode(),
-            consistency: consistency.iter().map(Hash::to_base64).collect(),
-            master_time_ms: env::now(),
-        })
-    }
-
-    async fn record(&self, source: &Origin, refusal: &Refusal, cause: &Cause) {
-        let denied = CertDenied {
-            source: source.ip,
-            container: refusal.container,
-            reason: refusal.code.as_str().to_owned(),
-            detail: refusal.detail.clone(),
-            count: 1,
-            relay: source.relay.clone(),
-            rule: refusal.rule.clone(),
-            hint: refusal.hint.clone(),
-        };
-        let first = self
-            .refusals
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .record(refusal.code, denied, env::now());
-        if let Some(denied) = first {
-            self.commit_refusals(cause, vec![denied]).await;
-        }
-    }
-
-    /// Commits the refusals of minutes that are over; called now and then.
-    pub async fn flush_refusals(&self, cause: &Cause) {
-        let over = self
-            .refusals
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .flush(env::now());
-        if !over.is_empty() {
-            self.commit_refusals(cause, over).await;
-        }
-    }
-
-    async fn commit_refusals(&self, cause: &Cause, refusals: Vec<CertDenied>) {
-        let events = refusals.into_iter().map(Event::CertDenied).collect();
-        if let Err(error) = self.journal.commit(cause, events, vec![]).await {
-            // The refusal itself stands; only its record is lost, and the log says so.
-            tracing::error!(error = %chain(&error), "a refusal could not be recorded in the ledger");
-        }
-    }
 }
 
 fn answer(held: RequestHeld) -> HeldAnswer {
@@ -453,104 +304,5 @@ fn answer(held: RequestHeld) -> HeldAnswer {
         retry_after_ms: ASK_AGAIN_MS,
         expires_at_ms: held.expires_at_ms,
         master_time_ms: env::now(),
-    }
-}
-
-/// Why there is no certificate.
-#[derive(Debug)]
-pub enum IssueError {
-    /// What the applicant is told.
-    Problem(Problem),
-    /// The issuance could not be recorded.
-    Commit(CommitError),
-}
-
-/// The same, before refusals are recorded.
-enum Failure {
-    /// The applicant's fault, or the policy's verdict: recorded.
-    Refused(Refusal),
-    /// The same, where the applicant is not told why.
-    Untold(Refusal),
-    /// The master's fault: not evidence about anyone.
-    Ours(Problem),
-    /// The ledger's.
-    Commit(CommitError),
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<ContinuityError> for Failure {
-    fn from(error: ContinuityError) -> Self {
-        match error {
-            ContinuityError::NotOurs(_) => {
-                Self::Ours(Problem::new(ProblemCode::BadRequest, error.to_string(), ""))
-            }
-            ContinuityError::Broken(why) => Self::broken(&why),
-            ContinuityError::Read(error) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<Unclaimed> for Failure {
-    fn from(unclaimed: Unclaimed) -> Self {
-        match unclaimed {
-            Unclaimed::Refused(refusal) => Self::Refused(refusal),
-            Unclaimed::NoAnswer => Self::Ours(Problem::new(
-                ProblemCode::Unavailable,
-                "the container host gave no answer about this address in time",
-                "ask again; /readyz and the master's log say how the host does",
-            )),
-            Unclaimed::Crowded => Self::Ours(Problem::new(
-                ProblemCode::TooManyRequests,
-                "several requests of this address are being looked into already",
-                "one agent in a container is enough; ask again when they are answered",
-            )),
-            Unclaimed::Stopping => Self::Ours(Problem::new(
-                ProblemCode::Unavailable,
-                "the master stops, and does not wait for the host's report on this address any more",
-                "ask again when it is back",
-            )),
-        }
-    }
-}
-
-impl Failure {
-    fn broken(why: &str) -> Self {
-        Self::Ours(Problem::new(ProblemCode::Unavailable, why, WAY_OUT))
-    }
-
-    fn internal(error: &dyn std::error::Error) -> Self {
-        tracing::error!(error = %chain(error), "a certificate could not be issued");
-        Self::Ours(Problem::new(
-            ProblemCode::Internal,
-            "the master could not issue the certificate",
-            "its log says why, under this request ID",
-        ))
-    }
-}
-
-impl Grant {
-    fn record(&self, issued: &Issued) -> CertIssued {
-        CertIssued {
-            subject: issued.subject.clone(),
-            container: Some(self.container),
-            host: Some(self.host.clone()),
-            addresses: self.addresses.clone(),
-            ips: Vec::new(),
-            serial: issued.serial,
-            issuer_key_id: issued.issuer_key_id.to_string(),
-            not_before_ms: issued.not_before,
-            not_after_ms: issued.not_after,
-            spki_sha256: issued.spki_sha256,
-            der_sha256: issued.der_sha256,
-            evidence: self.evidence.clone(),
-            rule: self.rule.clone(),
-            prev: self.prev,
-            policy_sha256: Some(self.policy_sha256),
-        }
     }
 }

@@ -1,0 +1,55 @@
+//! Refusals are evidence too: each goes into the log, like ones of a minute together.
+
+use std::sync::PoisonError;
+
+use dockmaster_proto::{
+    error::chain,
+    event::{CertDenied, Event},
+};
+
+use super::{Enrollment, Refusal};
+use crate::{env, journal::Cause, origin::Origin};
+
+impl Enrollment {
+    /// Records a refusal; the first of its kind in a minute at once.
+    pub(super) async fn record(&self, source: &Origin, refusal: &Refusal, cause: &Cause) {
+        let denied = CertDenied {
+            source: source.ip,
+            container: refusal.container,
+            reason: refusal.code.as_str().to_owned(),
+            detail: refusal.detail.clone(),
+            count: 1,
+            relay: source.relay.clone(),
+            rule: refusal.rule.clone(),
+            hint: refusal.hint.clone(),
+        };
+        let first = self
+            .refusals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .record(refusal.code, denied, env::now());
+        if let Some(denied) = first {
+            self.commit_refusals(cause, vec![denied]).await;
+        }
+    }
+
+    /// Commits the refusals of minutes that are over; called now and then.
+    pub async fn flush_refusals(&self, cause: &Cause) {
+        let over = self
+            .refusals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .flush(env::now());
+        if !over.is_empty() {
+            self.commit_refusals(cause, over).await;
+        }
+    }
+
+    async fn commit_refusals(&self, cause: &Cause, refusals: Vec<CertDenied>) {
+        let events = refusals.into_iter().map(Event::CertDenied).collect();
+        if let Err(error) = self.journal.commit(cause, events, vec![]).await {
+            // The refusal itself stands; only its record is lost, and the log says so.
+            tracing::error!(error = %chain(&error), "a refusal could not be recorded in the ledger");
+        }
+    }
+}
