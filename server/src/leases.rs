@@ -173,7 +173,7 @@ impl<'a> Decision<'a> {
     /// network, holds it no more, and has no other. Where the host's containers do not come straight to
     /// the master, their IPs are not the machines'.
     fn oust(&mut self, ip: IpAddr) {
-        if !Origin::direct(ip).may_be_of(self.host, self.state) {
+        if !self.state.may_come_from(self.host, &Origin::direct(ip)) {
             return;
         }
         let holders = self.state.leases_of_ip(ip);

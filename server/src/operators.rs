@@ -24,9 +24,10 @@ use crate::{
     env,
     journal::{Cause, Journal},
     quota::{Allowance, Quota},
-    setup::OPERATOR_LIFETIME_MS,
 };
 
+/// Lifetime of an operator's certificate, as far as the authority itself lasts: 90 days.
+pub(crate) const LIFETIME_MS: u64 = 90 * 86_400_000;
 /// Certificates of one operator: one in a month and a half is enough.
 const CERTIFICATES: Allowance = Allowance {
     burst: 10,
@@ -105,7 +106,7 @@ impl Operators {
         let authority = &signing.operators;
         let serial =
             random_serial(&SystemRandom::new()).map_err(|error| internal(&chain(&error)))?;
-        let validity = Validity::backdated(env::now(), OPERATOR_LIFETIME_MS).within(authority);
+        let validity = Validity::backdated(env::now(), LIFETIME_MS).within(authority);
         let issued = authority
             .issue_operator(csr.public_key(), name, &role, Terms { serial, validity })
             .map_err(|error| internal(&chain(&error)))?;

@@ -39,8 +39,6 @@ use crate::{
     store,
 };
 
-/// Lifetime of the first operator's certificate, as far as the authority itself lasts: 90 days.
-pub(crate) const OPERATOR_LIFETIME_MS: u64 = 90 * 86_400_000;
 /// The only role there is.
 const ADMIN: &str = "admin";
 
@@ -266,7 +264,7 @@ fn grant_operator(
     let key = KeyPair::generate(&SystemRandom::new()).map_err(|error| make(&error))?;
     let serial = random_serial(&SystemRandom::new()).map_err(|error| make(&error))?;
     // Bounded by the intermediate, which signs it.
-    let validity = Validity::backdated(now, OPERATOR_LIFETIME_MS).within(authority);
+    let validity = Validity::backdated(now, operators::LIFETIME_MS).within(authority);
     let role: Name = ADMIN.parse().map_err(|error| make(&error))?;
     let issued = authority
         .issue_operator(

@@ -23,6 +23,7 @@ use dockmaster_proto::{
     event::LeaseCause,
     id::{ContainerId, Digest, Name, Serial},
     time::UnixMs,
+    token::TOKEN_HOST,
 };
 use serde::{Deserialize, Serialize};
 
@@ -233,13 +234,30 @@ impl State {
         self.hosts.here.as_ref()
     }
 
+    /// Whether a container of this host may be at the beginning of a connection: what a host relays is
+    /// from its own containers, and what comes straight is from the master's own machine, from a host
+    /// whose ranges an operator said to be routed, or from a machine that a join token let in.
+    #[must_use]
+    pub fn may_come_from(&self, host: &Name, origin: &Origin) -> bool {
+        match &origin.relay {
+            Some(relay) => relay == host,
+            None => {
+                host.as_str() == TOKEN_HOST
+                    || self.is_here(host)
+                    || self
+                        .host(host)
+                        .is_some_and(|enrolled| enrolled.is_reached_at(origin.ip))
+            }
+        }
+    }
+
     /// The open leases whose holder may be at the beginning of a connection.
     pub fn leases_from<'s>(&'s self, origin: &'s Origin) -> impl Iterator<Item = &'s Lease> {
         self.leases_of_ip(origin.ip)
             .map(|(_, lease)| lease)
             .filter(|lease| {
                 let node = self.node(&lease.container);
-                node.is_some_and(|node| origin.may_be_of(&node.host, self))
+                node.is_some_and(|node| self.may_come_from(&node.host, origin))
             })
     }
 

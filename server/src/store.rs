@@ -18,7 +18,6 @@ use dockmaster_proto::{
 use crate::{
     config::{Config, ConfigError},
     datadir::DataDir,
-    enrollment::WAY_OUT,
     env,
     index::{Index, IndexError},
     journal::{Cause, Journal, Projector, SharedState},
@@ -27,6 +26,10 @@ use crate::{
 
 /// How many entries are read from the ledger before the index takes them up.
 const CATCH_UP: usize = 4096;
+
+/// What to do about a log that containers have seen more of.
+pub const WAY_OUT: &str =
+    "stop it and restore a newer backup; docs/ledger.md says more, under \"A log that forked\"";
 
 /// Why what is stored cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -148,7 +148,7 @@ fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem>
         )));
     }
     let source = peer.origin();
-    if !source.may_be_of(&node.host, state) {
+    if !state.may_come_from(&node.host, &source) {
         return Err(ended(format!(
             "the certificate is that of container {} of host {}, and the connection comes from {source}",
             id.short(),

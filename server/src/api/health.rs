@@ -5,7 +5,7 @@ use dockmaster_proto::{id::Name, time::UnixMs};
 use http::StatusCode;
 
 use super::{Api, Reply, reply};
-use crate::{audit, enrollment::WAY_OUT, env, state::State};
+use crate::{audit, env, state::State, store::WAY_OUT};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 

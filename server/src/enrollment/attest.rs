@@ -347,7 +347,7 @@ fn hosts_of(source: &Origin, state: &State) -> Vec<Name> {
     let enrolled = state.hosts().map(|(name, _)| name);
     enrolled
         .chain(state.here())
-        .filter(|host| source.may_be_of(host, state))
+        .filter(|host| state.may_come_from(host, source))
         .cloned()
         .collect()
 }

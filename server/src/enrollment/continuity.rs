@@ -13,9 +13,7 @@ use dockmaster_tlog::{
     tree::verify_consistency,
 };
 
-/// What to do about a log that containers have seen more of.
-pub const WAY_OUT: &str =
-    "stop it and restore a newer backup; docs/ledger.md says more, under \"A log that forked\"";
+use crate::store::WAY_OUT;
 
 /// What a container says that it saw of the log: the note, and the head in it.
 ///

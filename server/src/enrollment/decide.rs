@@ -2,23 +2,25 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use dockmaster_certs::{issue::Validity, profile::ContainerLeaf};
+use dockmaster_certs::issue::Validity;
 use dockmaster_proto::{
-    event::{Evidence, EvidenceKind, HeldAddress, RequestHeld},
-    id::{ContainerId, Digest, Name, Serial, TrustDomain},
+    event::{Evidence, EvidenceKind, RequestHeld},
+    id::{Digest, Serial, TrustDomain},
     problem::ProblemCode,
     time::UnixMs,
 };
 
 use super::{
-    Applicant, Claimed, Refusal, SocketVerdict, held,
+    Applicant, Claimed, Grant, Refusal, SocketVerdict,
+    grant::Decision,
+    held,
     judge::{Judge, addresses},
 };
 use crate::{
     policy::{Rules, Verdict},
     state::{
         NodeRecord, State,
-        requests::{KEPT_MS, approval_in, request_id},
+        requests::{KEPT_MS, request_id},
     },
 };
 
@@ -29,73 +31,6 @@ pub struct Policy {
     pub trust_domain: TrustDomain,
     /// What is issued, held or denied.
     pub rules: Rules,
-}
-
-/// What a request comes to that is not refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Decision {
-    /// A certificate may be issued.
-    Grant(Grant),
-    /// It waits for an operator from now on: the event is to be committed.
-    Hold(RequestHeld),
-    /// It waits for an operator already.
-    Wait(RequestHeld),
-}
-
-impl Decision {
-    /// Whether it makes a difference to other decisions about requests that are held.
-    pub(super) fn counts(&self) -> bool {
-        match self {
-            Self::Grant(grant) => approval_in(&grant.evidence).is_some(),
-            Self::Hold(_) => true,
-            Self::Wait(_) => false,
-        }
-    }
-}
-
-/// A certificate that may be issued.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// The container.
-    pub container: ContainerId,
-    /// The host that vouches.
-    pub host: Name,
-    /// The addresses that go into it.
-    pub addresses: Vec<HeldAddress>,
-    /// When the container was started.
-    pub started_at_ms: UnixMs,
-    /// The image's digest.
-    pub image_digest: String,
-    /// From when until when.
-    pub validity: Validity,
-    /// What it rests on: the host's word first.
-    pub evidence: Vec<Evidence>,
-    /// The rule that allows it.
-    pub rule: String,
-    /// The policy that the rule belongs to.
-    pub policy_sha256: Digest,
-    /// The entry of the node's previous certificate.
-    pub prev: Option<u64>,
-    /// All addresses that the container holds.
-    pub held: Vec<HeldAddress>,
-    /// Certificates of the container that name other addresses: they end with this issuance.
-    pub superseded: Vec<Serial>,
-}
-
-impl Grant {
-    pub(super) fn leaf(&self, policy: &Policy, serial: Serial) -> ContainerLeaf {
-        ContainerLeaf {
-            trust_domain: policy.trust_domain.clone(),
-            host: self.host.clone(),
-            container: self.container,
-            addresses: self.addresses.clone(),
-            started_at_ms: self.started_at_ms,
-            image_digest: self.image_digest.clone(),
-            ips: self.addresses.iter().map(|held| held.address.ip).collect(),
-            validity: self.validity,
-            serial,
-        }
-    }
 }
 
 /// What the decision rests on beside the request.
@@ -130,7 +65,7 @@ pub(super) fn decide(
     };
     let holds = node.addresses.iter().any(|held| held.address.ip == source);
     let is_shared = node.shares_its_address();
-    let may_be = applicant.origin().may_be_of(&node.host, state);
+    let may_be = state.may_come_from(&node.host, &applicant.origin());
     if state.is_suspended(&container) || !may_be || !(holds || is_shared) {
         return Err(Refusal::lease_closed(source, container));
     }

@@ -6,7 +6,8 @@ use dockmaster_proto::{
     problem::{Problem, ProblemCode},
 };
 
-use super::{ContinuityError, Refusal, WAY_OUT, attest::Unclaimed};
+use super::{ContinuityError, Refusal, attest::Unclaimed};
+use crate::store::WAY_OUT;
 
 /// Why there is no certificate.
 #[derive(Debug)]

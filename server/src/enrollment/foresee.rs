@@ -13,11 +13,10 @@ use dockmaster_proto::{
 };
 
 use super::{
-    Applicant, Binding, Claimed, Enrollment, Refusal, SocketVerdict, attest,
-    decide::{self, Decision},
-    token,
+    Applicant, Binding, Claimed, Enrollment, Refusal, SocketVerdict, attest, decide,
+    grant::Decision, token,
 };
-use crate::{enrollment::WAY_OUT, env, origin::Origin, state::State};
+use crate::{env, origin::Origin, state::State, store::WAY_OUT};
 
 impl Enrollment {
     /// What a request from an IP would come to, with the evidence that its host can give and a key that

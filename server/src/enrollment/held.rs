@@ -2,7 +2,7 @@
 
 use dockmaster_proto::{api::requests, event::RequestHeld, time::UnixMs};
 
-use super::{Refusal, decide::Decision};
+use super::{Refusal, grant::Decision};
 use crate::state::requests::{MAX_OF_CONTAINER, MAX_REQUESTS, Requests};
 
 /// Decides upon a request that the policy holds. Pure.

@@ -118,3 +118,65 @@ impl Hosts {
         self.lost.remove(host);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dockmaster_proto::{
+        event::{Event, HostEvicted},
+        id::Digest,
+    };
+
+    use super::super::State;
+    use crate::{
+        origin::Origin,
+        testing::{apply, host},
+    };
+
+    use super::*;
+
+    fn enroll(state: &mut State, name: &str, cidrs: &[&str], reach: Reach) {
+        let enrolled = HostEnrolled {
+            host: name.parse().unwrap(),
+            cidrs: cidrs.iter().map(|cidr| cidr.parse().unwrap()).collect(),
+            reach,
+            serial: Serial::from_bytes([9; 16]),
+            spki_sha256: Digest::of(b""),
+            not_after_ms: UnixMs(1 << 40),
+        };
+        apply(state, Event::HostEnrolled(enrolled));
+    }
+
+    #[test]
+    fn a_connection_is_of_the_host_that_relays_it_or_of_the_masters_own() {
+        let mut state = State::default();
+        state.watch_here(host());
+        enroll(&mut state, "h2", &[], Reach::Relay);
+        enroll(&mut state, "h3", &["10.3.0.0/16"], Reach::Direct);
+        let [h1, h2, h3] = ["h1", "h2", "h3"].map(|name| name.parse::<Name>().unwrap());
+        let may = |origin: &Origin| [&h1, &h2, &h3].map(|host| state.may_come_from(host, origin));
+        let ip = "172.17.0.2".parse().unwrap();
+        assert_eq!(may(&Origin::direct(ip)), [true, false, false]);
+        assert_eq!(may(&Origin::relayed(ip, h2.clone())), [false, true, false]);
+        assert_eq!(
+            may(&Origin::direct("10.3.0.9".parse().unwrap())),
+            [true, false, true]
+        );
+        assert_eq!(
+            may(&Origin::direct("::ffff:10.3.0.9".parse().unwrap())),
+            [true, false, true]
+        );
+    }
+
+    #[test]
+    fn nobody_comes_straight_to_a_master_without_a_host_of_its_own() {
+        let mut state = State::default();
+        let h3: Name = "h3".parse().unwrap();
+        let origin = Origin::direct("10.3.0.9".parse().unwrap());
+        assert!(!state.may_come_from(&host(), &origin));
+        enroll(&mut state, "h3", &["10.3.0.0/16"], Reach::Direct);
+        assert!(state.may_come_from(&h3, &origin));
+        let evicted = HostEvicted { host: h3.clone() };
+        apply(&mut state, Event::HostEvicted(evicted));
+        assert!(!state.may_come_from(&h3, &origin));
+    }
+}

@@ -6,7 +6,7 @@ use dockmaster_host::{Observation, socket::Connection};
 use dockmaster_proto::{
     event::{CertIssued, Event, LeaseCause, RequestApproved, RequestDenied},
     facts::{Attachment, ContainerFacts, NetworkMode},
-    id::RequestId,
+    id::{ContainerId, RequestId},
     spiffe::SpiffeId,
 };
 
