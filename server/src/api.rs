@@ -241,7 +241,6 @@ struct Admitted {
     route: Route,
     parameter: String,
     query: Vec<(String, String)>,
-    caller: Caller,
     cause: Cause,
 }
 
@@ -253,7 +252,7 @@ fn admit(
     request_id: &str,
 ) -> Result<Admitted, Problem> {
     let (route, parameter) = router::find(&head.method, head.uri.path())?;
-    let caller = auth::authorise(route, peer, &api.journal.state(), env::now())?;
+    auth::authorise(route, peer, &api.journal.state(), env::now())?;
     let query = parse_query(head.uri.query().unwrap_or_default());
     let query =
         query.ok_or_else(|| problem::bad_request("the query is not percent-encoded UTF-8"))?;
@@ -270,7 +269,6 @@ fn admit(
         route,
         parameter,
         query,
-        caller,
         cause,
     })
 }

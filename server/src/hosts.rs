@@ -21,6 +21,7 @@ use dockmaster_proto::{
     id::Name,
     problem::{Problem, ProblemCode},
     time::UnixMs,
+    token::TOKEN_HOST,
 };
 use ring::rand::SystemRandom;
 
@@ -327,6 +328,13 @@ fn decide(proposal: &HostProposal, own: &Name, state: &State) -> Result<(), Prob
         cidrs,
         reach,
     } = proposal;
+    if name.as_str() == TOKEN_HOST {
+        return Err(Problem::new(
+            ProblemCode::Conflict,
+            format!("{name} is the name under which machines with join tokens are known"),
+            "give the host another name",
+        ));
+    }
     if name == own {
         return Err(Problem::new(
             ProblemCode::Conflict,

@@ -46,6 +46,20 @@ pub fn decide(
     }
 }
 
+/// The events that end what was issued to a node while its revocation was on its way to the disk; `at`
+/// is the index of the revocation's first entry.
+#[must_use]
+pub fn overtaken(request: &RevocationRequest, node: &NodeRecord, at: u64) -> Vec<Event> {
+    if !matches!(request.target, RevocationTarget::Node(_)) {
+        return Vec::new();
+    }
+    let certificates = node.certificates.iter();
+    certificates
+        .filter(|certificate| certificate.index < at)
+        .map(|certificate| revocation(request, certificate.serial, Some(*node.id())))
+        .collect()
+}
+
 fn of_node(
     request: &RevocationRequest,
     node: &NodeRecord,

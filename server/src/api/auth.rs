@@ -140,6 +140,9 @@ fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem>
             "it takes a moment after a start; else see the master's log, and whether it was started with --docker",
         ));
     }
+    if let Some(ban) = state.ban(id) {
+        return Err(ended(format!("{} banned container {}", ban.by, id.short())));
+    }
     if !node.honours(&identity.serial) {
         return Err(ended(format!(
             "certificate {} of container {} is revoked or its lease is closed",

@@ -21,10 +21,23 @@ impl Api {
         let own = request.peer.identity.as_ref().map(|own| own.serial);
         let (events, revoked) = revocation::decide(&body, own.as_ref(), &self.journal.state())
             .map_err(|refused| problem::from_revocation(&refused))?;
-        self.journal
+        let receipt = self
+            .journal
             .commit(&request.cause, events, vec![])
             .await
             .map_err(|error| problem::from_commit(&error))?;
+        let first = receipt.stamps().first().map_or(0, |stamp| stamp.index);
+        let overtaken = {
+            let state = self.journal.state();
+            let node = revoked.container.and_then(|id| state.node(&id));
+            node.map_or_else(Vec::new, |node| revocation::overtaken(&body, node, first))
+        };
+        if !overtaken.is_empty() {
+            self.journal
+                .commit(&request.cause, overtaken, vec![])
+                .await
+                .map_err(|error| problem::from_commit(&error))?;
+        }
         if let Some(container) = &revoked.container {
             self.delivery.nudge(container);
             let (lists, delivery) = (self.lists.clone(), self.delivery.clone());

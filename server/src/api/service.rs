@@ -11,7 +11,9 @@ use http::{HeaderName, Method, Version, header};
 use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
-use super::{Admitted, Api, Caller, Peer, Reply, Request, admit, budget::Held, reply, too_large};
+use super::{
+    Admitted, Api, Caller, Peer, Reply, Request, admit, auth, budget::Held, reply, too_large,
+};
 use crate::env;
 
 /// How long the body of a request may take to arrive.
@@ -86,16 +88,17 @@ impl Api {
             route,
             parameter,
             query,
-            caller,
             cause,
         } = admit(self, peer, head, request_id)?;
-        if let Caller::Node(node) = &caller {
-            self.tokens.confirm(node, &cause).await;
-        }
         let source = peer.origin();
         // Held until the request is dealt with.
         let mut held = self.budget.hold(source.clone());
         let body = read(route, body, &mut held).await?;
+        // And after it: a body may take its time, and what was honoured before may be no more.
+        let caller = auth::authorise(route, peer, &self.journal.state(), env::now())?;
+        if let Caller::Node(node) = &caller {
+            self.tokens.confirm(node, &cause).await;
+        }
         let request = Request {
             route,
             parameter,

@@ -44,6 +44,8 @@ const MAX_PARKED: usize = 4;
 pub struct Claimed {
     /// The container.
     pub container: ContainerId,
+    /// The host that says so.
+    pub host: Name,
     /// What the host said of it just now.
     pub facts: ContainerFacts,
     /// What is known of the socket that it speaks by.
@@ -222,7 +224,8 @@ impl Attestor {
             ([], hosts) => self.look_for_holder(journal, applicant, hosts).await,
             (&[container], [host]) => match self.watchers.get(host) {
                 Some(watcher) => {
-                    self.look_at_holder(journal, applicant, &watcher, container, waited)
+                    let answering = (host, &watcher);
+                    self.look_at_holder(journal, applicant, answering, container, waited)
                         .await
                 }
                 // It was evicted a moment ago: the end of the lease is on its way.
@@ -236,7 +239,7 @@ impl Attestor {
         &self,
         journal: &Journal,
         applicant: &Applicant,
-        watcher: &Watcher,
+        (host, watcher): (&Name, &Watcher),
         container: ContainerId,
         waited: Duration,
     ) -> Result<Look, HostError> {
@@ -248,12 +251,13 @@ impl Attestor {
                 if matches!(speaker, Speaker::Unlisted) && waited >= UNLISTED {
                     return Ok(Look::Claimed(Box::new(Claimed {
                         container,
+                        host: host.clone(),
                         facts,
                         socket: SocketVerdict::Foreign,
                         further: Vec::new(),
                     })));
                 }
-                Ok(claimed(journal, watcher, speaker))
+                Ok(claimed(journal, host, watcher, speaker))
             }
             // The host contradicts the view: the event is still on its way.
             _ => {
@@ -294,7 +298,7 @@ impl Attestor {
                     .witness
                     .speaker_on_the_host(inventory, applicant.connection);
                 if let Some(speaker) = speaker.await? {
-                    return Ok(claimed(journal, &watcher, speaker));
+                    return Ok(claimed(journal, host, &watcher, speaker));
                 }
             }
         }
@@ -319,7 +323,7 @@ fn is_by_token(state: &State, id: &ContainerId) -> bool {
     state.node(id).is_some_and(NodeRecord::is_by_token)
 }
 
-fn claimed(journal: &Journal, watcher: &Watcher, speaker: Speaker) -> Look {
+fn claimed(journal: &Journal, host: &Name, watcher: &Watcher, speaker: Speaker) -> Look {
     let Speaker::Known(speaker, socket) = speaker else {
         return Look::Again;
     };
@@ -330,6 +334,7 @@ fn claimed(journal: &Journal, watcher: &Watcher, speaker: Speaker) -> Look {
     }
     Look::Claimed(Box::new(Claimed {
         container,
+        host: host.clone(),
         facts: speaker.facts,
         socket,
         further: Vec::new(),

@@ -63,6 +63,10 @@ pub(super) fn decide(
     let Some(node) = state.node(&container) else {
         return Err(Refusal::lease_closed(source, container));
     };
+    // A host's word counts for its own containers only, whatever it answers.
+    if node.host != claimed.host {
+        return Err(Refusal::of_another_host(source, container, &claimed.host));
+    }
     let holds = node.addresses.iter().any(|held| held.address.ip == source);
     let is_shared = node.shares_its_address();
     let may_be = state.may_come_from(&node.host, &applicant.origin());

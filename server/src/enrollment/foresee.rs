@@ -97,6 +97,7 @@ impl Enrollment {
         let applicant = applicant(source, relay, renewing);
         let claimed = Claimed {
             container,
+            host: node.host.clone(),
             facts: node.facts.clone(),
             socket,
             further: Vec::new(),

@@ -13,7 +13,12 @@ use dockmaster_tlog::hash::Hash;
 use super::{
     Applicant, Enrollment, Grant, Refusal, continuity::Seen, decide::renew_at, failure::Failure,
 };
-use crate::{authorities::Signing, env, journal::Cause, state::NodeRecord};
+use crate::{
+    authorities::Signing,
+    env,
+    journal::Cause,
+    state::{NodeRecord, State},
+};
 
 impl Enrollment {
     /// Commits an issuance; gives the answer if the certificate counts by then.
@@ -53,17 +58,21 @@ impl Enrollment {
             .map_err(Failure::Commit)?;
         let outcome = {
             let state = self.journal.state();
-            outcome(state.node(&container), &grant, &issued.serial)
+            outcome(&state, &grant, &issued.serial)
         };
         match outcome {
             Outcome::Counts => {}
             Outcome::Displaced => return Err(Refusal::displaced(container).into()),
-            Outcome::Closed => {
+            Outcome::Closed | Outcome::Banned => {
                 // It is in the log, so its end must be too.
+                let why = match outcome {
+                    Outcome::Banned => "banned while it was being issued",
+                    _ => "the lease closed while it was being issued",
+                };
                 let revoked = CertRevoked {
                     serial: issued.serial,
                     container: Some(container),
-                    reason: "the lease closed while it was being issued".to_owned(),
+                    reason: why.to_owned(),
                     code: Some(RevocationReason::CessationOfOperation),
                 };
                 self.journal
@@ -123,18 +132,23 @@ enum Outcome {
     Displaced,
     /// The container holds one of its addresses no more, or has ended, or runs anew.
     Closed,
+    /// It was banned.
+    Banned,
     /// It holds an address more.
     Outdated,
 }
 
-fn outcome(node: Option<&NodeRecord>, grant: &Grant, serial: &Serial) -> Outcome {
+fn outcome(state: &State, grant: &Grant, serial: &Serial) -> Outcome {
     // Without an address it is the run alone that tells.
     let holds = |node: &&NodeRecord| {
         let mut named = grant.addresses.iter();
         node.facts.started_at_ms == grant.started_at_ms
             && named.all(|held| node.addresses.contains(held))
     };
-    match node.filter(holds) {
+    if state.ban(&grant.container).is_some() {
+        return Outcome::Banned;
+    }
+    match state.node(&grant.container).filter(holds) {
         None => Outcome::Closed,
         Some(node) if !node.honours(serial) => Outcome::Displaced,
         Some(node) if node.addresses != grant.held => Outcome::Outdated,

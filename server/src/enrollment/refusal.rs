@@ -125,6 +125,20 @@ impl Refusal {
         }
     }
 
+    pub(super) fn of_another_host(source: IpAddr, container: ContainerId, host: &Name) -> Self {
+        Self {
+            code: ProblemCode::SocketMismatch,
+            detail: format!(
+                "host {host} says that the connection from {source} is container {}, which is another host's",
+                container.short()
+            ),
+            hint: "look at that host: \"dockmaster host evict\" ends all that it vouched for"
+                .into(),
+            container: Some(container),
+            rule: String::new(),
+        }
+    }
+
     pub(super) fn foreign(source: IpAddr, container: ContainerId) -> Self {
         Self {
             code: ProblemCode::SocketMismatch,

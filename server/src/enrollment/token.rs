@@ -108,8 +108,14 @@ pub(super) fn redeem(
     if let Some(known) = known.filter(|_| same.is_none()) {
         before.extend(leases::end(known, state, LeaseCause::Superseded));
     }
-    // Who comes with a good token from an address has it now; who had it by an older one is gone.
-    for other in by_token(source, state).filter(|other| *other.id() != id) {
+    // Who comes with a good token from an address has it now; who had it by an older one is gone. And a
+    // key that comes as another machine is the old one no more: one use lets in one machine.
+    let burnt = token.burn(key).and_then(|burn| state.node(&burn.node));
+    let mut others: Vec<&NodeRecord> = by_token(source, state).chain(burnt).collect();
+    others.retain(|other| *other.id() != id);
+    others.sort_by_key(|other| *other.id());
+    others.dedup_by_key(|other| *other.id());
+    for other in others {
         before.extend(leases::end(other, state, LeaseCause::Superseded));
     }
     let started_at_ms = same.map_or(now, |node| node.facts.started_at_ms);
@@ -189,6 +195,14 @@ fn good_token<'s>(
     ) {
         return Err(bad(format!(
             "the secret that was shown is not that of token {id}"
+        )));
+    }
+    // A machine says its ID itself, so the ban of one is the ban of its token.
+    let mut burnt = token.burnt.iter();
+    if let Some(burn) = burnt.find(|burn| state.ban(&burn.node).is_some()) {
+        return Err(bad(format!(
+            "token {id} let in machine {}, which is banned",
+            burn.node.short()
         )));
     }
     match (token.state(now), token.burn(key)) {

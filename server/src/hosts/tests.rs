@@ -31,6 +31,7 @@ fn a_name_is_given_once_until_its_host_is_evicted() {
     let ask = |state: &State, name: &str| {
         decide(&proposal(name, &[], Reach::Relay), &own, state).map_err(|problem| problem.code)
     };
+    assert_eq!(ask(&state, "token"), Err(ProblemCode::Conflict));
     assert_eq!(ask(&state, "m"), Err(ProblemCode::Conflict));
     assert_eq!(ask(&state, "h2"), Ok(()));
     apply(&mut state, enrolled("h2"));

@@ -74,6 +74,31 @@ fn node(name: &str) -> RevocationTarget {
 }
 
 #[test]
+fn what_was_issued_while_a_revocation_was_on_its_way_ends_too() {
+    let state = state();
+    let node = state.node(&id(1)).unwrap();
+    let [newest, oldest] = &node.certificates[..] else {
+        panic!("{:?}", node.certificates);
+    };
+    let whole = RevocationRequest {
+        target: RevocationTarget::Node(id(1).to_string()),
+        reason: RevocationReason::KeyCompromise,
+        message: String::new(),
+        afterwards: Afterwards::MayEnroll,
+    };
+    assert_eq!(overtaken(&whole, node, oldest.index), []);
+    let events = overtaken(&whole, node, newest.index);
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].serial(), Some(&oldest.serial));
+    // Who names one certificate means that one.
+    let one = RevocationRequest {
+        target: RevocationTarget::Serial(newest.serial),
+        ..whole
+    };
+    assert_eq!(overtaken(&one, node, u64::MAX), []);
+}
+
+#[test]
 fn a_node_loses_all_its_certificates_and_may_enroll_again() {
     let mut state = state();
     let request = request(node("c1"), Afterwards::MayEnroll);

@@ -53,6 +53,7 @@ fn applicant(source: &str) -> Applicant {
 fn claimed(facts: &ContainerFacts) -> Claimed {
     Claimed {
         container: facts.id,
+        host: host(),
         facts: facts.clone(),
         socket: SocketVerdict::Owned { pid: 7 },
         further: Vec::new(),

@@ -480,6 +480,28 @@ fn an_applicant_without_a_token_is_told_whose_address_it_is() {
     );
 }
 
+#[test]
+fn the_ban_of_a_machine_is_the_ban_of_its_token() {
+    let mut state = state(&[(1, 2)]);
+    grant_to(FIRST, &mut state);
+    let banned = NodeBanned {
+        container: machine(1).node(),
+        reason: "stolen".into(),
+    };
+    apply(&mut state, Event::NodeBanned(banned));
+    // Neither by another ID with the same key, nor by another key, though there is a use left.
+    for (machine, key) in [(2, 1), (2, 2)] {
+        let other = Request {
+            machine,
+            key,
+            ip: "10.0.0.3",
+            ..FIRST
+        };
+        let fact = untold_fact(ask(other, &state, NOW));
+        assert!(fact.contains("which is banned"), "{fact}");
+    }
+}
+
 proptest! {
     /// Whatever is asked in whichever order: a token burns into no more keys than it has uses, an IP
     /// has one holder, and no key is let in again after it was confirmed.
@@ -504,6 +526,10 @@ proptest! {
             }
             for token in state.tokens().iter() {
                 prop_assert!(token.burnt.len() <= token.uses as usize);
+                let by_it = |node: &&NodeRecord| {
+                    node.joined.as_ref().is_some_and(|joined| joined.token == token.id)
+                };
+                prop_assert!(state.nodes().filter(by_it).count() <= token.uses as usize);
             }
             for ip in IPS {
                 prop_assert!(state.leases_of_ip(ip.parse().unwrap()).count() <= 1);

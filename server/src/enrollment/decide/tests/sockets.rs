@@ -56,6 +56,17 @@ fn a_connection_that_is_not_the_holders_is_refused() {
 }
 
 #[test]
+fn no_host_speaks_for_a_container_of_another() {
+    for facts in [recent(1, &["172.17.0.2"]), sidecar()] {
+        let lie = Claimed {
+            host: "h3".parse().unwrap(),
+            ..with(SocketVerdict::Owned { pid: 1 }, &facts)
+        };
+        assert_eq!(ask(&lie, None).unwrap_err(), ProblemCode::SocketMismatch);
+    }
+}
+
+#[test]
 fn where_the_host_cannot_tell_its_word_for_the_address_is_enough_and_the_log_says_so() {
     let web = recent(1, &["172.17.0.2"]);
     let grant = ask(&with(unavailable(&[]), &web), None).unwrap();
