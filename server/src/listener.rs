@@ -1,15 +1,16 @@
 //! Connections: accept, TLS handshake, who is it, HTTP.
 
+mod sources;
+
 use std::{
-    collections::HashMap,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use dockmaster_certs::identity::peer_identity;
-use dockmaster_proto::{error::chain, id::Name, spiffe::Principal};
+use dockmaster_proto::{error::chain, id::Name};
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -29,6 +30,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
+use sources::{Place, Sources};
+
 use crate::{
     api::{Api, Peer, Relayed},
     enrollment::Binding,
@@ -39,10 +42,6 @@ use crate::{
 
 /// Connections at a time; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 20_000;
-/// Connections of one address at a time: one container must not take everybody's.
-const MAX_PER_SOURCE: usize = 256;
-/// Connections of one enrolled host at a time: it carries those of all its containers.
-const MAX_PER_HOST: usize = 4096;
 /// Open files that are kept for the ledger, the index and the blobs.
 const RESERVED_FILES: usize = 128;
 /// How long a handshake may take.
@@ -77,8 +76,8 @@ pub async fn serve(
             accepted = accept(&listener, &connections) => accepted,
             Some(relayed) = relays.recv() => {
                 let origin = Origin::relayed(relayed.from.origin.ip(), relayed.host.clone());
-                let Some(place) = sources.enter(Source::Origin(origin.clone())) else {
-                    tracing::debug!(%origin, "more than {MAX_PER_SOURCE} connections from one address; this one is closed");
+                let Some(place) = sources.admit_relayed(origin.clone()) else {
+                    tracing::debug!(%origin, "more connections of one address than may be; this one is closed");
                     continue;
                 };
                 let (identity, api, watcher) = (identity.clone(), api.clone(), graceful.watcher());
@@ -100,8 +99,8 @@ pub async fn serve(
                 continue;
             }
         };
-        let Some(place) = sources.enter(Source::Origin(Origin::direct(address.ip()))) else {
-            tracing::debug!(%address, "more than {MAX_PER_SOURCE} connections from one address; this one is closed");
+        let Some(place) = sources.admit(address.ip()) else {
+            tracing::debug!(%address, "more connections of one address than may be; this one is closed");
             continue;
         };
         let (identity, api, watcher) = (identity.clone(), api.clone(), graceful.watcher());
@@ -118,7 +117,7 @@ pub async fn serve(
             {
                 Ok(Ok((stream, mut peer))) => {
                     let Some(place) = sources.seat(place, &peer, &api) else {
-                        tracing::debug!(%address, "more than {MAX_PER_HOST} connections of one host; this one is closed");
+                        tracing::debug!(%address, "more connections of one address or host than may be; this one is closed");
                         return;
                     };
                     peer.seat = Some(Arc::new((permit, place)));
@@ -202,88 +201,6 @@ async fn serve_relayed(
     tokio::select! {
         () = served => {}
         _ = gone.wait_for(|gone| *gone) => {}
-    }
-}
-
-/// Whose connections are counted together.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Source {
-    /// Those of one address.
-    Origin(Origin),
-    /// Those of one enrolled host itself, which carry its containers'.
-    Host(Name),
-}
-
-impl Source {
-    const fn most(&self) -> usize {
-        match self {
-            Self::Origin(_) => MAX_PER_SOURCE,
-            Self::Host(_) => MAX_PER_HOST,
-        }
-    }
-}
-
-/// How many connections each source has.
-#[derive(Debug, Default)]
-struct Sources(Mutex<HashMap<Source, usize>>);
-
-/// A connection's place among those of its address; it ends with the value.
-struct Place {
-    sources: Arc<Sources>,
-    source: Source,
-}
-
-impl Sources {
-    /// The place of a connection whose peer is known by now: an enrolled host's is among the host's own.
-    fn seat(self: &Arc<Self>, place: Place, peer: &Peer, api: &Api) -> Option<Place> {
-        let identity = peer.identity.as_ref();
-        let host = identity.and_then(|identity| match &identity.id.principal {
-            Principal::Host(name) => Some((name, &identity.serial)),
-            _ => None,
-        });
-        let Some((name, serial)) = host else {
-            return Some(place);
-        };
-        let is_honoured = api
-            .journal
-            .state()
-            .host(name)
-            .is_some_and(|host| host.honours(serial));
-        if is_honoured {
-            self.enter(Source::Host(name.clone()))
-        } else {
-            Some(place)
-        }
-    }
-
-    fn enter(self: &Arc<Self>, source: Source) -> Option<Place> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = source.most();
-        let count = counts.entry(source.clone()).or_default();
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(Place {
-            sources: self.clone(),
-            source,
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self
-            .sources
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.source);
-            }
-        }
     }
 }
 
