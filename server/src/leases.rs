@@ -110,8 +110,9 @@ impl<'a> Decision<'a> {
             return;
         }
         // Nor is one that another host may start again: between its end and its next start nobody else
-        // may take it. Only of containers that operators labelled is the end kept in memory, so only
-        // these are guarded; another's ID gives a host nothing but the ID.
+        // may take it. Only the ends of containers that operators labelled are kept in memory, so only
+        // these are guarded: the ID of another goes to the host that reports it first, and the host that
+        // had it is refused until that one's ends. No label and no certificate goes with it.
         if let Some(other) = self
             .state
             .dormant_elsewhere(&facts.id, self.host)
