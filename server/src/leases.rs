@@ -109,6 +109,18 @@ impl<'a> Decision<'a> {
             self.refuse(facts, format!("host {} vouches for it", node.host));
             return;
         }
+        // Nor is one that another host may start again: between its end and its next start nobody else
+        // may take it. Only the ends of containers that operators labelled are kept in memory, so only
+        // these are guarded: the ID of another goes to the host that reports it first, and the host that
+        // had it is refused until that one's ends. No label and no certificate goes with it.
+        if let Some(other) = self
+            .state
+            .dormant_elsewhere(&facts.id, self.host)
+            .filter(|_| known.is_none())
+        {
+            self.refuse(facts, format!("it was a container of host {other}"));
+            return;
+        }
         // A container that was started again is a new run: nothing from before the restart may count.
         let known = match known {
             Some(node) if node.facts.started_at_ms != facts.started_at_ms => {

@@ -5,6 +5,7 @@
 
 mod apply;
 mod authority;
+mod dormant;
 mod hosts;
 mod lookup;
 mod node;
@@ -32,6 +33,7 @@ use crate::origin::Origin;
 pub(crate) use apply::{RestoredParts, ban, displacement, revision_info};
 pub(crate) use authority::apply as apply_to_authorities;
 pub use authority::{AuthorityNames, AuthorityState, Rotation};
+pub(crate) use dormant::Dormant;
 pub use hosts::{EnrolledHost, HostKey, LostWatch};
 pub use lookup::{LookupError, NodeReference};
 pub use node::{Approved, CurrentCertificate, Joined, NodeRecord};
@@ -51,8 +53,8 @@ pub struct State {
     authorities: Option<AuthorityState>,
     revocations: Revocations,
     bans: BTreeMap<ContainerId, Ban>,
-    /// Operator labels of containers that ended: a container may be started again under the same ID.
-    dormant_labels: HashMap<ContainerId, BTreeMap<String, String>>,
+    /// Operator labels of containers that ended: the same host may start one again under the same ID.
+    dormant: dormant::DormantLabels,
     hosts: hosts::Hosts,
     /// Containers whose loss of a lease is decided and not durable yet. Not part of the fold.
     suspended: HashSet<ContainerId>,

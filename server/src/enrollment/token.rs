@@ -142,8 +142,11 @@ pub(super) fn redeem(
         HeldAddress { address, epoch }
     });
     let would_be = NodeRecord {
+        // What operators said of a machine that ended is its again as soon as it is back.
         operator_labels: known
-            .map(|node| node.operator_labels.clone())
+            .map(|node| &node.operator_labels)
+            .or_else(|| state.dormant_labels(&id, &host()))
+            .cloned()
             .unwrap_or_default(),
         addresses: vec![held],
         last_certificate: same.and_then(|node| node.last_certificate),

@@ -19,7 +19,8 @@ pub(super) const SITE: &[u8] = b"d/site";
 pub(super) const NODES: &[u8] = b"n/";
 /// Nodes whose container ended. There is no end to their number.
 pub(super) const ENDED_NODES: &[u8] = b"g/";
-/// Those of them that operators labelled: the labels are the node's again when it runs again.
+/// What operators said of nodes that ended, by ID and host: the labels are the node's again when the
+/// same host runs it again.
 pub(super) const LABELLED: &[u8] = b"h/";
 pub(super) const EPOCHS: &[u8] = b"e/";
 pub(super) const CERTIFICATES_BY_INDEX: &[u8] = b"i/";
@@ -58,8 +59,8 @@ pub(super) fn ended_node(id: &ContainerId) -> Vec<u8> {
     key(ENDED_NODES, &[id.as_bytes()])
 }
 
-pub(super) fn labelled(id: &ContainerId) -> Vec<u8> {
-    key(LABELLED, &[id.as_bytes()])
+pub(super) fn labelled(id: &ContainerId, host: &Name) -> Vec<u8> {
+    key(LABELLED, &[id.as_bytes(), host.as_str().as_bytes()])
 }
 
 /// Leases sort by IP, network and beginning, so that the lease of an address at a time is the last

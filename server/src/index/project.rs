@@ -15,9 +15,9 @@ use super::{
     tokens,
 };
 use crate::state::{
-    Approved, CurrentCertificate, Ended, EnrolledHost, HostKey, NodeRecord, Operator, Requests,
-    RevokedCertificate, apply_to_authorities, ban, displacement, requests::concerns_requests,
-    revision_info, revocation_reason,
+    Approved, CurrentCertificate, Dormant, Ended, EnrolledHost, HostKey, NodeRecord, Operator,
+    Requests, RevokedCertificate, apply_to_authorities, ban, displacement,
+    requests::concerns_requests, revision_info, revocation_reason,
 };
 
 /// The key under which the time of the newest entry stands: how far a watch is certain that a
@@ -65,12 +65,16 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         Event::LeaseClosed(event) => close(index, event, entry, to)?,
         Event::NodeObserved(event) => {
             let key = keys::node(&event.facts.id);
-            let mut node = match to.get::<NodeRecord>(&key)? {
-                Some(live) => live,
-                None => begin(event, to)?,
+            let node = match to.get::<NodeRecord>(&key)? {
+                // As in the view: what another host says of it does not count.
+                Some(live) if live.host != event.host => None,
+                Some(live) => Some(live),
+                None => Some(begin(event, to)?),
             };
-            node.facts = event.facts.clone();
-            to.put(&key, &node);
+            if let Some(mut node) = node {
+                node.facts = event.facts.clone();
+                to.put(&key, &node);
+            }
         }
         Event::NodeGone(event) => {
             end(&event.container, entry.ts_ms, to)?;
@@ -161,14 +165,15 @@ fn project_requests(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(
     Ok(())
 }
 
-/// A new run of a container; what operators said of it stands.
+/// A new run of a container; what operators said of it stands, when it runs on the same host.
 fn begin(event: &NodeObserved, to: &mut Overlay<'_>) -> Result<NodeRecord, IndexError> {
     let id = &event.facts.id;
-    let ended: Option<NodeRecord> = to.get(&keys::ended_node(id))?;
+    let labelled = keys::labelled(id, &event.host);
+    let dormant: Option<Dormant> = to.get(&labelled)?;
     to.delete(&keys::ended_node(id));
-    to.delete(&keys::labelled(id));
+    to.delete(&labelled);
     Ok(NodeRecord {
-        operator_labels: ended.map(|ended| ended.operator_labels).unwrap_or_default(),
+        operator_labels: dormant.map(|dormant| dormant.labels).unwrap_or_default(),
         ..NodeRecord::new(event.host.clone(), event.facts.clone())
     })
 }
@@ -182,8 +187,8 @@ fn end(id: &ContainerId, at: UnixMs, to: &mut Overlay<'_>) -> Result<(), IndexEr
     list(ended, at, RevocationReason::CessationOfOperation, to)?;
     to.delete(&keys::node(id));
     to.put(&keys::ended_node(id), &node);
-    if !node.operator_labels.is_empty() {
-        to.put(&keys::labelled(id), &());
+    if let Some(dormant) = Dormant::of(&node) {
+        to.put(&keys::labelled(id, &dormant.host), &dormant);
     }
     Ok(())
 }
@@ -219,8 +224,13 @@ fn open(
         cause,
     } = event.clone();
     let key = keys::lease(&address, entry.ts_ms);
-    to.put(&keys::open_lease(&address), &entry.ts_ms);
     to.put(&keys::epoch(&address), &epoch);
+    let node: Option<NodeRecord> = to.get(&keys::node(&container))?;
+    if node.is_some_and(|node| node.host != host) {
+        // As in the view: a host gives no address to another's container.
+        return Ok(());
+    }
+    to.put(&keys::open_lease(&address), &entry.ts_ms);
     update_node(&container, to, |node| {
         node.gain(HeldAddress {
             address: address.clone(),

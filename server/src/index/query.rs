@@ -31,12 +31,8 @@ impl Index {
             }
             state.restore_node(node, leases);
         }
-        for labelled in self.scan::<()>(keys::LABELLED) {
-            let (key, ()) = labelled?;
-            let key = [keys::ENDED_NODES, &key[keys::LABELLED.len()..]].concat();
-            if let Some(node) = read.get(&key)? {
-                state.keep_labels(node);
-            }
+        for labelled in self.scan(keys::LABELLED) {
+            state.keep_labels(labelled?.1);
         }
         let epochs = self.scan::<u64>(keys::EPOCHS).map(|epoch| {
             let (key, epoch) = epoch?;

@@ -6,7 +6,7 @@ use dockmaster_proto::{
         CertIssued, Event, Evidence, HostWatched, LabelsChanged, LeaseCause, MasterStarted,
         RequestApproved, RequestDenied, RequestHeld,
     },
-    id::{Digest, Serial},
+    id::{Digest, Name, Serial},
     label::LabelChange,
     time::UnixMs,
 };
@@ -25,6 +25,10 @@ const IPS: [&str; 3] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
 enum Step {
     Up(u8, Vec<&'static str>),
     Down(u8),
+    /// Another host reports a container as running, or as ended.
+    Elsewhere(u8, bool),
+    /// Another host's report was decided upon before this host's was in the view.
+    Race(u8, usize),
     Certify(u8),
     Label(u8, &'static str),
     /// A token is made, for two.
@@ -45,6 +49,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let one = prop_oneof![
         (1u8..5, ips).prop_map(|(container, ips)| Step::Up(container, ips)),
         (1u8..5).prop_map(Step::Down),
+        (1u8..5, any::<bool>()).prop_map(|(container, up)| Step::Elsewhere(container, up)),
+        (1u8..5, 0usize..3).prop_map(|(container, ip)| Step::Race(container, ip)),
         (1u8..5).prop_map(Step::Certify),
         (
             1u8..5,
@@ -76,6 +82,26 @@ fn events(step: &Step, state: &State) -> Vec<Event> {
             &host(),
             state,
         ),
+        Step::Elsewhere(container, true) => {
+            leases::decide(&Observation::Up(facts(*container, &[])), &other(), state)
+        }
+        Step::Elsewhere(container, false) => leases::decide(
+            &Observation::Down {
+                id: id(*container),
+                cause: LeaseCause::Died,
+            },
+            &other(),
+            state,
+        ),
+        Step::Race(container, ip) => {
+            let mut facts = facts(*container, &[IPS[*ip]]);
+            facts.attachments[0].network = "h2/bridge".parse().unwrap();
+            let address = format!("h2/bridge/{}", IPS[*ip]).parse().unwrap();
+            if state.lease(&address).is_some() {
+                return vec![];
+            }
+            leases::decide(&Observation::Up(facts), &other(), &State::default())
+        }
         Step::Label(container, change) => {
             let change = LabelChange::parse([*change]).unwrap();
             vec![Event::LabelsChanged(LabelsChanged {
@@ -141,6 +167,10 @@ fn events(step: &Step, state: &State) -> Vec<Event> {
             }
         },
     }
+}
+
+fn other() -> Name {
+    "h2".parse().unwrap()
 }
 
 /// A request that is kept for ten entries.
@@ -210,6 +240,13 @@ fn assert_same(loaded: &State, view: &State) {
         assert_eq!(
             loaded.leases_of_ip(address.ip).count(),
             view.leases_of_ip(address.ip).count()
+        );
+    }
+    for (container, host) in (1..5).flat_map(|number| [(number, host()), (number, other())]) {
+        assert_eq!(
+            loaded.dormant_labels(&id(container), &host),
+            view.dormant_labels(&id(container), &host),
+            "{container} {host}"
         );
     }
     assert_eq!(
@@ -283,6 +320,26 @@ fn what_operators_said_of_a_container_stands_when_it_runs_again_after_a_start() 
     assert_eq!(labels(&index.load_state().unwrap()), labels(&loaded));
     let ended: Vec<_> = index.gone_nodes().map(|node| *node.unwrap().id()).collect();
     assert_eq!(ended, [id(2)]);
+}
+
+#[test]
+fn what_operators_said_of_a_container_does_not_go_to_another_host_after_a_start() {
+    let (log, view) = run(&[
+        Step::Up(1, vec!["10.0.0.1"]),
+        Step::Label(1, "tier=front"),
+        Step::Down(1),
+        Step::Elsewhere(1, true),
+    ]);
+    let dir = tempfile::tempdir().unwrap();
+    let index = Index::open(&dir.path().join("index.sled"), log.len() as u64).unwrap();
+    index.apply((0..).zip(&log)).unwrap();
+    let loaded = index.load_state().unwrap();
+    assert_same(&loaded, &view);
+    let node = loaded.node(&id(1)).unwrap();
+    assert_eq!(node.host, other());
+    assert!(node.operator_labels.is_empty());
+    let kept = loaded.dormant_labels(&id(1), &host()).unwrap();
+    assert_eq!(kept["tier"], "front", "they wait for their own host");
 }
 
 #[test]

@@ -1,4 +1,9 @@
-use dockmaster_proto::{event::LabelsChanged, label::LabelChange, time::UnixMs};
+use dockmaster_proto::{
+    event::{HostEnrolled, HostEvicted, LabelsChanged, Reach},
+    id::{Digest, Serial},
+    label::LabelChange,
+    time::UnixMs,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -271,4 +276,119 @@ fn an_address_in_a_shared_network_moves_to_another_host_only_when_it_is_given_up
     };
     observe(&mut state, &down);
     assert_eq!(names(&state), ["node_observed", "lease_opened"]);
+}
+
+fn label(state: &mut State, container: u8, change: &str) {
+    let change = LabelChange::parse([change]).unwrap();
+    let container = id(container);
+    apply(
+        state,
+        Event::LabelsChanged(LabelsChanged { container, change }),
+    );
+}
+
+fn enroll(state: &mut State, name: &str) {
+    let enrolled = HostEnrolled {
+        host: name.parse().unwrap(),
+        cidrs: vec![],
+        reach: Reach::Relay,
+        serial: Serial::from_bytes([9; 16]),
+        spki_sha256: Digest::of(b""),
+        not_after_ms: UnixMs(1 << 40),
+    };
+    apply(state, Event::HostEnrolled(enrolled));
+}
+
+fn evict(state: &mut State, name: &str) {
+    let host = name.parse().unwrap();
+    apply(state, Event::HostEvicted(HostEvicted { host }));
+}
+
+/// Takes up what another host reports of a container without an address.
+fn observe_at(state: &mut State, host: &str, observation: &Observation) -> Vec<Event> {
+    let events = decide(observation, &host.parse().unwrap(), state);
+    for event in &events {
+        apply(state, event.clone());
+    }
+    events
+}
+
+#[test]
+fn the_id_of_a_labelled_container_that_ended_is_its_hosts_until_that_host_is_gone() {
+    let up = Observation::Up(facts(1, &[]));
+    for is_here in [true, false] {
+        let mut state = State::default();
+        enroll(&mut state, "h2");
+        if is_here {
+            state.watch_here("h1".parse().unwrap());
+        } else {
+            enroll(&mut state, "h1");
+        }
+        observe(&mut state, &up);
+        label(&mut state, 1, "tier=front");
+        observe(&mut state, &died(1));
+        // A hostile host read the ID in the log.
+        let events = observe_at(&mut state, "h2", &up);
+        let [Event::HostRefused(refused)] = &events[..] else {
+            panic!("{events:?}");
+        };
+        assert!(
+            refused.reason.contains("was a container of host h1"),
+            "{}",
+            refused.reason
+        );
+        // Between the end and the next start nobody took it.
+        assert_eq!(observe(&mut state, &up), ["node_observed"]);
+        let node = state.node(&id(1)).unwrap();
+        assert_eq!(
+            (node.host.as_str(), &*node.operator_labels["tier"]),
+            ("h1", "front")
+        );
+    }
+}
+
+#[test]
+fn what_operators_said_of_a_container_is_never_anothers_with_its_id() {
+    let up = Observation::Up(facts(1, &[]));
+    let mut state = State::default();
+    enroll(&mut state, "h1");
+    enroll(&mut state, "h2");
+    observe(&mut state, &up);
+    label(&mut state, 1, "tier=front");
+    observe(&mut state, &died(1));
+    evict(&mut state, "h1");
+    let names = observe_at(&mut state, "h2", &up);
+    let names: Vec<_> = names.iter().map(Event::name).collect();
+    assert_eq!(names, ["node_observed"], "a host that is gone has no claim");
+    let node = state.node(&id(1)).unwrap();
+    assert_eq!(node.host.as_str(), "h2");
+    assert!(node.operator_labels.is_empty());
+    // The first host comes back: its container is labelled as it was.
+    observe_at(&mut state, "h2", &died(1));
+    enroll(&mut state, "h1");
+    observe(&mut state, &up);
+    assert_eq!(state.node(&id(1)).unwrap().operator_labels["tier"], "front");
+}
+
+#[test]
+fn of_two_hosts_that_report_one_id_in_the_same_moment_the_first_has_it() {
+    let mut state = State::default();
+    let theirs = ContainerFacts {
+        name: "theirs".into(),
+        ..facts(1, &["172.17.0.9"])
+    };
+    // Both decide before either's entries are in the view.
+    let events = decide(
+        &Observation::Up(theirs),
+        &"h2".parse().unwrap(),
+        &State::default(),
+    );
+    observe(&mut state, &Observation::Up(facts(1, &["172.17.0.2"])));
+    for event in events {
+        apply(&mut state, event);
+    }
+    let node = state.node(&id(1)).unwrap();
+    assert_eq!((node.host.as_str(), &*node.facts.name), ("h1", "c1"));
+    assert_eq!(node.addresses.len(), 1);
+    assert_eq!(holder(&state, "172.17.0.9"), None);
 }

@@ -14,9 +14,9 @@ use dockmaster_proto::{
 };
 
 use super::{
-    Approved, AuthorityState, Ban, CurrentCertificate, Ended, EnrolledHost, HostKey, Lease,
-    LostWatch, NodeRecord, Operator, RevokedCertificate, State, TokenRecord, apply_to_authorities,
-    revocation_reason, token_of,
+    Approved, AuthorityState, Ban, CurrentCertificate, Dormant, Ended, EnrolledHost, HostKey,
+    Lease, LostWatch, NodeRecord, Operator, RevokedCertificate, State, TokenRecord,
+    apply_to_authorities, revocation_reason, token_of,
 };
 
 impl State {
@@ -61,7 +61,9 @@ impl State {
                     let reason = RevocationReason::CessationOfOperation;
                     let ended = node.end(entry.ts_ms);
                     self.list(ended, entry.ts_ms, reason);
-                    self.keep_labels(node);
+                    if let Some(dormant) = Dormant::of(&node) {
+                        self.keep_labels(dormant);
+                    }
                 }
             }
             Event::CertIssued(event) => {
@@ -121,20 +123,21 @@ impl State {
 
     fn observe(&mut self, event: &NodeObserved) {
         if let Some(node) = self.nodes.get_mut(&event.facts.id) {
-            node.facts = event.facts.clone();
+            // Two hosts reported one ID in the same moment: it is the first one's, and nothing that
+            // the other says of it counts.
+            if node.host == event.host {
+                node.facts = event.facts.clone();
+            }
             return;
         }
         let mut node = NodeRecord::new(event.host.clone(), event.facts.clone());
-        node.operator_labels = self.dormant_labels.remove(node.id()).unwrap_or_default();
+        node.operator_labels = self.dormant.wake(node.id(), &node.host);
         self.nodes.insert(event.facts.id, node);
     }
 
     /// Keeps what operators said of a container that ended.
-    pub(crate) fn keep_labels(&mut self, ended: NodeRecord) {
-        if !ended.operator_labels.is_empty() {
-            self.dormant_labels
-                .insert(*ended.id(), ended.operator_labels);
-        }
+    pub(crate) fn keep_labels(&mut self, dormant: Dormant) {
+        self.dormant.keep(dormant);
     }
 
     /// Puts back a live node with its leases: the view is being loaded from the index.
@@ -194,6 +197,11 @@ impl State {
             cause: event.cause,
         };
         self.epochs.insert(event.address.clone(), event.epoch);
+        let node = self.nodes.get(&event.container);
+        if node.is_some_and(|node| node.host != event.host) {
+            // As in `observe`: a host gives no address to another's container.
+            return;
+        }
         self.remember_lease(event.address.clone(), lease);
         if let Some(node) = self.nodes.get_mut(&event.container) {
             node.gain(HeldAddress {

@@ -468,6 +468,40 @@ fn the_policy_is_asked_about_tokens_too() {
 }
 
 #[test]
+fn a_rule_on_an_operators_label_holds_for_a_machine_that_ended_and_comes_with_another_token() {
+    let text = "name: m\ntrust_domain: td\nlisten: 127.0.0.1:1\nhost: h1\npolicy:\n  \
+        - { name: out, labels: stolen=yes, label_tier: operator, verdict: deny, reason: stolen }\n  \
+        - { name: vms, evidence: [token], verdict: issue }\n";
+    let policy = policy(Config::parse("dockmaster.yaml", text).unwrap().policy);
+    let mut state = state(&[(1, 1), (2, 1)]);
+    let admitted = |number: u8, state: &State| {
+        let redemption = Redemption {
+            token: token(number),
+            machine: machine(1),
+        };
+        let given = given(state, &policy, NOW);
+        redeem(&applicant(FIRST.ip), &redemption, &key(number), &given)
+    };
+    let first = admitted(1, &state).unwrap();
+    admit(first, 1, &mut state);
+    let container = machine(1).node();
+    let change = dockmaster_proto::label::LabelChange::parse(["stolen=yes"]).unwrap();
+    let labelled = dockmaster_proto::event::LabelsChanged { container, change };
+    apply(&mut state, Event::LabelsChanged(labelled));
+    let by_rule = |state: &State| match admitted(2, state) {
+        Err(Refused::Told(refusal)) => refusal.rule,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(by_rule(&state), "out");
+    let node = state.node(&container).unwrap();
+    for event in leases::end(node, &state, LeaseCause::Superseded) {
+        apply(&mut state, event);
+    }
+    assert!(state.node(&container).is_none());
+    assert_eq!(by_rule(&state), "out", "it ended and is labelled as it was");
+}
+
+#[test]
 fn an_applicant_without_a_token_is_told_whose_address_it_is() {
     let mut state = state(&[(1, 1)]);
     grant_to(FIRST, &mut state);
