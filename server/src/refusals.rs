@@ -1,7 +1,10 @@
 //! Refusals are evidence, but a flood of them must not fill the ledger: the first of a kind from a
 //! source is an entry at once, the rest of the minute is one entry with their number.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use dockmaster_proto::{event::CertDenied, id::Name, problem::ProblemCode, time::UnixMs};
 
@@ -11,10 +14,16 @@ const WINDOW_MS: u64 = 60_000;
 /// but dropped until the next flush, which a log line says.
 const MAX_SOURCES: usize = 10_000;
 
+/// How many sources of one relaying host are told apart: it says itself where connections begin. The
+/// rest of its refusals are gathered together.
+const MAX_OF_RELAY: usize = 200;
+
 /// Refusals of the current minute.
 #[derive(Debug, Default)]
 pub struct Refusals {
     gathered: HashMap<(Option<Name>, IpAddr, ProblemCode), Gathered>,
+    /// How many of them are of each relaying host.
+    of_relay: HashMap<Name, usize>,
 }
 
 #[derive(Debug)]
@@ -32,7 +41,16 @@ impl Refusals {
         denied: CertDenied,
         now: UnixMs,
     ) -> Option<CertDenied> {
-        let key = (denied.relay.clone(), denied.source, code);
+        let mut key = (denied.relay.clone(), denied.source, code);
+        if let Some(relay) = &key.0
+            && self
+                .of_relay
+                .get(relay)
+                .is_some_and(|known| *known >= MAX_OF_RELAY)
+            && !self.gathered.contains_key(&key)
+        {
+            key.1 = Ipv6Addr::UNSPECIFIED.into();
+        }
         if let Some(gathered) = self.gathered.get_mut(&key) {
             gathered.more += 1;
             gathered.last = denied;
@@ -41,6 +59,9 @@ impl Refusals {
         if self.gathered.len() >= MAX_SOURCES {
             tracing::warn!(source = %key.1, "refusals from more than {MAX_SOURCES} sources in a minute; this one is not recorded");
             return None;
+        }
+        if let Some(relay) = &key.0 {
+            *self.of_relay.entry(relay.clone()).or_default() += 1;
         }
         self.gathered.insert(
             key,
@@ -56,7 +77,8 @@ impl Refusals {
     /// The entries for the minutes that are over.
     pub fn flush(&mut self, now: UnixMs) -> Vec<CertDenied> {
         let mut entries = Vec::new();
-        self.gathered.retain(|_, gathered| {
+        let of_relay = &mut self.of_relay;
+        self.gathered.retain(|(relay, ..), gathered| {
             let over = now.since(gathered.since) >= WINDOW_MS;
             if over && gathered.more > 0 {
                 entries.push(CertDenied {
@@ -64,8 +86,16 @@ impl Refusals {
                     ..gathered.last.clone()
                 });
             }
+            if let Some(known) = relay
+                .as_ref()
+                .filter(|_| over)
+                .and_then(|it| of_relay.get_mut(it))
+            {
+                *known -= 1;
+            }
             !over
         });
+        of_relay.retain(|_, known| *known > 0);
         entries
     }
 }
@@ -85,6 +115,24 @@ mod tests {
             rule: String::new(),
             hint: String::new(),
         }
+    }
+
+    #[test]
+    fn a_host_that_invents_sources_takes_nobody_elses_room() {
+        let mut refusals = Refusals::default();
+        let invented = |number: u32| CertDenied {
+            relay: Some("h2".parse().unwrap()),
+            ..denied(&std::net::Ipv4Addr::from(number).to_string())
+        };
+        let mut record = |denied, at| refusals.record(ProblemCode::NoLease, denied, UnixMs(at));
+        let told = (0..30_000).filter(|number| record(invented(*number), 0).is_some());
+        assert_eq!(told.count(), MAX_OF_RELAY + 1);
+        assert!(record(denied("10.0.0.1"), 1).is_some());
+        let entries = refusals.flush(UnixMs(WINDOW_MS + 1));
+        let count: u64 = entries.iter().map(|entry| entry.count).sum();
+        assert_eq!(count, 30_000 - MAX_OF_RELAY as u64 - 1, "none is lost");
+        let told = refusals.record(ProblemCode::NoLease, invented(7), UnixMs(WINDOW_MS + 2));
+        assert!(told.is_some(), "a new minute");
     }
 
     #[test]

@@ -7,7 +7,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use dockmaster_proto::problem::{Problem, ProblemCode};
+use dockmaster_proto::{
+    id::Name,
+    problem::{Problem, ProblemCode},
+};
 
 use crate::{
     flow::{Flow, Owed},
@@ -18,6 +21,8 @@ use crate::{
 const ALL: usize = 512 << 20;
 /// Bytes of one address: more than its largest request and answer at once.
 const EACH: usize = 64 << 20;
+/// Bytes of all that one host relays: it says itself where connections begin.
+const RELAYED: usize = ALL / 4;
 /// Smaller answers are not worth the counting.
 const SMALL: usize = 4 << 10;
 
@@ -29,6 +34,7 @@ pub struct Budget(Arc<Mutex<Spent>>);
 struct Spent {
     all: usize,
     each: HashMap<Origin, usize>,
+    relayed: HashMap<Name, usize>,
 }
 
 /// Bytes that an address holds; they are given back with the value.
@@ -96,7 +102,9 @@ impl Held {
         let mut spent = self.budget.0.lock().unwrap_or_else(PoisonError::into_inner);
         let all = spent.all + more;
         let each = spent.each.get(&self.source).copied().unwrap_or_default() + more;
-        if all > ALL || each > EACH {
+        let relay = self.source.relay.as_ref();
+        let relayed = relay.map(|host| spent.relayed.get(host).copied().unwrap_or_default() + more);
+        if all > ALL || each > EACH || relayed.is_some_and(|relayed| relayed > RELAYED) {
             return Err(Problem::new(
                 ProblemCode::Unavailable,
                 "too many requests and answers of this address, or of all, are on their way",
@@ -105,6 +113,9 @@ impl Held {
         }
         spent.all = all;
         spent.each.insert(self.source.clone(), each);
+        if let Some((host, relayed)) = relay.zip(relayed) {
+            spent.relayed.insert(host.clone(), relayed);
+        }
         self.bytes += more;
         Ok(())
     }
@@ -117,6 +128,14 @@ impl Drop for Held {
         }
         let mut spent = self.budget.0.lock().unwrap_or_else(PoisonError::into_inner);
         spent.all -= self.bytes;
+        if let Some(host) = &self.source.relay
+            && let Some(relayed) = spent.relayed.get_mut(host)
+        {
+            *relayed -= self.bytes;
+            if *relayed == 0 {
+                spent.relayed.remove(host);
+            }
+        }
         if let Some(each) = spent.each.get_mut(&self.source) {
             *each -= self.bytes;
             if *each == 0 {
@@ -129,6 +148,28 @@ impl Drop for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_that_invents_addresses_takes_a_share_of_all_and_gives_it_back() {
+        let budget = Budget::default();
+        let invented = |last: u8| Origin::relayed([10, 0, 0, last].into(), "h2".parse().unwrap());
+        let mut held = Vec::new();
+        for last in 0..=255 {
+            let mut one = budget.hold(invented(last));
+            if one.grow(EACH).is_ok() {
+                held.push(one);
+            }
+        }
+        assert_eq!(held.len(), RELAYED / EACH);
+        budget
+            .hold(Origin::direct([10, 0, 0, 1].into()))
+            .grow(EACH)
+            .unwrap();
+        held.pop();
+        budget.hold(invented(1)).grow(EACH).unwrap();
+        drop(held);
+        assert!(budget.0.lock().unwrap().relayed.is_empty());
+    }
 
     #[test]
     fn one_address_gets_its_share_and_no_more_and_gives_it_back() {

@@ -142,7 +142,7 @@ pub(super) fn decide(
                 reason: reason.to_owned(),
                 expires_at_ms: now.plus_ms(KEPT_MS),
             };
-            return held::decide(held, state.requests(), now);
+            return held::decide(held, state, now);
         }
     };
     let (addresses, lifetime) = addresses(node, &judge, permits, lifetime);

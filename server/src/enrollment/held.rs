@@ -3,14 +3,14 @@
 use dockmaster_proto::{api::requests, event::RequestHeld, time::UnixMs};
 
 use super::{Refusal, grant::Decision};
-use crate::state::requests::{MAX_OF_CONTAINER, MAX_REQUESTS, Requests};
+use crate::state::{
+    State,
+    requests::{MAX_OF_CONTAINER, MAX_OF_HOST, MAX_REQUESTS},
+};
 
 /// Decides upon a request that the policy holds. Pure.
-pub(super) fn decide(
-    held: RequestHeld,
-    requests: &Requests,
-    now: UnixMs,
-) -> Result<Decision, Refusal> {
+pub(super) fn decide(held: RequestHeld, state: &State, now: UnixMs) -> Result<Decision, Refusal> {
+    let requests = state.requests();
     let (container, run) = (held.container, held.started_at_ms);
     let known = requests.of_key(&container, run, &held.spki_sha256, now);
     let of_run = requests
@@ -33,7 +33,16 @@ pub(super) fn decide(
         let which = format!("{MAX_OF_CONTAINER} of its requests do already");
         return Err(Refusal::too_many_held(&held, &which));
     }
-    if requests.at(now).len() >= MAX_REQUESTS {
+    let all = requests.at(now);
+    // A further host says itself how many containers it has.
+    if !state.is_here(&held.host) {
+        let of_host = all.iter().filter(|one| one.held.host == held.host);
+        if of_host.count() >= MAX_OF_HOST {
+            let which = format!("{MAX_OF_HOST} requests of its host do already");
+            return Err(Refusal::too_many_held(&held, &which));
+        }
+    }
+    if all.len() >= MAX_REQUESTS {
         let which = format!("{MAX_REQUESTS} requests do already");
         return Err(Refusal::too_many_held(&held, &which));
     }

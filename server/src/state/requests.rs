@@ -14,6 +14,8 @@ use dockmaster_proto::{
 pub const MAX_OF_CONTAINER: usize = 4;
 /// How many there may be in all: what people can still look through.
 pub const MAX_REQUESTS: usize = 1000;
+/// Of one further host's containers.
+pub const MAX_OF_HOST: usize = MAX_REQUESTS / 4;
 /// How long a request is kept in milliseconds: a day.
 pub const KEPT_MS: u64 = 24 * 3_600_000;
 

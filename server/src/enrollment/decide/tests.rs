@@ -15,7 +15,7 @@ use crate::{
     lifetime::Lifetime,
     origin::Origin,
     policy::parse,
-    state::requests::{MAX_OF_CONTAINER, MAX_REQUESTS},
+    state::requests::{MAX_OF_CONTAINER, MAX_OF_HOST, MAX_REQUESTS},
     testing::{apply, facts, host, id, observe},
 };
 
@@ -406,6 +406,28 @@ fn no_container_fills_the_list_of_requests_and_neither_do_all() {
     }
     let refusal = ask(&policy, &state, 1).unwrap_err();
     assert_eq!(refusal.code, ProblemCode::TooManyRequests);
+}
+
+#[test]
+fn a_further_host_fills_its_part_of_the_list_of_requests_and_no_more() {
+    let (policy, mut state) = (written(HOLD), state(&[web()]));
+    let asked = ask(&policy, &state, 1);
+    let Ok(Decision::Hold(own)) = asked else {
+        panic!("{asked:?}");
+    };
+    let theirs = |number: u64| RequestHeld {
+        request: RequestId::from_bytes(number.to_be_bytes()),
+        container: ContainerId::from_bytes([u8::try_from(number % 251).unwrap(); 32]),
+        spki_sha256: Digest::of(&number.to_be_bytes()),
+        host: "h2".parse().unwrap(),
+        ..own.clone()
+    };
+    for number in 0..MAX_OF_HOST as u64 {
+        apply(&mut state, Event::RequestHeld(theirs(number)));
+    }
+    let refusal = held::decide(theirs(9_999), &state, NOW).unwrap_err();
+    assert!(refusal.detail.contains("of its host"), "{}", refusal.detail);
+    assert!(matches!(ask(&policy, &state, 2), Ok(Decision::Hold(_))));
 }
 
 #[test]
