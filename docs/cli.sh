@@ -24,15 +24,16 @@ Made from the programs' own help by `docs/cli.sh`; do not edit. `dockmaster man 
 pages, `dockmaster completions SHELL` a completion script.
 
 Every command of `dockmaster` takes `--context FILE` (or `DOCKMASTER_CONTEXT`): the file that says how to reach
-the master and who is asking. `init`, `serve`, `quickstart`, `site check`, `compile`, `completions` and `man` work
-without it. All take `-h` (this text), `--help` (more) and `-V`.
+the master and who is asking. `init`, `serve`, `quickstart`, `site check`, `policy check`, `policy test`, `compile`,
+`restore`, `audit check` with a key, `audit verify --data`, `completions` and `man` work without it; `host run` takes the file that
+`host enroll` wrote. All take `-h` (this text), `--help` (more) and `-V`.
 
 | exit code | |
 |---|---|
 | 0 | done |
 | 1 | failed |
 | 2 | wrong usage, or settings that cannot be used |
-| 3 | refused by policy |
+| 3 | refused: by policy, by an operator, or since the host was evicted |
 | 4 | the master cannot be reached |
 
 `dockmaster-agent run` exits as its application does: its status, or 128 and the signal's number. Without an
@@ -53,6 +54,6 @@ page '##' dockmaster-agent "$bin/dockmaster-agent"
 for command in $(commands "$bin/dockmaster-agent"); do
     # The settings stand with dockmaster-agent itself.
     page '###' "dockmaster-agent $command" "$bin/dockmaster-agent" "$command" |
-        sed '/^      --\(master\|trust\|trust-file\|run-dir\|bind\|root\) </d' |
+        sed '/^      --\(master\|trust\|trust-file\|token-file\|machine-id\|run-dir\|bind\|root\) </d' |
         awk '{ if (held) { if ($0 != "") print "Options:"; held = 0 } if ($0 == "Options:") held = 1; else print }' | cat -s
 done

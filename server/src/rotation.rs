@@ -137,9 +137,11 @@ pub enum RotationRefused {
 pub const fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Announced => "announced: nodes get to know the new root",
-        Phase::Switched => "switched: nodes and operators get certificates under the new root",
+        Phase::Switched => {
+            "switched: nodes, hosts and operators get certificates under the new root"
+        }
         Phase::Withdrawing => {
-            "withdrawing: nodes and operators get certificates under the old root again"
+            "withdrawing: nodes, hosts and operators get certificates under the old root again"
         }
     }
 }

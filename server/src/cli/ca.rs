@@ -62,12 +62,12 @@ pub(crate) struct ShowArgs {
   dockmaster ca rotate --rollback
 
 A new root is made and trusted beside the old one. When every live node has confirmed it, the master by
-itself signs under it, and nodes and operators get new certificates. From the start on new containers may
+itself signs under it, and nodes, hosts and operators get new certificates. From the start on new containers may
 pin the old bundle, both, or the new one (\"dockmaster ca show\"). --finish drops the old root: change the
 pins in compose files and images before, since the old pin bootstraps nobody after that.
 The key of the old root is not needed.")]
 pub(crate) struct RotateArgs {
-    /// Wait until all nodes and operators have certificates under the new root
+    /// Wait until all nodes have certificates under the new root
     #[arg(long, conflicts_with_all = ["finish", "rollback"])]
     wait: bool,
     /// Drop the old root
@@ -76,7 +76,7 @@ pub(crate) struct RotateArgs {
     /// Go back by one phase; what was dropped by --finish does not come back
     #[arg(long)]
     rollback: bool,
-    /// Do not wait for nodes and operators that lag behind: they have to be started again with the new pin
+    /// Do not wait for nodes, hosts and operators that lag behind: they have to be started again with the new pin
     #[arg(long)]
     force: bool,
     /// Do not ask
@@ -261,9 +261,11 @@ fn render(report: &AuthorityReport) -> String {
 const fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Announced => "announced: nodes get to know the new root",
-        Phase::Switched => "switched: nodes and operators get certificates under the new root",
+        Phase::Switched => {
+            "switched: nodes, hosts and operators get certificates under the new root"
+        }
         Phase::Withdrawing => {
-            "withdrawing: nodes and operators get certificates under the old root again"
+            "withdrawing: nodes, hosts and operators get certificates under the old root again"
         }
     }
 }
