@@ -185,7 +185,9 @@ fn whatever_is_sent_in_place_of_a_request_is_refused() {
             .strip_prefix("HTTP/1.1 ")
             .or(answer.strip_prefix("HTTP/1.0 "));
         let status = status.and_then(|rest| rest.get(..3)?.parse().ok());
-        if status != expected {
+        // What is still being sent when the connection closes makes the kernel throw the answer away.
+        let is_cut_off = bytes.len() > 64 << 10 && answer.is_empty();
+        if status != expected && !is_cut_off {
             wrong.push(format!(
                 "{name}: {status:?}, not {expected:?}: {answer:.200}"
             ));
