@@ -19,7 +19,7 @@ impl Api {
             )));
         }
         let own = request.peer.identity.as_ref().map(|own| own.serial);
-        let (events, revoked) = revocation::decide(&body, own.as_ref(), &self.journal.state())
+        let (events, mut revoked) = revocation::decide(&body, own.as_ref(), &self.journal.state())
             .map_err(|refused| problem::from_revocation(&refused))?;
         let receipt = self
             .journal
@@ -33,6 +33,8 @@ impl Api {
             node.map_or_else(Vec::new, |node| revocation::overtaken(&body, node, first))
         };
         if !overtaken.is_empty() {
+            let serials = overtaken.iter().filter_map(Event::serial);
+            revoked.serials.extend(serials);
             self.journal
                 .commit(&request.cause, overtaken, vec![])
                 .await

@@ -4,7 +4,7 @@ use dockmaster_certs::issue::Issued;
 use dockmaster_proto::{
     api::identity::IssuedCertificate,
     event::{CertIssued, CertRevoked, Event},
-    id::Serial,
+    id::{ContainerId, Serial},
     problem::{Problem, ProblemCode},
     revocation::RevocationReason,
 };
@@ -17,7 +17,7 @@ use crate::{
     authorities::Signing,
     env,
     journal::Cause,
-    state::{NodeRecord, State},
+    state::{Ban, NodeRecord, State},
 };
 
 impl Enrollment {
@@ -63,23 +63,20 @@ impl Enrollment {
         match outcome {
             Outcome::Counts => {}
             Outcome::Displaced => return Err(Refusal::displaced(container).into()),
-            Outcome::Closed | Outcome::Banned => {
-                // It is in the log, so its end must be too.
-                let why = match outcome {
-                    Outcome::Banned => "banned while it was being issued",
-                    _ => "the lease closed while it was being issued",
-                };
-                let revoked = CertRevoked {
-                    serial: issued.serial,
-                    container: Some(container),
-                    reason: why.to_owned(),
-                    code: Some(RevocationReason::CessationOfOperation),
-                };
-                self.journal
-                    .commit(cause, vec![Event::CertRevoked(revoked)], vec![])
-                    .await
-                    .map_err(Failure::Commit)?;
+            // It is in the log, so its end must be too.
+            Outcome::Closed => {
+                let reason = "the lease closed while it was being issued";
+                let code = RevocationReason::CessationOfOperation;
+                self.take_back(&issued, container, (reason, code), cause)
+                    .await?;
                 return Err(Refusal::lease_closed(applicant.source(), container).into());
+            }
+            Outcome::Banned(ban) => {
+                let reason = "banned while it was being issued";
+                let code = RevocationReason::PrivilegeWithdrawn;
+                self.take_back(&issued, container, (reason, code), cause)
+                    .await?;
+                return Err(Refusal::banned(&ban).into());
             }
             // Nobody would ever tell the agent.
             Outcome::Outdated => {
@@ -123,8 +120,28 @@ impl Enrollment {
     }
 }
 
+impl Enrollment {
+    async fn take_back(
+        &self,
+        issued: &Issued,
+        container: ContainerId,
+        (reason, code): (&str, RevocationReason),
+        cause: &Cause,
+    ) -> Result<(), Failure> {
+        let revoked = CertRevoked {
+            serial: issued.serial,
+            container: Some(container),
+            reason: reason.to_owned(),
+            code: Some(code),
+        };
+        let events = vec![Event::CertRevoked(revoked)];
+        let committed = self.journal.commit(cause, events, vec![]).await;
+        committed.map(drop).map_err(Failure::Commit)
+    }
+}
+
 /// What became of a node while the entry of its certificate was on its way to the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Outcome {
     /// The certificate counts.
     Counts,
@@ -133,7 +150,7 @@ enum Outcome {
     /// The container holds one of its addresses no more, or has ended, or runs anew.
     Closed,
     /// It was banned.
-    Banned,
+    Banned(Ban),
     /// It holds an address more.
     Outdated,
 }
@@ -145,8 +162,8 @@ fn outcome(state: &State, grant: &Grant, serial: &Serial) -> Outcome {
         node.facts.started_at_ms == grant.started_at_ms
             && named.all(|held| node.addresses.contains(held))
     };
-    if state.ban(&grant.container).is_some() {
-        return Outcome::Banned;
+    if let Some(ban) = state.ban(&grant.container) {
+        return Outcome::Banned(ban.clone());
     }
     match state.node(&grant.container).filter(holds) {
         None => Outcome::Closed,
