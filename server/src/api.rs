@@ -54,6 +54,7 @@ use crate::{
     index::Index,
     journal::{Cause, Journal},
     operators::Operators,
+    pace::Pace,
     reports::Reports,
     rotor::Rotor,
     tokens::TokenDesk,
@@ -81,6 +82,8 @@ pub struct Api {
     pub reports: Reports,
     /// How much requests and answers may hold.
     pub budget: Budget,
+    /// How fast an origin's refusals are told.
+    pub refusals: Pace,
     /// Whether the log goes on from what containers have seen.
     pub continuity: Arc<Continuity>,
     /// The host whose containers this master watches; none when it watches nobody.

@@ -37,6 +37,7 @@ use crate::{
     journal::{Cause, Journal, Projector, SharedState},
     listener,
     operators::Operators,
+    pace::Pace,
     reports::Reports,
     rotor::{self, Rotor},
     store::{self, StoreError},
@@ -186,8 +187,9 @@ impl Master {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             log_size,
         };
-        commit(&journal, &config, Event::MasterStarted(started), vec![]).await?;
-        record_policy(&journal, &config).await?;
+        commit(&journal, &config, Event::MasterStarted(started)).await?;
+        let blobs = Blobs::new(ledger.blobs().clone());
+        record_policy(&journal, &blobs, &config).await?;
 
         let (stop, stopping) = watch::channel(false);
         let host = inventory.as_ref().map(|_| config.host.clone());
@@ -197,7 +199,6 @@ impl Master {
             watchers.start(&journal, &config.host, inventory, None);
         }
         let attestor = Attestor::new(watchers.clone(), stopping.clone());
-        let blobs = Blobs::new(ledger.blobs().clone());
         let delivery = Arc::new(Delivery::new(journal.clone(), blobs.clone()));
         tokio::spawn(delivery.clone().run());
         let policy = Policy {
@@ -234,6 +235,7 @@ impl Master {
         let (relays, relayed) = mpsc::channel(RELAYS);
         let api = Arc::new(Api {
             budget: Budget::default(),
+            refusals: Pace::of_refusals(),
             continuity: continuity.clone(),
             enrollment: Enrollment::new(
                 journal.clone(),
@@ -363,7 +365,7 @@ async fn keep_house(
 
 /// Has the ledger know the policy that certificates will be issued under, the policy itself as a
 /// blob; and tells of rules that no request can come to.
-async fn record_policy(journal: &Journal, config: &Config) -> Result<(), AppError> {
+async fn record_policy(journal: &Journal, blobs: &Blobs, config: &Config) -> Result<(), AppError> {
     let policy = &config.policy;
     for (line, what) in policy.unreachable() {
         tracing::warn!(line, "dockmaster.yaml: {what}");
@@ -376,22 +378,20 @@ async fn record_policy(journal: &Journal, config: &Config) -> Result<(), AppErro
         policy_sha256,
         rules: policy.rules().len() as u64,
     };
-    let blobs = vec![policy.canonical().to_vec()];
-    commit(journal, config, Event::PolicyChanged(changed), blobs).await
+    // Before the entry that names it: a crash between the two leaves a document that nobody names.
+    blobs
+        .put(policy.canonical())
+        .map_err(|error| AppError::part("the policy")(&error))?;
+    commit(journal, config, Event::PolicyChanged(changed)).await
 }
 
-async fn commit(
-    journal: &Journal,
-    config: &Config,
-    event: Event,
-    blobs: Vec<Vec<u8>>,
-) -> Result<(), AppError> {
+async fn commit(journal: &Journal, config: &Config, event: Event) -> Result<(), AppError> {
     let cause = Cause {
         actor: actor(config),
         request_id: env::request_id(),
     };
     journal
-        .commit(&cause, vec![event], blobs)
+        .commit(&cause, vec![event], vec![])
         .await
         .map_err(|error| AppError::part("the ledger")(&error))?;
     Ok(())

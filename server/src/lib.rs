@@ -36,6 +36,7 @@ pub mod newdir;
 pub mod operators;
 pub mod origin;
 pub mod outpost;
+pub mod pace;
 pub mod policy;
 pub mod quota;
 pub mod refusals;

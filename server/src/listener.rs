@@ -38,6 +38,7 @@ use crate::{
     flow::{Flow, Metered, PATIENCE},
     identity::{IdentityError, MasterIdentity},
     origin::Origin,
+    pace::Pace,
 };
 
 /// Connections at a time; further ones wait in the kernel's queue.
@@ -70,6 +71,7 @@ pub async fn serve(
     ));
     let graceful = GracefulShutdown::new();
     let sources = Arc::new(Sources::default());
+    let handshakes = Arc::new(Pace::of_handshakes());
     let mut complained = None;
     loop {
         let accepted = tokio::select! {
@@ -81,7 +83,11 @@ pub async fn serve(
                     continue;
                 };
                 let (identity, api, watcher) = (identity.clone(), api.clone(), graceful.watcher());
-                tokio::spawn(serve_relayed(relayed, place, identity, api, watcher));
+                let handshakes = handshakes.clone();
+                tokio::spawn(async move {
+                    handshakes.keep(origin).await;
+                    serve_relayed(relayed, place, identity, api, watcher).await;
+                });
                 continue;
             }
             _ = stopping.wait_for(|stopping| *stopping) => break,
@@ -104,8 +110,9 @@ pub async fn serve(
             continue;
         };
         let (identity, api, watcher) = (identity.clone(), api.clone(), graceful.watcher());
-        let sources = sources.clone();
+        let (sources, handshakes) = (sources.clone(), handshakes.clone());
         tokio::spawn(async move {
+            handshakes.keep(Origin::direct(address.ip())).await;
             let from = match arrival(&stream, address) {
                 Ok(from) => from,
                 Err(reason) => {

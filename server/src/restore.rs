@@ -1,7 +1,7 @@
 //! A data directory made again from a backup.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
@@ -140,10 +140,19 @@ struct Work {
 /// Documents that the log names and that have not come yet.
 #[derive(Default)]
 struct Wanted {
-    blobs: BTreeSet<Digest>,
+    blobs: BTreeMap<Digest, Kind>,
     /// Those that list the files of a site, which are wanted too.
     sites: BTreeSet<Digest>,
     came: BTreeSet<Digest>,
+}
+
+/// What a document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// One of many small ones.
+    Certificate,
+    /// A file of its own.
+    Other,
 }
 
 impl Work {
@@ -225,15 +234,17 @@ impl Work {
     }
 
     fn blob(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), RestoreError> {
-        self.import.blob(bytes)?;
+        match self.wanted.blobs.get(&digest) {
+            Some(Kind::Certificate) => self.import.packed(bytes)?,
+            Some(Kind::Other) | None => self.import.blob(bytes)?,
+        };
         if self.wanted.sites.contains(&digest) {
             let site: SiteManifest = serde_json::from_slice(bytes)
                 .map_err(|error| unfit(&format!("site {digest}"))(&error))?;
             let files = site.files.values().copied();
             let came = &self.wanted.came;
-            self.wanted
-                .blobs
-                .extend(files.filter(|it| !came.contains(it)));
+            let new = files.filter(|it| !came.contains(it));
+            self.wanted.blobs.extend(new.map(|it| (it, Kind::Other)));
         }
         self.wanted.blobs.remove(&digest);
         self.wanted.came.insert(digest);
@@ -252,7 +263,7 @@ impl Work {
             wanted,
             ..
         } = self;
-        if let Some(first) = wanted.blobs.first() {
+        if let Some((first, _)) = wanted.blobs.first_key_value() {
             return Err(RestoreError::Missing {
                 count: wanted.blobs.len(),
                 first: *first,
@@ -299,7 +310,12 @@ impl Work {
 
 impl Wanted {
     fn named_by(&mut self, event: &Event) {
-        self.blobs.extend(event.blobs().copied());
+        let kind = match event {
+            Event::CertIssued(_) | Event::CertRenewed(_) => Kind::Certificate,
+            _ => Kind::Other,
+        };
+        self.blobs
+            .extend(event.blobs().map(|digest| (*digest, kind)));
         if let Event::SiteDeployed(site) = event {
             self.sites.insert(site.sha256);
         }

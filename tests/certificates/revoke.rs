@@ -1,10 +1,16 @@
 //! Certificates that end before their time.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
-use dockmaster_proto::problem::ProblemCode;
-use dockmaster_tests::{Agent, Answer, Peer, Ran, eventually, require_all};
-use serde_json::json;
+use dockmaster_proto::{problem::ProblemCode, route::Route};
+use dockmaster_tests::{Agent, Answer, Credentials, Enrolled, Peer, Ran, eventually, require_all};
+use serde_json::{Value, json};
 
 use crate::stage::{Stage, code, verify};
 
@@ -68,6 +74,70 @@ fn a_revoked_node_is_refused_at_once_and_may_enroll_again_unless_it_is_banned() 
     assert_eq!(code(stage.enroll(0)), ProblemCode::Banned);
     let _ = stage.master.cli(["cert", "unban", name]).ok();
     assert!(stage.enroll(0).is_ok());
+}
+
+/// A report whose body is on its way while something happens; gives the code that it was answered with.
+fn report_slowly(
+    stage: &Stage,
+    index: usize,
+    enrolled: &Enrolled,
+    meanwhile: impl FnOnce(),
+) -> Value {
+    let identity = &enrolled.identity;
+    let credentials = Credentials::new(&identity.chain, &identity.key, &enrolled.issued.bundle);
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--max-time", "30", "--http1.1"])
+        .args(["--request", "POST", "--upload-file", "-"])
+        .args(["--interface", &stage.stand_ins[index].ips[0].to_string()])
+        .arg("--cacert")
+        .arg(credentials.path("bundle.pem"))
+        .arg("--cert")
+        .arg(credentials.path("cert.pem"))
+        .arg("--key")
+        .arg(credentials.path("key.pem"))
+        .arg(format!(
+            "https://{}{}",
+            stage.master.address(),
+            Route::Reports.path("")
+        ))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut curl = curl.spawn().unwrap();
+    let mut body = curl.stdin.take().unwrap();
+    body.write_all(b"{\"no\":").unwrap();
+    body.flush().unwrap();
+    // The master has the head and waits for the rest.
+    let moment = async { tokio::time::sleep(Duration::from_millis(300)).await };
+    stage.runtime.block_on(moment);
+    meanwhile();
+    body.write_all(b"\"report\"}").unwrap();
+    drop(body);
+    let answer = curl.wait_with_output().unwrap();
+    let problem: Value = serde_json::from_slice(&answer.stdout).unwrap();
+    problem["code"].clone()
+}
+
+#[test]
+fn whoever_is_revoked_while_its_request_arrives_is_refused() {
+    if !require_all(&["curl"]) {
+        return;
+    }
+    let stage = Stage::new([129]);
+    let enrolled = stage.enroll(0).unwrap();
+    assert_eq!(
+        report_slowly(&stage, 0, &enrolled, || {}),
+        ProblemCode::BadRequest.as_str(),
+        "it may report, and this is no report"
+    );
+    let name = stage.stand_ins[0].name.as_str();
+    let revoke = || {
+        let revoke = ["cert", "revoke", "--node", name, "--yes"];
+        let _ = stage.master.cli(revoke).ok();
+    };
+    assert_eq!(
+        report_slowly(&stage, 0, &enrolled, revoke),
+        ProblemCode::CertificateRevoked.as_str()
+    );
 }
 
 #[test]

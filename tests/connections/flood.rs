@@ -18,7 +18,7 @@ use crate::stage::Stage;
 /// Connections side by side, each with one request at a time.
 const CONNECTIONS: usize = 16;
 /// Requests that are none, on each connection.
-const GARBAGE: usize = 200;
+const GARBAGE: usize = 60;
 /// Whole ones, each on a connection of its own, since a request is for one.
 const WHOLE: usize = 10;
 /// What a container may have at once; a few more while the flood lasts.

@@ -6,5 +6,6 @@ mod documents;
 mod enrollment;
 mod expired;
 mod http;
+mod questions;
 mod stand;
 mod trust;

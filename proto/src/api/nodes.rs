@@ -109,6 +109,16 @@ pub struct Explanation {
     pub params: BTreeMap<String, ParamOrigin>,
 }
 
+impl Explanation {
+    /// Keeps what concerns a class: the groups that give it, and its parameters.
+    pub fn keep_class(&mut self, class: &str) {
+        self.groups
+            .retain(|verdict| verdict.classes.iter().any(|given| given == class));
+        self.params
+            .retain(|param, _| param.split_once('.').is_some_and(|(of, _)| of == class));
+    }
+}
+
 /// What one group says to a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupVerdict {

@@ -1,15 +1,16 @@
-//! Documents named by the SHA-256 of their content: sites, classifications, DER certificates.
+//! Documents named by the SHA-256 of their content: sites, classifications, policies, each a file; and
+//! DER certificates, many to a pack.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::disk::{Disk, FileError, Folders, fresh_folder, read_if_there};
 use crate::operation::Act;
+use crate::packs::{Found, Packs};
 
 /// The longest document that is taken, in bytes.
 pub const MAX_BLOB_BYTES: usize = 64 << 20;
@@ -20,9 +21,9 @@ pub struct Digest([u8; 32]);
 
 /// The documents. Clones share one store.
 ///
-/// A file under its final name is either synced or also held by a retained write-ahead frame.
-/// That is what lets small documents ride in the commit's frame and reach their files without a
-/// sync each: a segment is dropped only after the whole file system was synced.
+/// A file under its final name is synced. A document in a pack is either synced or also held by a
+/// retained write-ahead frame: that is what lets small documents ride in the commit's frame and reach
+/// their pack without a sync each. A segment is dropped only after the whole file system was synced.
 #[derive(Clone)]
 pub struct Blobs(Arc<Inner>);
 
@@ -30,7 +31,8 @@ struct Inner {
     root: PathBuf,
     tmp: PathBuf,
     disk: Arc<Disk>,
-    /// Committed in a frame, not yet in a file.
+    packs: Packs,
+    /// Committed in a frame, not yet in a pack.
     riding: Mutex<HashMap<Digest, Arc<[u8]>>>,
 }
 
@@ -55,15 +57,17 @@ pub enum BlobError {
 }
 
 impl Blobs {
-    pub(crate) fn open(root: &Path, disk: Arc<Disk>) -> Result<Self, FileError> {
+    pub(crate) fn open(root: &Path, disk: Arc<Disk>, pack_bytes: u64) -> Result<Self, FileError> {
         let tmp = root.join("tmp");
         fresh_folder(&tmp)?;
         // It may have been made just now, or by a life that died before this.
         let parent = root.parent().filter(|it| !it.as_os_str().is_empty());
         parent.map_or(Ok(()), |parent| disk.sync_folder(parent))?;
         let root = root.to_owned();
+        let packs = Packs::open(root.join("packs"), tmp.clone(), disk.clone(), pack_bytes)?;
         Ok(Self(Arc::new(Inner {
             root,
+            packs,
             tmp,
             disk,
             riding: Mutex::default(),
@@ -103,10 +107,17 @@ impl Blobs {
             return Ok(Some(bytes.to_vec()));
         }
         let path = self.path(digest);
-        match read_if_there(&path)? {
-            Some(bytes) if Digest::of(&bytes) == *digest => Ok(Some(bytes)),
-            Some(_) => Err(BlobError::Damaged { path }),
-            None => Ok(None),
+        let damaged = match read_if_there(&path)? {
+            Some(bytes) if Digest::of(&bytes) == *digest => return Ok(Some(bytes)),
+            Some(_) => Some(path),
+            None => None,
+        };
+        match (self.0.packs.get(digest)?, damaged) {
+            (Found::Whole(bytes), _) => Ok(Some(bytes)),
+            (Found::Damaged(path), _) | (Found::Nowhere, Some(path)) => {
+                Err(BlobError::Damaged { path })
+            }
+            (Found::Nowhere, None) => Ok(None),
         }
     }
 
@@ -119,9 +130,10 @@ impl Blobs {
             return Ok(true);
         }
         let path = self.path(digest);
-        Ok(path
+        let is_file = path
             .try_exists()
-            .map_err(FileError::at("look for", &path))?)
+            .map_err(FileError::at("look for", &path))?;
+        Ok(is_file || self.0.packs.contains(digest)?)
     }
 
     /// Answers for a document that a committed frame holds until [`Self::settle`] wrote its file.
@@ -129,28 +141,52 @@ impl Blobs {
         self.lock().insert(digest, bytes);
     }
 
-    /// Writes the file of a document that a retained frame holds. It may be seen half-written only
-    /// after a crash, and then recovery writes it again; until it is whole, memory answers for it.
-    pub(crate) fn settle(&self, digest: &Digest, bytes: &[u8]) -> Result<(), FileError> {
-        let path = self.path(digest);
-        if read_if_there(&path)?.as_deref() != Some(bytes) {
-            let disk = &self.0.disk;
-            let write = || disk.run(Act::Write, &path, || fs::write(&path, bytes));
-            // There are 256 folders, so that nearly always it is there.
-            let mut written = write();
-            if written
-                .as_ref()
-                .is_err_and(|error| error.kind() == ErrorKind::NotFound)
-                && let Some(folder) = path.parent()
-            {
-                disk.run(Act::MakeFolder, folder, || fs::create_dir_all(folder))
-                    .map_err(FileError::at("make the folder", folder))?;
-                written = write();
+    /// Packs documents that retained frames hold. What a crash leaves of them is for
+    /// [`Self::settle_again`]; until they are whole, memory answers for them.
+    pub(crate) fn settle(&self, documents: &[(Digest, Arc<[u8]>)]) -> Result<(), FileError> {
+        let packed = documents.iter().map(|(digest, bytes)| (digest, &**bytes));
+        self.0.packs.append(packed)?;
+        let mut riding = self.lock();
+        for (digest, _) in documents {
+            riding.remove(digest);
+        }
+        Ok(())
+    }
+
+    /// Packs those of a retained frame's documents that are not there, or not whole: an earlier life may
+    /// have come as far as that, or not.
+    pub(crate) fn settle_again(&self, documents: &[Arc<[u8]>]) -> Result<(), FileError> {
+        let mut missing = Vec::new();
+        for document in documents {
+            let digest = Digest::of(document);
+            match self.get(&digest) {
+                Ok(Some(_)) => {}
+                Err(BlobError::File(error)) => return Err(error),
+                Ok(None) | Err(BlobError::Damaged { .. } | BlobError::TooLong(_)) => {
+                    missing.push((digest, document.clone()));
+                }
             }
+        }
+        self.settle(&missing)
+    }
+
+    /// Writes the file of a document, unsynced.
+    pub(crate) fn put_unsynced(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
+        let digest = Digest::of(bytes);
+        let path = self.path(&digest);
+        if read_if_there(&path)?.as_deref() != Some(bytes) {
+            let mut folders = Folders::below(&self.0.root);
+            folders.make_parents(&path)?;
+            let write = || fs::write(&path, bytes);
+            let written = self.0.disk.run(Act::Write, &path, write);
             written.map_err(FileError::at("write", &path))?;
         }
-        self.lock().remove(digest);
-        Ok(())
+        Ok(digest)
+    }
+
+    /// Makes again what can be: the indexes of packs. Gives those that were not what they should be.
+    pub(crate) fn repair(&self) -> Result<Vec<PathBuf>, FileError> {
+        self.0.packs.repair()
     }
 
     /// Makes every settled document durable, so that frames may go.

@@ -86,6 +86,8 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// Bytes after which a write-ahead segment is followed by the next.
     pub segment_bytes: u64,
+    /// Bytes after which a pack of small documents is followed by the next.
+    pub pack_bytes: u64,
     /// Bytes that may be committed and not yet published before commits wait for the publisher.
     pub backlog_bytes: usize,
     /// Proposals that may wait at once; further callers wait before they queue.
@@ -101,6 +103,7 @@ impl Default for Limits {
             batch_entries: crate::frame::MAX_ENTRIES,
             batch_bytes: 1 << 20,
             segment_bytes: 64 << 20,
+            pack_bytes: 32 << 20,
             backlog_bytes: 64 << 20,
             queue: 4096,
             publish_every: Duration::from_millis(50),

@@ -98,7 +98,7 @@ impl Import {
         }
         let public = Public::of(&config, &disk);
         fresh_folder(&public.tmp)?;
-        let blobs = Blobs::open(&config.blobs, disk)?;
+        let blobs = Blobs::open(&config.blobs, disk, config.limits.pack_bytes)?;
         Ok(Self {
             folders: Folders::below(&public.root),
             config,
@@ -115,11 +115,19 @@ impl Import {
     /// # Errors
     /// When it is too long or the disk refuses.
     pub fn blob(&self, bytes: &[u8]) -> Result<Digest, ImportError> {
-        if bytes.len() > MAX_BLOB_BYTES {
-            return Err(BlobError::TooLong(bytes.len()).into());
-        }
+        check(bytes)?;
+        Ok(self.blobs.put_unsynced(bytes)?)
+    }
+
+    /// Takes a small document that belongs into a pack, such as a certificate. Durable when
+    /// [`Self::finish`] returns.
+    ///
+    /// # Errors
+    /// When it is too long or the disk refuses.
+    pub fn packed(&self, bytes: &[u8]) -> Result<Digest, ImportError> {
+        check(bytes)?;
         let digest = Digest::of(bytes);
-        self.blobs.settle(&digest, bytes)?;
+        self.blobs.settle(&[(digest, bytes.into())])?;
         Ok(digest)
     }
 
@@ -218,6 +226,13 @@ impl Import {
         }
         Ok(note.to_owned())
     }
+}
+
+fn check(bytes: &[u8]) -> Result<(), BlobError> {
+    if bytes.len() > MAX_BLOB_BYTES {
+        return Err(BlobError::TooLong(bytes.len()));
+    }
+    Ok(())
 }
 
 fn write(public: &Public, folders: &mut Folders, file: &TileFile) -> Result<(), FileError> {

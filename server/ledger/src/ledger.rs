@@ -122,7 +122,7 @@ impl Ledger {
         let disk = Arc::new(Disk::new(&config));
         let public = Public::of(&config, &disk);
         fresh_folder(&public.tmp)?;
-        let blobs = Blobs::open(&config.blobs, disk.clone())?;
+        let blobs = Blobs::open(&config.blobs, disk.clone(), config.limits.pack_bytes)?;
         let wal_dir = config.dir.join("wal");
         let segment_bytes = config.limits.segment_bytes;
         let key = config.key.verifier();

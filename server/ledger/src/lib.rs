@@ -40,6 +40,7 @@ mod ledger;
 mod lock;
 mod nodes;
 mod operation;
+mod packs;
 mod publish;
 mod read;
 mod recover;

@@ -11,8 +11,8 @@
 //!    does it.*
 //! 3. Partial files that a full one supersedes are removed. *Crash: some stay, harmlessly.*
 //! 4. The sink persists. *Crash: the index lags, and its owner catches up from the entries.*
-//! 5. Documents that rode in frames go to their files, unsynced; until then they are read from
-//!    memory. *Crash: the frames have them.*
+//! 5. Documents that rode in frames go to a pack, unsynced; until then they are read from memory.
+//!    *Crash: the frames have them.*
 //! 6. Segments before that of the newest frame that is through are dropped, after one sync of the
 //!    file system that makes the documents of step 5 durable. The segment with the newest frame
 //!    always stays: it says at which time and with which checkpoint to go on.
@@ -244,8 +244,7 @@ impl Publisher {
         })
     }
 
-    /// Publishes all there is if it is time to, and persists it; settles one batch, as the next
-    /// publication may be waiting.
+    /// Publishes all there is if it is time to, persists it, and settles it.
     fn round(&mut self, work: &mut Work) -> Result<(), Box<dyn Error + Send + Sync>> {
         if let Some(newest) = work.to_publish.back().cloned()
             && self.publishes_in().is_zero()
@@ -257,13 +256,13 @@ impl Publisher {
             work.to_persist.append(&mut work.to_publish);
         }
         self.persist(work)?;
-        if let Some(batch) = work.to_settle.front() {
-            for (digest, bytes) in &batch.blobs {
-                self.view.blobs.settle(digest, bytes)?;
-            }
-            self.view.settle(batch.weight);
-            work.newest_done = Some(batch.segment);
-            work.to_settle.pop_front();
+        if let Some(newest) = work.to_settle.back() {
+            let batches = work.to_settle.iter();
+            let documents: Vec<_> = batches.flat_map(|batch| batch.blobs.clone()).collect();
+            self.view.blobs.settle(&documents)?;
+            work.newest_done = Some(newest.segment);
+            let batches = work.to_settle.drain(..);
+            self.view.settle(batches.map(|batch| batch.weight).sum());
         }
         if let Some(segment) = work.newest_done {
             self.drop_segments(segment)?;

@@ -15,7 +15,7 @@ use dockmaster_tlog::hash::{Hash, leaf_hash};
 use dockmaster_tlog::note::VerifierKey;
 use dockmaster_tlog::tree::RightEdge;
 
-use crate::blobs::{Blobs, Digest};
+use crate::blobs::Blobs;
 use crate::disk::{FileError, read_if_there};
 use crate::error::OpenError;
 use crate::frame::{Frame, FrameError, HEADER_BYTES, MAGIC};
@@ -160,9 +160,7 @@ impl Replay<'_> {
         let (_, edge) = Growth::of(log.edge, leaves);
         check_root(&frame, &edge, at)?;
         self.check_published(edge.size(), frame.root, frame.old_size)?;
-        for blob in &frame.blobs {
-            self.blobs.settle(&Digest::of(blob), blob)?;
-        }
+        self.blobs.settle_again(&frame.blobs)?;
         let mut tiles = log.tiles;
         for entry in &frame.entries {
             tiles.push(entry, &mut |file| self.round.write(&file))?;

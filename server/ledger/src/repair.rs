@@ -61,7 +61,7 @@ pub enum RepairError {
 }
 
 /// Opens a ledger that nobody else has open, and makes again what can be: hash tiles, partial files,
-/// the checkpoint.
+/// the checkpoint, the indexes of packs.
 ///
 /// # Errors
 /// When it does not open for another reason, or entries are lost.
@@ -69,7 +69,7 @@ pub fn repair(config: Config) -> Result<(Opened, Repair), RepairError> {
     let public = Public::of(&config, &std::sync::Arc::new(Disk::new(&config)));
     let set_aside = set_checkpoint_aside(&config, &public)?;
     let opened = Ledger::open(config)?;
-    let mut rewritten = Vec::new();
+    let mut rewritten = opened.blobs().repair()?;
     // The tiles that recovery wrote are right already; these are those before them.
     let tiles = rebuild(&public, opened.size(), &mut rewritten)?;
     let signed = opened.root();

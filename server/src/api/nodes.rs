@@ -132,7 +132,10 @@ impl Api {
 
     pub(super) fn node_why(&self, request: &Request) -> Result<Reply, Problem> {
         let node = self.find_any(&request.parameter)?;
-        let explanation: Explanation = self.delivery.why(&node.view());
+        let mut explanation: Explanation = self.delivery.why(&node.view());
+        if let Some(class) = request.query("class") {
+            explanation.keep_class(class);
+        }
         Ok(reply::json(StatusCode::OK, &explanation))
     }
 

@@ -38,6 +38,9 @@ impl Api {
         if result.is_err() && !head.headers.contains_key(header::EXPECT) {
             discard(&mut body).await;
         }
+        if result.is_err() {
+            self.refusals.keep(peer.origin()).await;
+        }
         let reply = result.unwrap_or_else(|mut problem| {
             problem.request_id.clone_from(&request_id);
             // What anyone may cause is not for anyone to fill the log with.

@@ -88,6 +88,7 @@ struct Taken {
     with_agent: Samples,
     engine: Samples,
     agent: Samples,
+    certificate: Samples,
     enrolled: Samples,
     catalog: Samples,
     started: Samples,
@@ -110,6 +111,7 @@ impl Taken {
         let begin = log.time(" enrolled as ") - log.mark(" enrolled as ");
         self.engine.between(began, begin);
         self.agent.between(begin, log.time(FIRST_SIGN));
+        self.certificate.between(began, log.time(" enrolled as "));
         self.enrolled.add(log.mark(" enrolled as "));
         self.catalog.add(log.mark(" catalog "));
         self.started.add(log.mark(" process app started"));
@@ -122,6 +124,8 @@ impl Taken {
         self.with_agent.line("enrolled and configured by the agent");
         let difference = self.with_agent.above(&self.alone);
         difference.line("difference within a pair");
+        self.certificate
+            .line("with the agent: until it has its certificate");
         self.engine
             .line("with the agent: until the agent's process runs");
         self.agent

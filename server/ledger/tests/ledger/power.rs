@@ -26,6 +26,8 @@ fn small(dir: &Path) -> Config {
     let mut config = config(dir);
     config.limits = Limits {
         segment_bytes: 1_500,
+        // A few documents each.
+        pack_bytes: 150,
         ..Limits::default()
     };
     config

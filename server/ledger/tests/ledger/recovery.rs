@@ -183,15 +183,17 @@ async fn documents_are_written_again_from_the_write_ahead_log() {
         .await
         .unwrap();
     ledger.shutdown().await;
-    let name = digest.to_string();
-    let path = fixture
-        .public()
-        .join("../../blobs")
-        .join(&name[..2])
-        .join(&name[2..]);
+    let path = fixture.public().join("../../blobs/packs/0000000000.pack");
     for spoil in [
         |path: &Path| fs::remove_file(path),
         |path: &Path| fs::write(path, b""),
+        |path: &Path| {
+            let mut bytes = fs::read(path)?;
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            fs::write(path, bytes)
+        },
+        |path: &Path| fs::write(path, [0; 4096]),
     ] {
         spoil(&path).unwrap();
         let opened = fixture.open().unwrap();

@@ -27,14 +27,14 @@ pub(crate) struct WhyArgs {
 
 /// Explains a node's classification.
 pub(crate) async fn run(global: &Global, args: WhyArgs) -> Result<(), CliError> {
-    // The master sorts the groups out by class; a parameter is looked up in its answer.
+    // The master sorts out by class; a parameter is looked up in its answer.
     let class = args.subject.as_deref().map(class_of);
     let query = [("class", class.map(str::to_owned))];
     let call = Call::new(Route::NodeWhy).parameter(args.node).query(query);
     let mut remote = Remote::connect(global).await?;
     let mut answer: Explanation = remote.call(&call).await?;
     if let Some(subject) = &args.subject {
-        keep(&mut answer, subject);
+        keep_param(&mut answer, subject);
     }
     args.output
         .print(&answer, |answer| render(answer, args.subject.as_deref()))
@@ -45,19 +45,11 @@ fn class_of(subject: &str) -> &str {
     subject.split_once('.').map_or(subject, |(class, _)| class)
 }
 
-/// Keeps what concerns a class, or one parameter of it.
-fn keep(answer: &mut Explanation, subject: &str) {
-    let class = class_of(subject);
-    answer
-        .groups
-        .retain(|verdict| verdict.classes.iter().any(|given| given == class));
-    answer.params.retain(|param, _| {
-        if subject == class {
-            class_of(param) == class
-        } else {
-            param == subject
-        }
-    });
+/// Keeps one parameter, where the subject is one.
+fn keep_param(answer: &mut Explanation, subject: &str) {
+    if subject != class_of(subject) {
+        answer.params.retain(|param, _| param == subject);
+    }
 }
 
 fn render(answer: &Explanation, subject: Option<&str>) -> String {
@@ -143,7 +135,7 @@ mod tests {
     #[test]
     fn a_class_that_is_lacking_names_the_first_term_that_fails() {
         let mut answer = explanation();
-        keep(&mut answer, "nginx");
+        answer.keep_class("nginx");
         assert_eq!(
             render(&answer, Some("nginx")),
             "GROUP  MATCHES       SELECTOR  CLASSES\n\
@@ -167,7 +159,8 @@ mod tests {
     #[test]
     fn a_parameter_that_nobody_sets_is_said_to_be_so() {
         let mut answer = explanation();
-        keep(&mut answer, "nginx.user");
+        answer.keep_class("nginx");
+        keep_param(&mut answer, "nginx.user");
         let text = render(&answer, Some("nginx.user"));
         assert!(
             text.ends_with(
