@@ -9,7 +9,6 @@ use std::{fmt, net::IpAddr};
 
 use dockmaster_proto::{
     id::{Digest, Serial, TrustDomain},
-    spiffe::Principal,
     time::UnixMs,
 };
 use ipnet::IpNet;
@@ -20,14 +19,16 @@ use rcgen::{
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 use crate::{
-    issue::{IssueError, Validity, admit_serial, admit_validity, bare_params, push_serial_number},
+    form::{IssueError, admit_serial, admit_validity, bare_params, push_serial_number},
     key::{KeyError, KeyId, KeyPair},
     pem,
+    validity::Validity,
 };
 
 mod constraints;
 mod facts;
 
+pub use crate::kind::AuthorityKind;
 pub use facts::AuthorityFault;
 pub(crate) use facts::{AuthorityFacts, MAX_CERTIFICATE_LENGTH};
 
@@ -41,57 +42,6 @@ const BOTH_USAGES: [ExtendedKeyUsagePurpose; 2] = [
     ExtendedKeyUsagePurpose::ServerAuth,
     ExtendedKeyUsagePurpose::ClientAuth,
 ];
-
-/// What an authority may sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthorityKind {
-    /// Intermediates.
-    Root,
-    /// Containers.
-    Containers,
-    /// Masters, hosts and operators.
-    Infrastructure,
-}
-
-impl AuthorityKind {
-    /// The common name in certificates: signed by the root, so it cannot be claimed.
-    pub(crate) const fn common_name(self) -> &'static str {
-        match self {
-            Self::Root => "Dockmaster root",
-            Self::Containers => "Dockmaster containers",
-            Self::Infrastructure => "Dockmaster infrastructure",
-        }
-    }
-
-    /// How many authorities may follow below.
-    pub(crate) const fn path_length(self) -> u8 {
-        match self {
-            Self::Root => 1,
-            Self::Containers | Self::Infrastructure => 0,
-        }
-    }
-
-    /// Whether certificates of this principal come from such an authority.
-    #[must_use]
-    pub const fn issues_to(self, principal: &Principal) -> bool {
-        match principal {
-            Principal::Container { .. } => matches!(self, Self::Containers),
-            Principal::Master(_) | Principal::Host(_) | Principal::Operator(_) => {
-                matches!(self, Self::Infrastructure)
-            }
-        }
-    }
-}
-
-impl fmt::Display for AuthorityKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Root => "root",
-            Self::Containers => "container",
-            Self::Infrastructure => "infrastructure",
-        })
-    }
-}
 
 /// Why there is no authority.
 #[derive(Debug, thiserror::Error)]
@@ -198,7 +148,8 @@ impl Authority {
         if root.kind() != AuthorityKind::Root {
             return Err(AuthorityError::NotARoot(root.kind()));
         }
-        let validity = Validity::backdated(seed.now, INTERMEDIATE_LIFETIME_MS).within(root);
+        let validity =
+            Validity::backdated(seed.now, INTERMEDIATE_LIFETIME_MS).within(root.not_after());
         admit_validity(validity, root.not_after())?;
         let mut params = ca_params(kind, root.trust_domain(), seed.serial, validity)?;
         params.extended_key_usages = BOTH_USAGES.to_vec();
@@ -225,8 +176,8 @@ impl Authority {
             return Err(AuthorityError::NotCrossSigned(intermediate.kind()));
         }
         let validity = Validity::backdated(now, INTERMEDIATE_LIFETIME_MS)
-            .within(intermediate)
-            .within(self);
+            .within(intermediate.not_after())
+            .within(self.not_after());
         admit_validity(validity, self.not_after())?;
         // The serial is a part of the name. That two issuers gave the same one is no harm.
         let serial = intermediate.facts.serial;

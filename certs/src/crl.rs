@@ -16,9 +16,10 @@ use crate::{
     authority::{Authority, AuthorityFacts, AuthorityFault, AuthorityKind},
     bundle::TrustBundle,
     der::{self, DerError, Reader},
-    issue::{BACKDATE_MS, IssueError, Validity},
+    form::IssueError,
     key::{KeyId, PublicKey},
     oid, pem,
+    validity::{BACKDATE_MS, Validity},
 };
 
 /// The largest list that is read, in bytes: some 200 000 certificates.

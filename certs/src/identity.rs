@@ -17,8 +17,8 @@ use x509_parser::{
 use crate::{
     authority::MAX_CERTIFICATE_LENGTH,
     der::DerError,
+    form::padded,
     infra::role_from_der,
-    issue::padded,
     key::KeyId,
     oid,
     profile::{ContainerExtension, extension::ip_from_octets},

@@ -23,6 +23,9 @@ pub mod pem;
 pub mod profile;
 
 mod der;
+mod form;
+mod kind;
 mod oid;
 #[cfg(test)]
 mod testing;
+mod validity;

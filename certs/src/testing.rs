@@ -164,9 +164,9 @@ pub(crate) fn forge_with(
     subject_serial: &str,
     extensions: Vec<rcgen::CustomExtension>,
 ) -> CertificateDer<'static> {
-    let mut params = crate::issue::bare_params(serial(), Validity::backdated(NOW, HOUR)).unwrap();
+    let mut params = crate::form::bare_params(serial(), Validity::backdated(NOW, HOUR)).unwrap();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    crate::issue::push_serial_number(&mut params.distinguished_name, subject_serial).unwrap();
+    crate::form::push_serial_number(&mut params.distinguished_name, subject_serial).unwrap();
     params.subject_alt_names = names;
     params.custom_extensions = extensions;
     params.is_ca = rcgen::IsCa::ExplicitNoCa;

@@ -260,7 +260,7 @@ impl Enrollment {
         let serial =
             random_serial(&SystemRandom::new()).map_err(|error| Failure::internal(&error))?;
         let mut leaf = grant.leaf(&self.policy, serial);
-        leaf.validity = leaf.validity.within(&signing.containers);
+        leaf.validity = leaf.validity.within(signing.containers.not_after());
         let issued = signing
             .containers
             .issue_container(&csr, &leaf)

@@ -301,7 +301,7 @@ impl Hosts {
         // A host is a client as an operator is: in a rotation it changes to the new root with them.
         let signing = self.authorities.now();
         let authority = &signing.operators;
-        let validity = Validity::backdated(env::now(), LIFETIME_MS).within(authority);
+        let validity = Validity::backdated(env::now(), LIFETIME_MS).within(authority.not_after());
         let issued = authority
             .issue_host(csr.public_key(), name, Terms { serial, validity })
             .map_err(|error| ours(&error))?;

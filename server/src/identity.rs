@@ -191,8 +191,8 @@ impl MasterIdentity {
         // Before the authorities: a change between the two makes another certificate, and no harm.
         let generation = self.authorities.generation();
         let signing = self.authorities.now();
-        let validity =
-            Validity::backdated(env::now(), MASTER_LIFETIME_MS).within(&signing.infrastructure);
+        let validity = Validity::backdated(env::now(), MASTER_LIFETIME_MS)
+            .within(signing.infrastructure.not_after());
         let ips_sorted: Vec<IpAddr> = ips.iter().copied().collect();
         let issued = signing
             .infrastructure

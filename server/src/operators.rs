@@ -106,7 +106,7 @@ impl Operators {
         let authority = &signing.operators;
         let serial =
             random_serial(&SystemRandom::new()).map_err(|error| internal(&chain(&error)))?;
-        let validity = Validity::backdated(env::now(), LIFETIME_MS).within(authority);
+        let validity = Validity::backdated(env::now(), LIFETIME_MS).within(authority.not_after());
         let issued = authority
             .issue_operator(csr.public_key(), name, &role, Terms { serial, validity })
             .map_err(|error| internal(&chain(&error)))?;

@@ -59,3 +59,44 @@ impl Pace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn origin(last: u8) -> Origin {
+        Origin::direct(IpAddr::from([10, 0, 0, last]))
+    }
+
+    async fn waited(pace: &Pace, last: u8) -> Duration {
+        let begin = Instant::now();
+        pace.keep(origin(last)).await;
+        begin.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_served_at_once_and_a_flood_in_turn_while_others_do_not_wait() {
+        let pace = Pace::of_refusals();
+        let most = Duration::from_millis(MOST_MS);
+        for _ in 0..REFUSALS.burst {
+            assert!(waited(&pace, 1).await.is_zero());
+        }
+        let mut waits = Vec::new();
+        for _ in 0..1000 {
+            waits.push(waited(&pace, 1).await);
+        }
+        // The clock of the turns does not stand still: a few come due while this runs.
+        let at_once = waits.iter().filter(|wait| wait.is_zero()).count();
+        assert!(at_once < 500, "{at_once} of 1000 did not wait");
+        assert!(waits.iter().all(|wait| *wait <= most), "{waits:?}");
+        assert!(waited(&pace, 2).await.is_zero());
+        let handshakes = Pace::of_handshakes();
+        for _ in 0..HANDSHAKES.burst {
+            assert!(waited(&handshakes, 1).await.is_zero());
+        }
+    }
+}

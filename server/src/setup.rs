@@ -264,7 +264,7 @@ fn grant_operator(
     let key = KeyPair::generate(&SystemRandom::new()).map_err(|error| make(&error))?;
     let serial = random_serial(&SystemRandom::new()).map_err(|error| make(&error))?;
     // Bounded by the intermediate, which signs it.
-    let validity = Validity::backdated(now, operators::LIFETIME_MS).within(authority);
+    let validity = Validity::backdated(now, operators::LIFETIME_MS).within(authority.not_after());
     let role: Name = ADMIN.parse().map_err(|error| make(&error))?;
     let issued = authority
         .issue_operator(

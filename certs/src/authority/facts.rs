@@ -13,7 +13,7 @@ use x509_parser::{
 
 use super::{AuthorityKind, constraints};
 use crate::{
-    issue::padded,
+    form::padded,
     key::{KeyId, PublicKey},
 };
 

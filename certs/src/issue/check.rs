@@ -13,12 +13,11 @@ use x509_parser::{
 };
 
 use super::{Extension, LeafTemplate, Usage};
-use crate::{authority::Authority, oid};
-
-/// Where a signed certificate differs from the profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the signed certificate does not follow the profile: {0}")]
-pub struct ProfileViolation(pub(crate) &'static str);
+use crate::{
+    authority::Authority,
+    form::{ProfileViolation, padded},
+    oid,
+};
 
 /// Compares all of a leaf with its template and its authority. The signature is not verified again.
 pub(crate) fn check_leaf(
@@ -162,18 +161,4 @@ fn has_names(names: &[GeneralName<'_>], template: &LeafTemplate<'_>) -> bool {
             .iter()
             .zip(expected)
             .all(|(name, ip)| matches!(name, GeneralName::IPAddress(bytes) if *bytes == ip))
-}
-
-/// The content of a positive INTEGER of at most 128 bits as a serial.
-pub(crate) fn padded(integer: &[u8]) -> Option<[u8; 16]> {
-    let (first, rest) = integer.split_first()?;
-    let magnitude = match first {
-        0 => rest,
-        0x80.. => return None,
-        _ => integer,
-    };
-    let zeros = 16_usize.checked_sub(magnitude.len())?;
-    let mut bytes = [0; 16];
-    bytes[zeros..].copy_from_slice(magnitude);
-    Some(bytes)
 }

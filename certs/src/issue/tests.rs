@@ -1,4 +1,4 @@
-use rcgen::{BasicConstraints, PublicKeyData as _};
+use rcgen::{BasicConstraints, DnType, PublicKeyData as _};
 
 use super::*;
 use crate::testing::{HOUR, NOW, Pki, ip, key, serial, uri};

@@ -29,7 +29,7 @@ use dockmaster_proto::{
 use super::ContainerLeaf;
 use crate::{
     der::{self, DerError, Reader},
-    issue::{IssueError, MAX_IPS},
+    form::{IssueError, MAX_IPS},
 };
 
 /// The longest image digest, in bytes; `sha256:` and 64 digits are 71.

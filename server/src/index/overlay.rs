@@ -34,6 +34,14 @@ impl<'a> Overlay<'a> {
         }
     }
 
+    /// Whether there is a value, which is not looked at.
+    pub(super) fn has(&self, key: &[u8]) -> Result<bool, IndexError> {
+        match self.changes.get(key) {
+            Some(change) => Ok(change.is_some()),
+            None => Ok(self.tree.contains_key(key)?),
+        }
+    }
+
     /// All values under a prefix, by key.
     pub(super) fn scan<T: DeserializeOwned>(&self, prefix: &[u8]) -> Result<Vec<T>, IndexError> {
         let mut found = BTreeMap::new();

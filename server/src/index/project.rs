@@ -199,8 +199,7 @@ fn update_node(
     to: &mut Overlay<'_>,
     change: impl FnOnce(&mut NodeRecord),
 ) -> Result<(), IndexError> {
-    let runs = to.get::<NodeRecord>(&keys::node(id))?.is_some();
-    let key = if runs {
+    let key = if to.has(&keys::node(id))? {
         keys::node(id)
     } else {
         keys::ended_node(id)
@@ -310,7 +309,7 @@ fn list(
     for certificate in ended {
         let revoked = RevokedCertificate::new(certificate, at, reason);
         let key = keys::revoked(revoked.not_after_ms, &revoked.serial);
-        if to.get::<RevokedCertificate>(&key)?.is_none() {
+        if !to.has(&key)? {
             to.put(&key, &revoked);
         }
     }
@@ -332,8 +331,7 @@ fn certify(
     }
     if let Principal::Container { id, .. } = &event.subject.principal {
         let certificate = CurrentCertificate::of(index, event);
-        let runs = to.get::<NodeRecord>(&keys::node(id))?.is_some();
-        if !runs {
+        if !to.has(&keys::node(id))? {
             list(
                 [certificate.clone()],
                 at_ms,

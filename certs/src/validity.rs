@@ -2,8 +2,6 @@
 
 use dockmaster_proto::time::UnixMs;
 
-use crate::authority::Authority;
-
 /// How far the beginning of a validity lies in the past, in milliseconds: 5 minutes, for relying
 /// parties whose clock is behind.
 pub const BACKDATE_MS: u64 = 5 * 60 * 1000;
@@ -41,11 +39,11 @@ impl Validity {
         }
     }
 
-    /// The same, ending no later than the authority that is to sign.
+    /// The same, ending no later than this: the end of the authority that is to sign.
     #[must_use]
-    pub fn within(self, authority: &Authority) -> Self {
+    pub fn within(self, end: UnixMs) -> Self {
         Self {
-            not_after: self.not_after.min(authority.not_after()),
+            not_after: self.not_after.min(end),
             ..self
         }
     }
