@@ -314,63 +314,39 @@ fn views(state: &State) -> Vec<Arc<NodeView>> {
 
 #[cfg(test)]
 mod tests {
-    use dockmaster_ledger::{Config, Ledger};
     use dockmaster_proto::{
         event::{DocumentChanged, Event},
         id::Revision,
     };
 
-    use super::*;
-    use crate::{
-        index::Index,
-        journal::{Cause, Projector, SharedState},
-        logkey::LogSeed,
-        testing::host,
-    };
+    use crate::testing::Running;
 
     #[tokio::test]
     async fn documents_that_are_lost_are_a_trouble_until_they_are_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| dir.path().join(name);
-        let key = LogSeed::random()
-            .unwrap()
-            .key(&"td".parse().unwrap())
-            .unwrap();
-        let config = Config::new(path("ledger"), path("blobs"), key, Arc::new(|| 1000));
-        Ledger::create(&config).unwrap();
-        let opened = Ledger::open(config).unwrap();
-        let index = Index::open(&path("index"), 0).unwrap();
-        let state = SharedState::new(index.load_state().unwrap());
-        let (projector, progress) = Projector::new(state.clone(), index);
-        let ledger = opened.start(projector).unwrap();
-        let journal = Journal::new(ledger.clone(), host(), state, progress);
-        let blobs = Blobs::new(ledger.blobs().clone());
-        let delivery = Delivery::new(journal.clone(), blobs.clone());
+        let running = Running::new();
+        let (blobs, delivery) = (&running.blobs, &running.delivery);
         delivery.refresh();
         assert_eq!(delivery.trouble(), None);
 
         let text = b"groups: []";
         let sha256 = blobs.put(text).unwrap();
-        std::fs::rename(path("blobs"), path("lost")).unwrap();
+        std::fs::rename(running.path("blobs"), running.path("lost")).unwrap();
         let changed = DocumentChanged {
             revision: Revision(1),
             sha256,
             message: String::new(),
         };
-        let cause = Cause {
-            actor: "a".into(),
-            request_id: "r".into(),
-        };
-        let events = vec![Event::ClassificationChanged(changed)];
-        journal.commit(&cause, events, vec![]).await.unwrap();
+        running
+            .commit(vec![Event::ClassificationChanged(changed)])
+            .await;
         delivery.refresh();
         let why = delivery.trouble().unwrap();
         assert!(why.contains(&sha256.to_string()), "{why}");
 
-        std::fs::rename(path("lost"), path("blobs")).unwrap();
+        std::fs::rename(running.path("lost"), running.path("blobs")).unwrap();
         delivery.refresh();
         assert_eq!(delivery.trouble(), None);
         assert_eq!(delivery.revisions().classification, Revision(1));
-        ledger.shutdown().await;
+        running.shutdown().await;
     }
 }

@@ -1,8 +1,9 @@
-//! What the tests of this crate share: containers, entries, and a host that reports.
+//! What the tests of this crate share: containers, entries, a host that reports, and a ledger that runs.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use dockmaster_host::Observation;
+use dockmaster_ledger::{Config, Ledger};
 use dockmaster_proto::{
     event::{ENTRY_VERSION, Entry, Event},
     facts::{Attachment, ContainerFacts, Limits, NetworkMode},
@@ -10,7 +11,15 @@ use dockmaster_proto::{
     time::UnixMs,
 };
 
-use crate::{leases, state::State};
+use crate::{
+    blobs::Blobs,
+    delivery::Delivery,
+    index::Index,
+    journal::{Cause, Journal, Projector, SharedState},
+    leases,
+    logkey::LogSeed,
+    state::State,
+};
 
 /// The one host.
 pub(crate) fn host() -> Name {
@@ -67,4 +76,61 @@ pub(crate) fn observe(state: &mut State, observation: &Observation) -> Vec<&'sta
         apply(state, event);
     }
     names
+}
+
+/// A ledger with its view and its index, and the catalogs that nobody compiles unless a test does.
+pub(crate) struct Running {
+    dir: tempfile::TempDir,
+    ledger: Ledger,
+    journal: Journal,
+    pub(crate) blobs: Blobs,
+    pub(crate) delivery: Delivery,
+}
+
+impl Running {
+    /// In a directory of its own.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let key = LogSeed::random()
+            .unwrap()
+            .key(&"td".parse().unwrap())
+            .unwrap();
+        let config = Config::new(path("ledger"), path("blobs"), key, Arc::new(|| 1000));
+        Ledger::create(&config).unwrap();
+        let opened = Ledger::open(config).unwrap();
+        let index = Index::open(&path("index"), 0).unwrap();
+        let state = SharedState::new(index.load_state().unwrap());
+        let (projector, progress) = Projector::new(state.clone(), index);
+        let ledger = opened.start(projector).unwrap();
+        let journal = Journal::new(ledger.clone(), host(), state, progress);
+        let blobs = Blobs::new(ledger.blobs().clone());
+        let delivery = Delivery::new(journal.clone(), blobs.clone());
+        Self {
+            dir,
+            ledger,
+            journal,
+            blobs,
+            delivery,
+        }
+    }
+
+    /// A file or folder of its directory: `ledger`, `blobs`, `index`.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Commits events.
+    pub(crate) async fn commit(&self, events: Vec<Event>) {
+        let cause = Cause {
+            actor: "a".into(),
+            request_id: "r".into(),
+        };
+        self.journal.commit(&cause, events, vec![]).await.unwrap();
+    }
+
+    /// Ends it.
+    pub(crate) async fn shutdown(self) {
+        self.ledger.shutdown().await;
+    }
 }

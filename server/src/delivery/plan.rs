@@ -158,7 +158,6 @@ fn difference(old: Option<&Compiled>, new: &Compiled) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dockmaster_ledger::{Config, Ledger};
     use dockmaster_proto::{
         api::documents::SiteManifest,
         event::{DocumentChanged, Event, NodeObserved},
@@ -166,13 +165,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        blobs::Blobs,
-        index::Index,
-        journal::{Cause, Journal, Projector, SharedState},
-        logkey::LogSeed,
-        testing::{facts, host},
-    };
+    use crate::testing::{Running, facts, host};
 
     fn proposed(class: &str) -> Proposed {
         let text = format!("groups: [{{ name: g, match: '', classes: [{class}] }}]");
@@ -185,23 +178,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_plan_is_made_against_the_view_although_nothing_was_compiled_since() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| dir.path().join(name);
-        let key = LogSeed::random()
-            .unwrap()
-            .key(&"td".parse().unwrap())
-            .unwrap();
-        let config = Config::new(path("ledger"), path("blobs"), key, Arc::new(|| 1000));
-        Ledger::create(&config).unwrap();
-        let opened = Ledger::open(config).unwrap();
-        let index = Index::open(&path("index"), 0).unwrap();
-        let state = SharedState::new(index.load_state().unwrap());
-        let (projector, progress) = Projector::new(state.clone(), index);
-        let ledger = opened.start(projector).unwrap();
-        let journal = Journal::new(ledger.clone(), host(), state, progress);
-        let blobs = Blobs::new(ledger.blobs().clone());
         // Nobody runs it: the compiling task is as far behind as it can be.
-        let delivery = Delivery::new(journal.clone(), blobs.clone());
+        let running = Running::new();
+        let (blobs, delivery) = (&running.blobs, &running.delivery);
 
         let files = [
             ("site.yaml", "description: x\n"),
@@ -221,16 +200,12 @@ mod tests {
             host: host(),
             facts: facts(1, &["172.17.0.2"]),
         };
-        let cause = Cause {
-            actor: "a".into(),
-            request_id: "r".into(),
-        };
         let events = vec![Event::NodeObserved(node), Event::SiteDeployed(site)];
-        journal.commit(&cause, events, vec![]).await.unwrap();
+        running.commit(events).await;
 
         let failures = |class: &str| delivery.plan(&proposed(class)).unwrap().failures;
         assert_eq!(failures("extra"), []);
         assert_eq!(failures("other").len(), 1);
-        ledger.shutdown().await;
+        running.shutdown().await;
     }
 }
