@@ -1,4 +1,4 @@
-//! What all certificates have in common, authorities' and leaves', and why one is not made.
+//! What authorities' and leaves' certificates have in common, and why either is not made.
 
 use std::net::IpAddr;
 

@@ -82,8 +82,8 @@ pub struct Api {
     pub reports: Reports,
     /// How much requests and answers may hold.
     pub budget: Budget,
-    /// How fast an origin's refusals are told.
-    pub refusals: Pace,
+    /// How fast an origin's requests are answered.
+    pub pace: Pace,
     /// Whether the log goes on from what containers have seen.
     pub continuity: Arc<Continuity>,
     /// The host whose containers this master watches; none when it watches nobody.
@@ -244,7 +244,16 @@ struct Admitted {
     route: Route,
     parameter: String,
     query: Vec<(String, String)>,
+    /// Who it was then.
+    caller: Caller,
     cause: Cause,
+}
+
+impl Admitted {
+    /// Whether the caller is one of those whom an operator appointed.
+    const fn is_trusted(&self) -> bool {
+        matches!(self.caller, Caller::Operator(_) | Caller::Host(_))
+    }
 }
 
 /// What the router and the peer make of a request head.
@@ -255,7 +264,7 @@ fn admit(
     request_id: &str,
 ) -> Result<Admitted, Problem> {
     let (route, parameter) = router::find(&head.method, head.uri.path())?;
-    auth::authorise(route, peer, &api.journal.state(), env::now())?;
+    let caller = auth::authorise(route, peer, &api.journal.state(), env::now())?;
     let query = parse_query(head.uri.query().unwrap_or_default());
     let query =
         query.ok_or_else(|| problem::bad_request("the query is not percent-encoded UTF-8"))?;
@@ -272,6 +281,7 @@ fn admit(
         route,
         parameter,
         query,
+        caller,
         cause,
     })
 }

@@ -235,7 +235,7 @@ impl Master {
         let (relays, relayed) = mpsc::channel(RELAYS);
         let api = Arc::new(Api {
             budget: Budget::default(),
-            refusals: Pace::of_refusals(),
+            pace: Pace::of_requests(),
             continuity: continuity.clone(),
             enrollment: Enrollment::new(
                 journal.clone(),

@@ -83,11 +83,8 @@ pub async fn serve(
                     continue;
                 };
                 let (identity, api, watcher) = (identity.clone(), api.clone(), graceful.watcher());
-                let handshakes = handshakes.clone();
-                tokio::spawn(async move {
-                    handshakes.keep(origin).await;
-                    serve_relayed(relayed, place, identity, api, watcher).await;
-                });
+                let pace = (handshakes.clone(), origin);
+                tokio::spawn(serve_relayed(relayed, place, pace, identity, api, watcher));
                 continue;
             }
             _ = stopping.wait_for(|stopping| *stopping) => break,
@@ -111,8 +108,17 @@ pub async fn serve(
         };
         let (identity, api, watcher) = (identity.clone(), api.clone(), graceful.watcher());
         let (sources, handshakes) = (sources.clone(), handshakes.clone());
+        let mut stopping = stopping.clone();
         tokio::spawn(async move {
-            handshakes.keep(Origin::direct(address.ip())).await;
+            // An enrolled host's address has all of its containers' connections, and those that they
+            // dial themselves: they must not make it late.
+            if !sources.is_hosts(address.ip()) {
+                let origin = Origin::direct(address.ip());
+                tokio::select! {
+                    () = handshakes.handshake(&origin) => {}
+                    _ = stopping.wait_for(|stopping| *stopping) => return,
+                }
+            }
             let from = match arrival(&stream, address) {
                 Ok(from) => from,
                 Err(reason) => {
@@ -178,6 +184,7 @@ fn open_file_limit() -> usize {
 async fn serve_relayed(
     relayed: Relayed,
     place: Place,
+    (handshakes, origin): (Arc<Pace>, Origin),
     identity: Arc<MasterIdentity>,
     api: Arc<Api>,
     watcher: Watcher,
@@ -196,6 +203,7 @@ async fn serve_relayed(
     };
     let address = from.origin;
     let served = async {
+        handshakes.handshake(&origin).await;
         match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(stream, arrival, &identity)).await {
             Ok(Ok((stream, mut peer))) => {
                 peer.seat = Some(Arc::new((place, carrier)));

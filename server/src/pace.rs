@@ -1,102 +1,314 @@
 //! How fast somebody is served who asks for more than anyone honest does: not refused, but let wait.
 //!
 //! What is refused without a cost to the one who asks is asked again as fast as the answers come, and
-//! then everybody else waits for a processor. So the first of a burst are answered at once, and the
-//! rest in turn, some milliseconds apart: each wait costs the master a timer, and nobody else anything.
+//! then everybody else waits for a processor. So what is asked for has a price in time, and whoever
+//! owes more than a credit waits until it has been paid: each wait costs the master a timer, and nobody
+//! else anything. The price is known by what is asked for and not by what it took, so that it does not
+//! depend on how busy the machine is.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use crate::{
-    env,
-    origin::Origin,
-    quota::{Allowance, Quota},
-};
+use dockmaster_proto::id::Name;
+use tokio::time::Instant;
 
-/// Refusals of one origin: 200 at once, then 200 a second.
-const REFUSALS: Allowance = Allowance {
-    burst: 200,
-    refill_ms: 5,
-};
-/// TLS handshakes of one origin: as many at once as it may have connections, then 50 a second. They
-/// are the most expensive thing that anyone may ask for.
-const HANDSHAKES: Allowance = Allowance {
-    burst: 256,
-    refill_ms: 20,
-};
-/// The longest wait.
-const MOST_MS: u64 = 2_000;
+use crate::origin::Origin;
 
-/// Lets those wait who come too fast.
+/// The price of any request.
+const REQUEST: Duration = Duration::from_micros(200);
+/// What a request costs besides that is refused, or whose sender does not wait for the answer.
+const REFUSAL: Duration = Duration::from_millis(5);
+/// The price of a TLS handshake: the most expensive thing that anyone may ask for.
+const HANDSHAKE: Duration = Duration::from_millis(20);
+/// What an origin may owe for requests and need not wait: 5000 of them, or 200 refusals.
+const REQUESTS_CREDIT: Duration = Duration::from_secs(1);
+/// The same for handshakes: as many as it may have connections.
+const HANDSHAKES_CREDIT: Duration = HANDSHAKE.saturating_mul(256);
+/// The longest wait; what is owed beyond is forgiven.
+const MOST: Duration = Duration::from_secs(2);
+/// A relaying host says itself where connections begin, so all of them together pay too: as much as
+/// this many origins may ask for.
+const ORIGINS_OF_RELAY: u32 = 20;
+
+/// Below so many debtors nobody looks for those who have paid.
+const FEW: usize = 1024;
+/// How often it is told that somebody has to wait.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// Who pays.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Debtor {
+    Origin(Origin),
+    /// All that a host relays.
+    Relay(Name),
+}
+
+/// Lets those wait who owe more than their credit.
 #[derive(Debug)]
-pub struct Pace(Mutex<Quota<Origin>>);
+pub struct Pace {
+    /// What is asked for, for people.
+    what: &'static str,
+    credit: Duration,
+    debts: Mutex<Debts>,
+}
+
+#[derive(Debug, Default)]
+struct Debts {
+    /// When all that somebody owes will have been paid.
+    paid_at: HashMap<Debtor, Instant>,
+    /// At this number those who have paid are looked for again.
+    prune_at: usize,
+    told_at: Option<Instant>,
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+#[must_use]
+pub struct Turn<'a> {
+    pace: &'a Pace,
+    /// None when it was answered.
+    origin: Option<Origin>,
+}
+
+impl Turn<'_> {
+    /// It was answered, and no refusal.
+    pub fn answered(mut self) {
+        self.origin = None;
+    }
+}
+
+impl Drop for Turn<'_> {
+    /// Also where the sender takes its request back: it must not get its work for less by that.
+    fn drop(&mut self) {
+        if let Some(origin) = self.origin.take() {
+            self.pace.charge(&origin, REFUSAL);
+        }
+    }
+}
 
 impl Pace {
-    /// For refusals.
+    /// For requests.
     #[must_use]
-    pub fn of_refusals() -> Self {
-        Self(Mutex::new(Quota::new(REFUSALS)))
+    pub fn of_requests() -> Self {
+        Self::new("requests", REQUESTS_CREDIT)
     }
 
     /// For TLS handshakes.
     #[must_use]
     pub fn of_handshakes() -> Self {
-        Self(Mutex::new(Quota::new(HANDSHAKES)))
+        Self::new("connections", HANDSHAKES_CREDIT)
     }
 
-    /// Counts one more of an origin, and waits until it is its turn.
-    pub async fn keep(&self, origin: Origin) {
-        let wait_ms =
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .owe(origin, env::now(), MOST_MS);
+    fn new(what: &'static str, credit: Duration) -> Self {
+        Self {
+            what,
+            credit,
+            debts: Mutex::default(),
+        }
+    }
+
+    /// Waits until it is the turn of a request, before anything is done about it.
+    pub async fn request(&self, origin: Origin) -> Turn<'_> {
+        self.keep(&origin, REQUEST).await;
+        Turn {
+            pace: self,
+            origin: Some(origin),
+        }
+    }
+
+    /// Waits until it is the turn of a handshake.
+    pub async fn handshake(&self, origin: &Origin) {
+        self.keep(origin, HANDSHAKE).await;
+    }
+
+    async fn keep(&self, origin: &Origin, price: Duration) {
+        let wait = self.charge(origin, price);
         // A timer rounds up to the next millisecond, also none at all.
-        if wait_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        if !wait.is_zero() {
+            self.tell(origin);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Has an origin, and whoever relays it, owe so much more. Gives how long it is until that is
+    /// within the credit again.
+    fn charge(&self, origin: &Origin, price: Duration) -> Duration {
+        let now = Instant::now();
+        let mut debts = self.debts();
+        debts.prune(now);
+        let own = debts.charge(Debtor::Origin(origin.clone()), price, self.credit, now);
+        let Some(relay) = &origin.relay else {
+            return own;
+        };
+        let price = price / ORIGINS_OF_RELAY;
+        own.max(debts.charge(Debtor::Relay(relay.clone()), price, self.credit, now))
+    }
+
+    fn tell(&self, origin: &Origin) {
+        let now = Instant::now();
+        let told_at = &mut self.debts().told_at;
+        if told_at.is_none_or(|told| now.duration_since(told) >= TELL_EVERY) {
+            *told_at = Some(now);
+            let what = self.what;
+            tracing::warn!(%origin, "more {what} come from there than from anyone honest; they have to wait for their turn");
+        }
+    }
+
+    fn debts(&self) -> MutexGuard<'_, Debts> {
+        self.debts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Debts {
+    fn charge(
+        &mut self,
+        debtor: Debtor,
+        price: Duration,
+        credit: Duration,
+        now: Instant,
+    ) -> Duration {
+        let paid_at = self.paid_at.entry(debtor).or_insert(now);
+        *paid_at = ((*paid_at).max(now) + price).min(now + credit + MOST);
+        paid_at.duration_since(now).saturating_sub(credit)
+    }
+
+    /// Looked for only when there are twice as many as were left the last time, so that a thousand at
+    /// once do not each go through a thousand.
+    fn prune(&mut self, now: Instant) {
+        if self.paid_at.len() >= self.prune_at.max(FEW) {
+            self.paid_at.retain(|_, paid_at| *paid_at > now);
+            self.prune_at = 2 * self.paid_at.len();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
-    use tokio::time::Instant;
+    use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
 
-    fn origin(last: u8) -> Origin {
-        Origin::direct(IpAddr::from([10, 0, 0, last]))
+    fn origin(number: u32) -> Origin {
+        Origin::direct(IpAddr::from(Ipv4Addr::from(0x0A00_0000 + number)))
     }
 
-    async fn waited(pace: &Pace, last: u8) -> Duration {
+    fn relayed(number: u32) -> Origin {
+        Origin::relayed(origin(number).ip, "h2".parse().unwrap())
+    }
+
+    async fn refused(pace: &Pace, origin: Origin) -> Duration {
         let begin = Instant::now();
-        pace.keep(origin(last)).await;
+        drop(pace.request(origin).await);
         begin.elapsed()
     }
 
+    async fn answered(pace: &Pace, origin: Origin) -> Duration {
+        let begin = Instant::now();
+        pace.request(origin).await.answered();
+        begin.elapsed()
+    }
+
+    /// How many of `times` did not wait, and how long all took one after the other.
+    async fn flood(times: u32, mut one: impl AsyncFnMut() -> Duration) -> (u32, Duration) {
+        let begin = Instant::now();
+        let mut at_once = 0;
+        for _ in 0..times {
+            at_once += u32::from(one().await.is_zero());
+        }
+        (at_once, begin.elapsed())
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_burst_is_served_at_once_and_a_flood_in_turn_while_others_do_not_wait() {
-        let pace = Pace::of_refusals();
-        let most = Duration::from_millis(MOST_MS);
-        for _ in 0..REFUSALS.burst {
-            assert!(waited(&pace, 1).await.is_zero());
+    async fn a_burst_of_refusals_is_told_at_once_and_the_rest_at_their_pace() {
+        let pace = Pace::of_requests();
+        let (at_once, took) = flood(1000, async || refused(&pace, origin(1)).await).await;
+        assert!((190..=200).contains(&at_once), "{at_once}");
+        // 1000 times 5.2 ms, less the credit.
+        assert!((4100..=4300).contains(&took.as_millis()), "{took:?}");
+        assert!(
+            answered(&pace, origin(2)).await.is_zero(),
+            "others do not wait"
+        );
+        tokio::time::sleep(REQUESTS_CREDIT + MOST).await;
+        assert!(refused(&pace, origin(1)).await.is_zero(), "all is paid");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_cost_little_and_yet_something() {
+        let pace = Pace::of_requests();
+        let (at_once, took) = flood(10_000, async || answered(&pace, origin(1)).await).await;
+        assert!(at_once >= 5000, "{at_once}");
+        assert!((900..=1100).contains(&took.as_millis()), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_its_requests_back_has_no_more_of_them_worked_at() {
+        let pace = Pace::of_requests();
+        let (begin, mut begun) = (Instant::now(), 0);
+        while begin.elapsed() < Duration::from_secs(10) {
+            // It goes away in the middle of the work, or of its wait.
+            let work = async {
+                let _turn = pace.request(origin(1)).await;
+                begun += 1;
+                std::future::pending::<()>().await;
+            };
+            let _ = tokio::time::timeout(Duration::from_millis(1), work).await;
         }
-        let mut waits = Vec::new();
-        for _ in 0..1000 {
-            waits.push(waited(&pace, 1).await);
+        // 200 at once, and 200 a second.
+        assert!((1500..=2300).contains(&begun), "{begun}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_at_once_wait_each_for_its_own_turn_and_none_longer_than_the_longest_wait() {
+        let pace = Pace::of_handshakes();
+        let begin = Instant::now();
+        let waits = (0..1000).map(|_| async {
+            pace.handshake(&origin(1)).await;
+            begin.elapsed()
+        });
+        let waits = futures_util::future::join_all(waits).await;
+        assert!(waits[..256].iter().all(Duration::is_zero));
+        let in_turn: Vec<_> = waits[256..356].to_vec();
+        assert!(
+            in_turn.windows(2).all(|pair| pair[0] < pair[1]),
+            "{in_turn:?}"
+        );
+        let longest = waits.iter().max().unwrap();
+        assert!(*longest <= MOST + Duration::from_millis(1), "{longest:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_invents_origins_pays_for_all_of_them_and_one_container_does_not_use_that_up()
+     {
+        let pace = Pace::of_requests();
+        let mut number = 0;
+        let (_, took) = flood(20_000, async || {
+            number += 1;
+            refused(&pace, relayed(number)).await
+        })
+        .await;
+        // A twentieth of 5.2 ms each, less the credit.
+        assert!((4100..=4400).contains(&took.as_millis()), "{took:?}");
+        assert!(answered(&pace, origin(1)).await.is_zero());
+
+        let pace = Pace::of_requests();
+        let _ = flood(1000, async || refused(&pace, relayed(1)).await).await;
+        assert!(refused(&pace, relayed(2)).await.is_zero());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_have_paid_are_forgotten() {
+        let pace = Pace::of_requests();
+        for number in 0..100_000 {
+            let _ = answered(&pace, origin(number)).await;
+            if number % 100 == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
         }
-        // The clock of the turns does not stand still: a few come due while this runs.
-        let at_once = waits.iter().filter(|wait| wait.is_zero()).count();
-        assert!(at_once < 500, "{at_once} of 1000 did not wait");
-        assert!(waits.iter().all(|wait| *wait <= most), "{waits:?}");
-        assert!(waited(&pace, 2).await.is_zero());
-        let handshakes = Pace::of_handshakes();
-        for _ in 0..HANDSHAKES.burst {
-            assert!(waited(&handshakes, 1).await.is_zero());
-        }
+        let known = pace.debts().paid_at.len();
+        assert!(known <= 2 * FEW, "{known}");
     }
 }

@@ -16,13 +16,6 @@ pub struct Allowance {
     pub refill_ms: u64,
 }
 
-impl Allowance {
-    /// How long an empty bucket takes until it is full.
-    const fn whole_ms(self) -> u64 {
-        self.burst * self.refill_ms
-    }
-}
-
 /// A token bucket for each `K`, kept as the time at which it is full again.
 #[derive(Debug)]
 pub struct Quota<K> {
@@ -48,36 +41,22 @@ impl<K: Hash + Eq> Quota<K> {
     /// # Errors
     /// When there is none left: the milliseconds until there is.
     pub fn take(&mut self, key: K, now: UnixMs) -> Result<(), u64> {
-        let most = self.allowance.whole_ms();
-        let full_at = self.full_at(&key, now, most);
-        let after = full_at.plus_ms(self.allowance.refill_ms);
+        let Allowance { burst, refill_ms } = self.allowance;
+        self.prune(now);
+        let most = burst * refill_ms;
+        // Never later than an empty bucket takes: a clock that leapt ahead and came back must not keep
+        // anyone waiting for the day that it showed.
+        let full_at = self
+            .full_at
+            .get(&key)
+            .map_or(now, |full_at| (*full_at).max(now).min(now.plus_ms(most)));
+        let after = full_at.plus_ms(refill_ms);
         if after.since(now) > most {
             self.full_at.insert(key, full_at);
             return Err(after.since(now) - most);
         }
         self.full_at.insert(key, after);
         Ok(())
-    }
-
-    /// Takes one from a bucket in any case, on credit where there is none left: the milliseconds until
-    /// it is there. No more than `credit_ms` is ever owed, whatever was taken.
-    pub fn owe(&mut self, key: K, now: UnixMs, credit_ms: u64) -> u64 {
-        let whole = self.allowance.whole_ms();
-        let most = whole + credit_ms;
-        let after = self
-            .full_at(&key, now, most)
-            .plus_ms(self.allowance.refill_ms)
-            .min(now.plus_ms(most));
-        self.full_at.insert(key, after);
-        after.since(now).saturating_sub(whole)
-    }
-
-    /// When a bucket is full again, `most_ms` from now at the latest: a clock that leapt ahead and came
-    /// back must not keep anyone waiting for the day that it showed.
-    fn full_at(&mut self, key: &K, now: UnixMs, most_ms: u64) -> UnixMs {
-        self.prune(now);
-        let known = self.full_at.get(key);
-        known.map_or(now, |full_at| (*full_at).max(now).min(now.plus_ms(most_ms)))
     }
 
     /// A bucket that is full needs no memory. Looked for only when there are twice as many as were
@@ -120,26 +99,6 @@ mod tests {
         assert_eq!(quota.take(1, now), Err(ALLOWANCE.refill_ms));
         let soon = now.plus_ms(ALLOWANCE.refill_ms);
         assert_eq!(quota.take(1, soon), Ok(()));
-    }
-
-    #[test]
-    fn on_credit_each_waits_for_its_own_turn_and_never_for_ever() {
-        let mut quota = Quota::new(ALLOWANCE);
-        let now = UnixMs(1_000_000);
-        let credit = 4 * ALLOWANCE.refill_ms;
-        let waits: Vec<u64> = (0..30).map(|_| quota.owe(1, now, credit)).collect();
-        let free = usize::try_from(ALLOWANCE.burst).unwrap();
-        assert!(waits[..free].iter().all(|wait| *wait == 0));
-        assert_eq!(
-            waits[free..free + 5],
-            [5_000, 10_000, 15_000, 20_000, 20_000]
-        );
-        assert_eq!(quota.owe(2, now, credit), 0, "another's bucket is full");
-        // What was owed is paid by waiting, also where the clock leaps and comes back.
-        let later = now.plus_ms(credit + ALLOWANCE.refill_ms);
-        assert_eq!(quota.owe(1, later, credit), 0);
-        quota.owe(1, now.plus_ms(86_400_000), credit);
-        assert!(quota.owe(1, now, credit) <= credit);
     }
 
     #[test]

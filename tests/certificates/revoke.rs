@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Command, Stdio},
     time::Duration,
@@ -86,7 +86,10 @@ fn report_slowly(
     let identity = &enrolled.identity;
     let credentials = Credentials::new(&identity.chain, &identity.key, &enrolled.issued.bundle);
     let mut curl = Command::new("curl");
-    curl.args(["--silent", "--show-error", "--max-time", "30", "--http1.1"])
+    curl.args(["--silent", "--verbose", "--max-time", "30", "--http1.1"])
+        // The body goes when the master asks for it, and so when it has looked at the head.
+        .args(["--header", "Expect: 100-continue"])
+        .args(["--expect100-timeout", "30"])
         .args(["--request", "POST", "--upload-file", "-"])
         .args(["--interface", &stage.stand_ins[index].ips[0].to_string()])
         .arg("--cacert")
@@ -101,17 +104,17 @@ fn report_slowly(
             Route::Reports.path("")
         ))
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut curl = curl.spawn().unwrap();
-    let mut body = curl.stdin.take().unwrap();
-    body.write_all(b"{\"no\":").unwrap();
-    body.flush().unwrap();
-    // The master has the head and waits for the rest.
-    let moment = async { tokio::time::sleep(Duration::from_millis(300)).await };
-    stage.runtime.block_on(moment);
+    let mut said = BufReader::new(curl.stderr.take().unwrap()).lines();
+    let asked = said.find(|line| line.as_ref().unwrap().contains("100 Continue"));
+    assert!(asked.is_some(), "the master asked for no body");
     meanwhile();
-    body.write_all(b"\"report\"}").unwrap();
+    let mut body = curl.stdin.take().unwrap();
+    body.write_all(b"{\"no\":\"report\"}").unwrap();
     drop(body);
+    said.for_each(drop);
     let answer = curl.wait_with_output().unwrap();
     let problem: Value = serde_json::from_slice(&answer.stdout).unwrap();
     problem["code"].clone()

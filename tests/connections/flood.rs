@@ -1,6 +1,6 @@
 //! One container asks for certificates as fast as it can.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use dockmaster_certs::{csr::create_request, key::KeyPair};
 use dockmaster_client::{Call, ClientError};
@@ -12,6 +12,7 @@ use dockmaster_proto::{
 use dockmaster_tests::{Peer, clock, eventually, measure::resident, require_all};
 use futures_util::future::join_all;
 use ring::rand::SystemRandom;
+use tokio::net::TcpSocket;
 
 use crate::stage::Stage;
 
@@ -21,6 +22,8 @@ const CONNECTIONS: usize = 16;
 const GARBAGE: usize = 60;
 /// Whole ones, each on a connection of its own, since a request is for one.
 const WHOLE: usize = 10;
+/// Connections one after the other, more than are free.
+const CONNECTED: usize = 400;
 /// What a container may have at once; a few more while the flood lasts.
 const BURST: usize = 20;
 /// What the master may take more than before, in bytes.
@@ -85,6 +88,7 @@ fn a_flood_of_requests_fills_neither_the_log_nor_the_memory_and_keeps_nobody_out
     assert!((1..=2 * BURST).contains(&issued), "{issued}");
     let grown = resident(stage.master.pid().into()).saturating_sub(before);
     assert!(grown < MOST, "{grown} bytes");
+    assert!(stage.says_too_many("requests", 0));
 
     // Of each kind of refusal one entry at once, and one with the number of the rest after a minute.
     clock::pass(stage.master.pid(), Duration::from_secs(61));
@@ -110,4 +114,21 @@ fn a_flood_of_requests_fills_neither_the_log_nor_the_memory_and_keeps_nobody_out
         (counts.iter().sum::<u64>() == too_many).then_some(counts)
     });
     assert!(refused.len() <= 4, "{refused:?}");
+}
+
+#[test]
+fn whoever_connects_all_the_time_waits_for_its_turn_and_is_served() {
+    let stage = Stage::new(190..=191);
+    let (ip, master) = (stage.stand_ins[0].ips[0], stage.master.address());
+    stage.runtime.block_on(async {
+        for _ in 0..CONNECTED {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(SocketAddr::new(ip, 0)).unwrap();
+            drop(socket.connect(master).await.unwrap());
+        }
+        stage.peer(1).enroll().await.unwrap();
+        stage.peer(0).enroll().await.unwrap();
+    });
+    assert!(stage.says_too_many("connections", 0));
+    assert!(!stage.says_too_many("connections", 1));
 }

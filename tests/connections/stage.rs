@@ -40,6 +40,17 @@ impl Stage {
         Peer::new(&self.master, &self.stand_ins[index])
     }
 
+    /// Whether the master said that too much of this comes from a stand-in.
+    pub(crate) fn says_too_many(&self, what: &str, index: usize) -> bool {
+        let words = [
+            format!("more {what} come"),
+            self.stand_ins[index].ips[0].to_string(),
+        ];
+        let log = self.master.log();
+        log.iter()
+            .any(|line| words.iter().all(|word| line.contains(word)))
+    }
+
     /// A certificate for a stand-in, and a request for another catalog that the master holds.
     pub(crate) fn hold(&self, index: usize) -> Held {
         let peer = self.peer(index);

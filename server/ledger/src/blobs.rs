@@ -23,7 +23,7 @@ pub struct Digest([u8; 32]);
 ///
 /// A file under its final name is synced. A document in a pack is either synced or also held by a
 /// retained write-ahead frame: that is what lets small documents ride in the commit's frame and reach
-/// their pack without a sync each. A segment is dropped only after the whole file system was synced.
+/// their pack without a sync each. A segment is dropped only after the packs were synced.
 #[derive(Clone)]
 pub struct Blobs(Arc<Inner>);
 
@@ -47,12 +47,16 @@ pub enum BlobError {
     TooLong(usize),
     /// The content of the file does not match its name.
     #[error(
-        "{} is damaged: its content does not match its name; restore it from a backup",
-        path.display()
+        "{} is damaged: document {digest} in it is not whole; put that document, as a backup has it, at {}",
+        path.display(), mend.display()
     )]
     Damaged {
         /// The damaged file.
         path: PathBuf,
+        /// The document's name.
+        digest: Digest,
+        /// Where the document is looked for first.
+        mend: PathBuf,
     },
 }
 
@@ -114,9 +118,11 @@ impl Blobs {
         };
         match (self.0.packs.get(digest)?, damaged) {
             (Found::Whole(bytes), _) => Ok(Some(bytes)),
-            (Found::Damaged(path), _) | (Found::Nowhere, Some(path)) => {
-                Err(BlobError::Damaged { path })
-            }
+            (Found::Damaged(path), _) | (Found::Nowhere, Some(path)) => Err(BlobError::Damaged {
+                path,
+                digest: *digest,
+                mend: self.path(digest),
+            }),
             (Found::Nowhere, None) => Ok(None),
         }
     }
@@ -153,18 +159,15 @@ impl Blobs {
         Ok(())
     }
 
-    /// Packs those of a retained frame's documents that are not there, or not whole: an earlier life may
-    /// have come as far as that, or not.
+    /// Packs a retained frame's documents: an earlier life may have come as far as that, or not, and what
+    /// it left may be whole in the system's memory alone.
     pub(crate) fn settle_again(&self, documents: &[Arc<[u8]>]) -> Result<(), FileError> {
         let mut missing = Vec::new();
         for document in documents {
             let digest = Digest::of(document);
-            match self.get(&digest) {
-                Ok(Some(_)) => {}
-                Err(BlobError::File(error)) => return Err(error),
-                Ok(None) | Err(BlobError::Damaged { .. } | BlobError::TooLong(_)) => {
-                    missing.push((digest, document.clone()));
-                }
+            // What cannot be read is written anew.
+            if !self.0.packs.rewrite(&digest, document).unwrap_or(false) {
+                missing.push((digest, document.clone()));
             }
         }
         self.settle(&missing)
@@ -191,6 +194,12 @@ impl Blobs {
 
     /// Makes every settled document durable, so that frames may go.
     pub(crate) fn sync(&self) -> Result<(), FileError> {
+        self.0.packs.sync()
+    }
+
+    /// The same, and with it what [`Self::put_unsynced`] wrote.
+    pub(crate) fn sync_all(&self) -> Result<(), FileError> {
+        self.0.packs.sync()?;
         self.0.disk.sync_file_system(&self.0.root)
     }
 

@@ -182,7 +182,7 @@ impl Import {
         let (disk, tmp) = (self.public.disk.clone(), self.public.tmp.clone());
         self.folders.sync(&disk)?;
         // The documents were written without a sync each.
-        disk.sync_file_system(&self.config.dir)?;
+        self.blobs.sync_all()?;
         // The frame says with which checkpoint and time to go on; the entries before its own lie in
         // bundles. It comes last: without it there is no ledger.
         let frame = Frame {

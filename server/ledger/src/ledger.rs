@@ -321,6 +321,7 @@ impl Opened {
             view: view.clone(),
             sink,
             publisher: to_publish,
+            is_shared: false,
         };
         spawn(&config.dir, config.fatal, writer, publisher, lock)?;
         Ok(Ledger {

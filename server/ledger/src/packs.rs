@@ -3,12 +3,12 @@
 //! A file each would cost more than everything else that is done for a certificate after its answer,
 //! and a block and an inode for good. Documents are appended to the pack with the highest number; a
 //! pack that has become large gets an index beside it and takes no more. Nothing is ever changed in
-//! place, and a document may be there twice: the newer one counts, and the older where the newer is
-//! damaged.
+//! place, and a document may be there twice: of one pack the newest counts, and an older pack's where
+//! that is damaged.
 //!
-//! What is appended is not synced. As with a document's own file, a retained write-ahead frame holds
-//! it until the whole file system was synced; so a crash may leave anything behind the bytes that were
-//! there at the last sync, and recovery appends again what is then missing or damaged.
+//! What is appended is not synced until [`Packs::sync`]; a retained write-ahead frame holds it until
+//! then. So a crash may leave anything behind the bytes that were there at the last sync, and recovery
+//! writes again what the frames hold.
 
 mod index;
 mod record;
@@ -27,6 +27,11 @@ use crate::operation::Act;
 
 const PACK: &str = "pack";
 const INDEX: &str = "index";
+/// How much of a pack is read at once where some of it may be unreadable.
+const BLOCK: usize = 64 << 10;
+
+/// Where the documents of one pack are.
+type Places = BTreeMap<Digest, Place>;
 
 /// The packs of a folder.
 pub(crate) struct Packs {
@@ -37,7 +42,7 @@ pub(crate) struct Packs {
     /// Bytes after which a pack takes no more.
     pack_bytes: u64,
     state: Mutex<State>,
-    /// Held by whoever appends.
+    /// Held by whoever writes.
     turn: Mutex<()>,
 }
 
@@ -46,8 +51,20 @@ struct State {
     /// Packs that take no more, oldest first.
     sealed: Arc<Vec<Sealed>>,
     open: Option<Open>,
-    /// The number of the next pack.
-    next: u32,
+    /// The number of the next pack; none when there are no more.
+    next: Option<u32>,
+    /// What was written to and not synced since.
+    unsynced: Vec<Pack>,
+    /// A file was made that its folder may not have yet.
+    has_new_name: bool,
+}
+
+/// A pack's file. It is held open until what was written by it is synced: an error that the system meets
+/// before is told to whoever holds it.
+#[derive(Debug, Clone)]
+struct Pack {
+    path: PathBuf,
+    file: Arc<File>,
 }
 
 /// A pack with an index on disk.
@@ -60,9 +77,11 @@ struct Sealed {
 /// The pack that is appended to; its index is in memory.
 struct Open {
     number: u32,
-    file: Arc<File>,
+    pack: Pack,
     end: u64,
     places: HashMap<Digest, Place>,
+    /// It could not be written to, though there is room.
+    is_broken: bool,
 }
 
 /// What became of a document.
@@ -93,27 +112,41 @@ impl Packs {
             turn: Mutex::default(),
         };
         let numbers = packs.numbers()?;
-        let mut state = State::default();
+        let is_gap = |pair: &[u32]| pair[1] - pair[0] > 1;
+        if numbers.first().is_some_and(|first| *first > 0) || numbers.windows(2).any(is_gap) {
+            tracing::error!(dir = %packs.dir.display(), "packs of documents are missing: their numbers have gaps; restore a backup");
+        }
+        let mut state = State {
+            next: Some(0),
+            // An earlier life may have died between the making of a file and the sync of its name.
+            has_new_name: !numbers.is_empty(),
+            ..State::default()
+        };
         if let Some((last, before)) = numbers.split_last() {
-            let sealed = before.iter().map(|number| packs.resume_sealed(*number));
-            state.sealed = Arc::new(sealed.collect::<Result<_, _>>()?);
-            state.open = Some(packs.resume_open(*last)?);
-            state.next = last.saturating_add(1);
+            let mut sealed = Vec::new();
+            for number in before {
+                sealed.push(packs.resume_sealed(*number)?);
+            }
+            match packs.resume_open(*last)? {
+                Some(open) => state.open = Some(open),
+                None => sealed.push(packs.resume_sealed(*last)?),
+            }
+            state.sealed = Arc::new(sealed);
+            state.next = last.checked_add(1);
         }
         *packs.lock() = state;
         Ok(packs)
     }
 
-    /// Appends documents, as a rule those that are not there. Durable only after a sync of the file
-    /// system.
+    /// Appends documents, as a rule those that are not there. Durable after [`Self::sync`].
     pub(crate) fn append<'a>(
         &self,
         documents: impl IntoIterator<Item = (&'a Digest, &'a [u8])>,
     ) -> Result<(), FileError> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.take_turn();
         let mut documents = documents.into_iter().peekable();
         while documents.peek().is_some() {
-            let (number, file, end) = self.current()?;
+            let (pack, end) = self.current()?;
             let mut bytes = Vec::new();
             let mut places = Vec::new();
             while let Some((digest, document)) = documents
@@ -124,7 +157,7 @@ impl Packs {
                     places.push((*digest, place));
                 }
             }
-            self.write(&self.path(number, PACK), &file, &bytes, end)?;
+            self.extend(&pack, &bytes, end)?;
             if let Some(open) = &mut self.lock().open {
                 open.end = end + bytes.len() as u64;
                 open.places.extend(places);
@@ -133,92 +166,155 @@ impl Packs {
         Ok(())
     }
 
+    /// Writes a document again over itself, where it is whole: it may be so in memory alone, after a sync
+    /// that failed. False where it is not whole.
+    pub(crate) fn rewrite(&self, digest: &Digest, document: &[u8]) -> Result<bool, FileError> {
+        let _turn = self.take_turn();
+        let written = self.search(digest, |pack, place| {
+            if read(pack, place, digest)?.is_none() {
+                return Ok(None);
+            }
+            let mut bytes = Vec::new();
+            let start = place.start();
+            if record::push(&mut bytes, start, digest, document) != Some(place) {
+                return Ok(None);
+            }
+            let file = OpenOptions::new().write(true).open(&pack.path);
+            let file = file.map_err(FileError::at("open", &pack.path))?;
+            let pack = Pack {
+                path: pack.path.clone(),
+                file: Arc::new(file),
+            };
+            self.write(&pack, &bytes, start)?;
+            Ok(Some(()))
+        })?;
+        Ok(written.is_some())
+    }
+
+    /// Makes all that was written durable. Ends the process if it fails.
+    pub(crate) fn sync(&self) -> Result<(), FileError> {
+        let _turn = self.take_turn();
+        let (unsynced, has_new_name) = {
+            let state = self.lock();
+            (state.unsynced.clone(), state.has_new_name)
+        };
+        for Pack { path, file } in &unsynced {
+            self.disk.sync_file(file, path);
+        }
+        if has_new_name {
+            self.disk.sync_folder(&self.dir)?;
+            // The folder itself may be new.
+            if let Some(parent) = self.dir.parent() {
+                self.disk.sync_folder(parent)?;
+            }
+        }
+        let mut state = self.lock();
+        state.unsynced.clear();
+        state.has_new_name = false;
+        Ok(())
+    }
+
     /// The document of this name, checked against it.
     pub(crate) fn get(&self, digest: &Digest) -> Result<Found, FileError> {
-        let (open, sealed) = {
-            let state = self.lock();
-            let open = state.open.as_ref();
-            let open = open.and_then(|open| {
-                let place = *open.places.get(digest)?;
-                Some((open.number, open.file.clone(), place))
-            });
-            (open, state.sealed.clone())
-        };
         let mut damaged = None;
-        if let Some((number, file, place)) = open {
-            match self.read(&file, number, place, digest)? {
-                Found::Nowhere => {}
-                Found::Damaged(path) => damaged = Some(path),
-                found @ Found::Whole(_) => return Ok(found),
+        let whole = self.search(digest, |pack, place| {
+            let found = read(pack, place, digest)?;
+            if found.is_none() {
+                damaged.get_or_insert_with(|| pack.path.clone());
             }
-        }
-        for pack in sealed.iter().rev() {
-            let Some(place) = self.place(pack, digest)? else {
-                continue;
-            };
-            let path = self.path(pack.number, PACK);
-            let file = File::open(&path).map_err(FileError::at("open", &path))?;
-            match self.read(&file, pack.number, place, digest)? {
-                Found::Nowhere => {}
-                Found::Damaged(path) => damaged = Some(path),
-                found @ Found::Whole(_) => return Ok(found),
-            }
-        }
-        Ok(damaged.map_or(Found::Nowhere, Found::Damaged))
+            Ok(found)
+        })?;
+        Ok(match (whole, damaged) {
+            (Some(bytes), _) => Found::Whole(bytes),
+            (None, Some(path)) => Found::Damaged(path),
+            (None, None) => Found::Nowhere,
+        })
     }
 
     /// Whether there is a document of this name; its content is not looked at.
     pub(crate) fn contains(&self, digest: &Digest) -> Result<bool, FileError> {
-        let sealed = {
-            let state = self.lock();
-            if state
-                .open
-                .as_ref()
-                .is_some_and(|it| it.places.contains_key(digest))
-            {
-                return Ok(true);
-            }
-            state.sealed.clone()
-        };
-        for pack in sealed.iter().rev() {
-            if self.place(pack, digest)?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        Ok(self.search(digest, |_, _| Ok(Some(())))?.is_some())
     }
 
     /// Makes the index of every sealed pack again. Gives those that were not what they should be.
     pub(crate) fn repair(&self) -> Result<Vec<PathBuf>, FileError> {
-        let sealed = self.lock().sealed.clone();
+        let _turn = self.take_turn();
+        let mut sealed = self.lock().sealed.as_ref().clone();
         let mut mended = Vec::new();
-        for pack in sealed.iter() {
+        for pack in &mut sealed {
             let path = self.path(pack.number, INDEX);
-            let bytes = index::encode(&self.scan(pack.number)?.0);
-            if read_if_there(&path)?.as_deref() != Some(&bytes) {
+            let places = self.scan(pack.number)?.places;
+            let bytes = index::encode(&places);
+            if self
+                .read_index(pack.number)
+                .is_none_or(|known| known != places)
+            {
                 self.replace(&path, &bytes)?;
                 mended.push(path);
             }
+            pack.documents = count(&places);
         }
+        self.lock().sealed = Arc::new(sealed);
         Ok(mended)
     }
 }
 
+/// A pack as far as it can be read.
+struct Scanned {
+    places: Places,
+    /// Where the next document goes.
+    end: u64,
+    /// All of it could be read.
+    is_readable: bool,
+}
+
 impl Packs {
+    /// Goes through all places that a document has, the newest first, until `visit` is content with one.
+    /// What cannot be read is an error only when none of the rest will do.
+    fn search<T>(
+        &self,
+        digest: &Digest,
+        mut visit: impl FnMut(&Pack, Place) -> Result<Option<T>, FileError>,
+    ) -> Result<Option<T>, FileError> {
+        let (open, sealed) = {
+            let state = self.lock();
+            let open = state.open.as_ref();
+            let open = open.and_then(|open| Some((open.pack.clone(), *open.places.get(digest)?)));
+            (open, state.sealed.clone())
+        };
+        let mut trouble = None;
+        let in_open = open.map(|(pack, place)| visit(&pack, place));
+        let in_sealed = sealed.iter().rev().map(|sealed| {
+            let Some(place) = self.place(sealed, digest)? else {
+                return Ok(None);
+            };
+            let path = self.path(sealed.number, PACK);
+            let file = File::open(&path).map_err(FileError::at("open", &path))?;
+            let file = Arc::new(file);
+            visit(&Pack { path, file }, place)
+        });
+        for found in in_open.into_iter().chain(in_sealed) {
+            match found {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(error) => {
+                    trouble.get_or_insert(error);
+                }
+            }
+        }
+        trouble.map_or(Ok(None), Err)
+    }
+
     /// The pack to append to, and its end.
-    fn current(&self) -> Result<(u32, Arc<File>, u64), FileError> {
-        if self
-            .lock()
-            .open
-            .as_ref()
-            .is_some_and(|it| it.end >= self.pack_bytes)
-        {
+    fn current(&self) -> Result<(Pack, u64), FileError> {
+        let is_over = |open: &Open| open.end >= self.pack_bytes || open.is_broken;
+        if self.lock().open.as_ref().is_some_and(is_over) {
             self.seal()?;
         }
         let next = {
             let state = self.lock();
             if let Some(open) = &state.open {
-                return Ok((open.number, open.file.clone(), open.end));
+                return Ok((open.pack.clone(), open.end));
             }
             state.next
         };
@@ -227,20 +323,27 @@ impl Packs {
             let made = self.disk.run(Act::MakeFolder, &self.dir, make);
             made.map_err(FileError::at("make the folder", &self.dir))?;
         }
-        let path = self.path(next, PACK);
+        let Some(number) = next else {
+            let error = io::Error::other("there are no numbers left");
+            return Err(FileError::at("make another pack in", &self.dir)(error));
+        };
+        let path = self.path(number, PACK);
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true);
+        options.read(true).write(true).create_new(true);
         let file = self.disk.run(Act::Create, &path, || options.open(&path));
         let file = Arc::new(file.map_err(FileError::at("create", &path))?);
+        let pack = Pack { path, file };
         let mut state = self.lock();
-        state.next = next.saturating_add(1);
+        state.next = number.checked_add(1);
+        state.has_new_name = true;
         state.open = Some(Open {
-            number: next,
-            file: file.clone(),
+            number,
+            pack: pack.clone(),
             end: 0,
             places: HashMap::new(),
+            is_broken: false,
         });
-        Ok((next, file, 0))
+        Ok((pack, 0))
     }
 
     /// Gives the open pack its index.
@@ -250,30 +353,43 @@ impl Packs {
             let Some(open) = &state.open else {
                 return Ok(());
             };
-            let places = open.places.iter().map(|(digest, place)| (*digest, *place));
-            (open.number, places.collect::<BTreeMap<_, _>>())
+            (open.number, open.places.clone())
         };
+        let places: Places = places.into_iter().collect();
         self.replace(&self.path(number, INDEX), &index::encode(&places))?;
+        let documents = count(&places);
         let mut state = self.lock();
-        Arc::make_mut(&mut state.sealed).push(Sealed {
-            number,
-            // A pack is smaller than 4 GiB.
-            documents: places.len() as u32,
-        });
+        Arc::make_mut(&mut state.sealed).push(Sealed { number, documents });
         state.open = None;
         Ok(())
     }
 
     /// Writes behind the end, or takes back what was written of it: what looks like a document and is
-    /// cut short would hide those that follow it.
-    fn write(&self, path: &Path, file: &File, bytes: &[u8], end: u64) -> Result<(), FileError> {
-        let write = || file.write_all_at(bytes, end);
-        let written = self.disk.run(Act::Write, path, write);
-        if written.is_err() {
+    /// cut short would hide those that follow it. A pack that cannot be written to, though there is
+    /// room, takes no more.
+    fn extend(&self, pack: &Pack, bytes: &[u8], end: u64) -> Result<(), FileError> {
+        let written = self.write(pack, bytes, end);
+        if let Err(error) = &written {
+            let cut = || pack.file.set_len(end);
             // What cannot be cut off is overwritten by the next.
-            let _ = self.disk.run(Act::Cut, path, || file.set_len(end));
+            let _ = self.disk.run(Act::Cut, &pack.path, cut);
+            if let Some(open) = &mut self.lock().open {
+                open.is_broken = !error.is_no_space();
+            }
         }
-        written.map_err(FileError::at("append to", path))
+        written
+    }
+
+    fn write(&self, pack: &Pack, bytes: &[u8], at: u64) -> Result<(), FileError> {
+        {
+            let mut state = self.lock();
+            if !state.unsynced.iter().any(|known| known.path == pack.path) {
+                state.unsynced.push(pack.clone());
+            }
+        }
+        let write = || pack.file.write_all_at(bytes, at);
+        let written = self.disk.run(Act::Write, &pack.path, write);
+        written.map_err(FileError::at("append to", &pack.path))
     }
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
@@ -285,47 +401,65 @@ impl Packs {
     /// A sealed pack of an earlier life; its index is made again where it is missing or damaged.
     fn resume_sealed(&self, number: u32) -> Result<Sealed, FileError> {
         let path = self.path(number, INDEX);
-        let known = read_if_there(&path)?.and_then(|bytes| index::check(&bytes));
-        let documents = match known {
-            Some(documents) => documents,
-            None => {
-                let (places, _) = self.scan(number)?;
-                self.replace(&path, &index::encode(&places))?;
-                places.len() as u32
-            }
-        };
+        let known = fs::read(&path).ok().and_then(|bytes| index::check(&bytes));
+        if let Some(documents) = known {
+            return Ok(Sealed { number, documents });
+        }
+        let places = self.scan(number)?.places;
+        self.replace(&path, &index::encode(&places))?;
+        let documents = count(&places);
         Ok(Sealed { number, documents })
     }
 
-    /// The last pack of an earlier life. A document that it ends in the middle of is cut off.
-    fn resume_open(&self, number: u32) -> Result<Open, FileError> {
-        let (places, end) = self.scan(number)?;
+    /// The last pack of an earlier life. A document that it ends in the middle of is cut off. None
+    /// when some of it cannot be read: then it takes no more.
+    fn resume_open(&self, number: u32) -> Result<Option<Open>, FileError> {
+        let scanned = self.scan(number)?;
+        if !scanned.is_readable {
+            return Ok(None);
+        }
         let path = self.path(number, PACK);
         let file = OpenOptions::new().read(true).write(true).open(&path);
         let file = file.map_err(FileError::at("open", &path))?;
         let metadata = file.metadata().map_err(FileError::at("look at", &path))?;
-        if end < metadata.len() {
+        if scanned.end < metadata.len() {
             self.disk
-                .run(Act::Cut, &path, || file.set_len(end))
+                .run(Act::Cut, &path, || file.set_len(scanned.end))
                 .map_err(FileError::at("cut the torn end off", &path))?;
         }
-        Ok(Open {
+        let file = Arc::new(file);
+        Ok(Some(Open {
             number,
-            file: Arc::new(file),
-            end,
-            places: places.into_iter().collect(),
-        })
+            pack: Pack { path, file },
+            end: scanned.end,
+            places: scanned.places.into_iter().collect(),
+            is_broken: false,
+        }))
     }
 
-    /// Where the documents of a pack are, and where the next one goes.
-    fn scan(&self, number: u32) -> Result<(BTreeMap<Digest, Place>, u64), FileError> {
+    /// Where the documents of a pack are: by what lies in it, and by its index what can be found there
+    /// no more, so that it counts as damaged and not as never there.
+    fn scan(&self, number: u32) -> Result<Scanned, FileError> {
         let path = self.path(number, PACK);
-        let bytes = fs::read(&path).map_err(FileError::at("read", &path))?;
-        let mut places = BTreeMap::new();
+        let (bytes, is_readable) = read_blocks(&path)?;
+        if !is_readable {
+            tracing::error!(path = %path.display(), "a part of a pack of documents cannot be read; what else is in it is served");
+        }
+        let mut places = self.read_index(number).unwrap_or_default();
         let end = record::scan(&bytes, |digest, place| {
             places.insert(digest, place);
         });
-        Ok((places, end as u64))
+        Ok(Scanned {
+            places,
+            end: end as u64,
+            is_readable,
+        })
+    }
+
+    /// The index of a pack, where it is whole.
+    fn read_index(&self, number: u32) -> Option<Places> {
+        let bytes = read_if_there(&self.path(number, INDEX)).ok()??;
+        index::decode(&bytes)
     }
 
     fn place(&self, pack: &Sealed, digest: &Digest) -> Result<Option<Place>, FileError> {
@@ -333,24 +467,6 @@ impl Packs {
         let file = File::open(&path).map_err(FileError::at("open", &path))?;
         let read = |at, bytes: &mut [u8]| file.read_exact_at(bytes, at);
         index::find(pack.documents, digest, read).map_err(FileError::at("read", &path))
-    }
-
-    fn read(
-        &self,
-        file: &File,
-        number: u32,
-        place: Place,
-        digest: &Digest,
-    ) -> Result<Found, FileError> {
-        let path = || self.path(number, PACK);
-        let mut bytes = vec![0; place.length as usize];
-        match file.read_exact_at(&mut bytes, u64::from(place.at)) {
-            Ok(()) if Digest::of(&bytes) == *digest => Ok(Found::Whole(bytes)),
-            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
-                Err(FileError::at("read", &path())(error))
-            }
-            _ => Ok(Found::Damaged(path())),
-        }
     }
 
     /// The numbers of the packs that are there, in order. Files of other names are not ours.
@@ -372,10 +488,47 @@ impl Packs {
         self.dir.join(format!("{number:010}.{kind}"))
     }
 
+    fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every critical section is short and leaves the state whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What lies at a place, if it is the document.
+fn read(pack: &Pack, place: Place, digest: &Digest) -> Result<Option<Vec<u8>>, FileError> {
+    let Some(length) = place.length() else {
+        return Ok(None);
+    };
+    let mut bytes = vec![0; length];
+    match pack.file.read_exact_at(&mut bytes, u64::from(place.at)) {
+        Ok(()) => Ok((Digest::of(&bytes) == *digest).then_some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(FileError::at("read", &pack.path)(error)),
+    }
+}
+
+/// A file, with zeros where it cannot be read, and whether it could.
+fn read_blocks(path: &Path) -> Result<(Vec<u8>, bool), FileError> {
+    let file = File::open(path).map_err(FileError::at("open", path))?;
+    let length = file.metadata().map_err(FileError::at("look at", path))?;
+    let length = usize::try_from(length.len()).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; length];
+    let mut is_readable = true;
+    let mut at = 0;
+    for block in bytes.chunks_mut(BLOCK) {
+        is_readable &= file.read_exact_at(block, at).is_ok();
+        at += block.len() as u64;
+    }
+    Ok((bytes, is_readable))
+}
+
+/// A pack is smaller than 4 GiB, and each document takes some of it.
+fn count(places: &Places) -> u32 {
+    places.len() as u32
 }
 
 fn parse_name(name: &str) -> Option<u32> {

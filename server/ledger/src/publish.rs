@@ -13,8 +13,8 @@
 //! 4. The sink persists. *Crash: the index lags, and its owner catches up from the entries.*
 //! 5. Documents that rode in frames go to a pack, unsynced; until then they are read from memory.
 //!    *Crash: the frames have them.*
-//! 6. Segments before that of the newest frame that is through are dropped, after one sync of the
-//!    file system that makes the documents of step 5 durable. The segment with the newest frame
+//! 6. Segments before that of the newest frame that is through are dropped, after a sync of the packs
+//!    that makes the documents of step 5 durable. The segment with the newest frame
 //!    always stays: it says at which time and with which checkpoint to go on.
 //!
 //! Recovery runs steps 1 to 3 and 5 through the same code.
@@ -41,6 +41,8 @@ const RETRY: Duration = Duration::from_millis(500);
 const LAST_TRIES: u32 = 4;
 /// How many entries the sink is given at once, about: together they cost it far less than one by one.
 const PERSIST_ENTRIES: usize = 4096;
+/// How much is settled at once, about.
+const SETTLE_BYTES: usize = 1 << 20;
 
 /// Writes the files of the log below `public/`.
 pub(crate) struct Public {
@@ -169,6 +171,17 @@ impl Work {
         queues.iter().all(|queue| queue.is_empty()) && self.newest_done.is_none()
     }
 
+    /// How many batches are settled with one write.
+    fn next_to_settle(&self) -> Option<usize> {
+        let mut bytes = 0;
+        let together = self.to_settle.iter().take_while(|batch| {
+            let fits = bytes < SETTLE_BYTES;
+            bytes += batch.weight;
+            fits
+        });
+        Some(together.count()).filter(|batches| *batches > 0)
+    }
+
     /// Whether there is nothing to do before the next publication.
     fn waits_for_publication(&self) -> bool {
         let later = [&self.to_persist, &self.to_settle];
@@ -256,13 +269,15 @@ impl Publisher {
             work.to_persist.append(&mut work.to_publish);
         }
         self.persist(work)?;
-        if let Some(newest) = work.to_settle.back() {
-            let batches = work.to_settle.iter();
-            let documents: Vec<_> = batches.flat_map(|batch| batch.blobs.clone()).collect();
+        while let Some(batches) = work.next_to_settle() {
+            let of_these = work.to_settle.iter().take(batches);
+            let documents: Vec<_> = of_these.flat_map(|batch| batch.blobs.clone()).collect();
             self.view.blobs.settle(&documents)?;
-            work.newest_done = Some(newest.segment);
-            let batches = work.to_settle.drain(..);
-            self.view.settle(batches.map(|batch| batch.weight).sum());
+            // What is settled is not settled again when the next of them fail.
+            for batch in work.to_settle.drain(..batches) {
+                self.view.settle(batch.weight);
+                work.newest_done = Some(batch.segment);
+            }
         }
         if let Some(segment) = work.newest_done {
             self.drop_segments(segment)?;

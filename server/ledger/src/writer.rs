@@ -68,6 +68,8 @@ pub(crate) struct Writer {
     pub(crate) view: Arc<View>,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) publisher: Sender<Arc<Batch>>,
+    /// Whether more than one proposal shared the last batch.
+    pub(crate) is_shared: bool,
 }
 
 /// A batch in the making.
@@ -106,6 +108,7 @@ impl Writer {
             };
             let (draughts, stop);
             (draughts, held_over, stop) = self.gather(first);
+            self.is_shared = draughts.waiting.len() > 1;
             full = self.commit(draughts, full);
             if let Some(done) = stop {
                 return Some(done);
@@ -122,16 +125,24 @@ impl Writer {
             .map_err(|_| RecvTimeoutError::Disconnected)
     }
 
-    /// Takes what is queued, up to the limits; a proposal that no longer fits is held over.
+    /// Takes what is queued, up to the limits; a proposal that no longer fits is held over. Where
+    /// proposals come together, others are about to: whoever makes them goes first, if anybody waits
+    /// for a processor. Nobody waits for a timer.
     fn gather(&self, first: Request) -> (Draughts, Option<Request>, Option<oneshot::Sender<()>>) {
         let mut draughts = Draughts::after(self.last_ts);
         let mut next = Some(first);
+        let mut gives_way = self.is_shared;
         loop {
             let request = match next.take() {
                 Some(request) => request,
                 None => match self.queue.try_recv() {
                     Ok(Message::Commit(request)) => request,
                     Ok(Message::Stop(done)) => return (draughts, None, Some(done)),
+                    Err(TryRecvError::Empty) if gives_way => {
+                        gives_way = false;
+                        std::thread::yield_now();
+                        continue;
+                    }
                     Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
                         return (draughts, None, None);
                     }

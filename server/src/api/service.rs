@@ -38,9 +38,6 @@ impl Api {
         if result.is_err() && !head.headers.contains_key(header::EXPECT) {
             discard(&mut body).await;
         }
-        if result.is_err() {
-            self.refusals.keep(peer.origin()).await;
-        }
         let reply = result.unwrap_or_else(|mut problem| {
             problem.request_id.clone_from(&request_id);
             // What anyone may cause is not for anyone to fill the log with.
@@ -87,13 +84,21 @@ impl Api {
             upgrade,
         } = incoming;
         // Before the body: whoever may not call at all need not be read from.
+        let admitted = admit(self, peer, head, request_id);
+        let source = peer.origin();
+        // Operators and hosts are few and known; who shares their address must not keep them waiting.
+        let turn = if admitted.as_ref().is_ok_and(Admitted::is_trusted) {
+            None
+        } else {
+            Some(self.pace.request(source.clone()).await)
+        };
         let Admitted {
             route,
             parameter,
             query,
+            caller: _,
             cause,
-        } = admit(self, peer, head, request_id)?;
-        let source = peer.origin();
+        } = admitted?;
         // Held until the request is dealt with.
         let mut held = self.budget.hold(source.clone());
         let body = read(route, body, &mut held).await?;
@@ -115,6 +120,9 @@ impl Api {
         };
         let reply = self.dispatch(&request).await?;
         let reply = reply::counted(reply, &self.budget, peer)?;
+        if let Some(turn) = turn {
+            turn.answered();
+        }
         tracing::debug!(request_id, peer = %peer.actor(), method = %head.method, path = head.uri.path(), status = reply.status().as_u16(), "answered");
         Ok(reply)
     }

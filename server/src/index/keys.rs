@@ -42,6 +42,9 @@ const LEASES: &[u8] = b"l/";
 const LEASE_CERTIFICATES: &[u8] = b"k/";
 const OPEN_LEASES: &[u8] = b"o/";
 const CERTIFICATES: &[u8] = b"c/";
+/// When and why certificates ended before their time: beside them, so that the end of one does not have
+/// all of it written again.
+const REVOCATIONS: &[u8] = b"u/";
 
 fn key(prefix: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut key = prefix.to_vec();
@@ -114,6 +117,10 @@ pub(super) fn epoch(address: &Address) -> Vec<u8> {
 
 pub(super) fn certificate(serial: &Serial) -> Vec<u8> {
     key(CERTIFICATES, &[serial.as_bytes()])
+}
+
+pub(super) fn revocation(serial: &Serial) -> Vec<u8> {
+    key(REVOCATIONS, &[serial.as_bytes()])
 }
 
 pub(super) fn certificate_at(index: u64) -> Vec<u8> {

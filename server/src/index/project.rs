@@ -87,7 +87,11 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
             certify(index, event, entry.ts_ms, to)?;
         }
         Event::CertRevoked(event) => {
-            revoke(&event.serial, entry.ts_ms, &event.reason, to)?;
+            let known = to.get::<CertificateRecord>(&keys::certificate(&event.serial))?;
+            if let Some(known) = known {
+                let life = (&event.serial, known.issued.not_after_ms);
+                revoke(life, entry.ts_ms, &event.reason, to)?;
+            }
             to.delete(&keys::operator(&event.serial));
             let of: Option<CertificateRecord> = to.get(&keys::certificate(&event.serial))?;
             if let Some(Principal::Host(name)) = of.map(|of| of.issued.subject.principal) {
@@ -266,7 +270,8 @@ fn close(
     })?;
     // The end of a lease ends its certificates, whether or not an entry of its own says so.
     for certificate in &ended {
-        revoke(&certificate.serial, entry.ts_ms, "lease closed", to)?;
+        let life = (&certificate.serial, certificate.not_after_ms);
+        revoke(life, entry.ts_ms, "lease closed", to)?;
     }
     let reason = RevocationReason::CessationOfOperation;
     list(ended, entry.ts_ms, reason, to)?;
@@ -282,21 +287,19 @@ fn close(
     })
 }
 
+/// Keeps that a certificate ended before its time; the first reason counts.
 fn revoke(
-    serial: &Serial,
+    (serial, not_after): (&Serial, UnixMs),
     at_ms: UnixMs,
     reason: &str,
     to: &mut Overlay<'_>,
 ) -> Result<(), IndexError> {
-    to.update::<CertificateRecord>(&keys::certificate(serial), |certificate| {
-        let is_over = certificate.issued.not_after_ms <= at_ms;
-        if certificate.revoked.is_none() && !is_over {
-            certificate.revoked = Some(Revocation {
-                at_ms,
-                reason: reason.to_owned(),
-            });
-        }
-    })
+    let key = keys::revocation(serial);
+    if not_after > at_ms && !to.has(&key)? {
+        let reason = reason.to_owned();
+        to.put(&key, &Revocation { at_ms, reason });
+    }
+    Ok(())
 }
 
 /// Takes certificates up that ended before their time, for revocation lists; the first reason counts.
@@ -363,10 +366,11 @@ fn certify(
     };
     to.put(&keys::certificate(&event.serial), &record);
     for key in replaced {
-        revoke(&key.serial, at_ms, "superseded", to)?;
+        revoke((&key.serial, key.not_after_ms), at_ms, "superseded", to)?;
     }
     for certificate in superseded {
-        revoke(&certificate.serial, at_ms, "superseded", to)?;
+        let life = (&certificate.serial, certificate.not_after_ms);
+        revoke(life, at_ms, "superseded", to)?;
         let reason = displacement(&certificate, event);
         list([certificate], at_ms, reason, to)?;
     }

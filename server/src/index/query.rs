@@ -156,7 +156,12 @@ impl Index {
     /// # Errors
     /// When sled fails.
     pub fn certificate(&self, serial: &Serial) -> Result<Option<CertificateRecord>, IndexError> {
-        Overlay::new(&self.db).get(&keys::certificate(serial))
+        let read = Overlay::new(&self.db);
+        let mut record: Option<CertificateRecord> = read.get(&keys::certificate(serial))?;
+        if let Some(record) = &mut record {
+            record.revoked = read.get(&keys::revocation(serial))?;
+        }
+        Ok(record)
     }
 
     /// Certificates whose entry's index is below `before`, newest first.

@@ -57,7 +57,8 @@ pub struct CertificateRecord {
     pub index: u64,
     /// The container's name at the time; empty for a master's.
     pub name: String,
-    /// Set when it was ended before its time.
+    /// Set when it was ended before its time. It lies under a key of its own.
+    #[serde(skip)]
     pub revoked: Option<Revocation>,
 }
 

@@ -62,12 +62,17 @@ impl Sources {
         let ip = ip.to_canonical();
         let place = self.enter(Source::Origin(Origin::direct(ip)));
         place.or_else(|| {
-            let is_hosts = {
-                let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-                hosts.values().any(|host| *host == ip)
-            };
-            is_hosts.then(|| self.enter(Source::Unknown(ip))).flatten()
+            self.is_hosts(ip)
+                .then(|| self.enter(Source::Unknown(ip)))
+                .flatten()
         })
+    }
+
+    /// Whether an enrolled host spoke from this address the last time.
+    pub(super) fn is_hosts(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.values().any(|host| *host == ip)
     }
 
     /// A place for a connection that a host relays.

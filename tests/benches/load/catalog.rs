@@ -12,18 +12,10 @@ const FACTOR: usize = 10;
 pub(crate) async fn measure(bounds: Bounds, fleet: &Fleet) {
     for clients in [1, MANY] {
         for call in [Ask::Changed, Ask::Whole] {
-            let mut agents = Vec::new();
-            for node in fleet.in_turn(clients) {
-                let mut connection = node.connect().await;
-                let etag = etag(&mut connection).await;
-                agents.push((connection, call.of(&etag)));
-            }
+            let agents = Agents::connect(fleet, clients, call).await;
             let jobs = 0..bounds.times(FACTOR).count;
             let meter = Meter::read(&fleet.master);
-            let samples = drive(agents, jobs, async |(connection, call), _| {
-                connection.send(call).await.unwrap();
-            })
-            .await;
+            let samples = drive(agents, jobs, async |agents, _| agents.ask().await).await;
             meter.print(&format!("{}, {clients} at a time", call.name()), &samples);
         }
     }
@@ -35,9 +27,50 @@ pub(crate) async fn etag(connection: &mut Connection) -> String {
     reply.header("etag").unwrap().to_owned()
 }
 
+/// What one client asks in turn: no single agent asks a thousand times a second, and whoever does is made
+/// to wait.
+pub(crate) struct Agents {
+    connections: Vec<(Connection, Call)>,
+    next: usize,
+}
+
+impl Agents {
+    /// How many each client has.
+    const EACH: usize = 16;
+
+    /// For each client its own, on open connections.
+    pub(crate) async fn connect(fleet: &Fleet, clients: usize, ask: Ask) -> Vec<Self> {
+        let mut nodes = fleet.in_turn(clients * Self::EACH);
+        let mut all = Vec::new();
+        for _ in 0..clients {
+            let mut connections = Vec::new();
+            for node in nodes.by_ref().take(Self::EACH) {
+                let mut connection = node.connect().await;
+                let call = ask.of(&etag(&mut connection).await);
+                connections.push((connection, call));
+            }
+            all.push(Self {
+                connections,
+                next: 0,
+            });
+        }
+        all
+    }
+
+    /// The next one asks.
+    pub(crate) async fn ask(&mut self) {
+        let (connection, call) = &mut self.connections[self.next];
+        self.next = (self.next + 1) % Self::EACH;
+        connection.send(call).await.unwrap();
+    }
+}
+
+/// What they ask for.
 #[derive(Clone, Copy)]
-enum Ask {
+pub(crate) enum Ask {
+    /// A catalog that did not change.
     Changed,
+    /// A whole one.
     Whole,
 }
 

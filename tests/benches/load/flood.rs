@@ -19,7 +19,11 @@ use dockmaster_tests::{
     measure::{Bounds, Samples, mib, resident},
 };
 
-use crate::{catalog::etag, drive::drive, fleet::Fleet};
+use crate::{
+    catalog::{Agents, Ask},
+    drive::drive,
+    fleet::Fleet,
+};
 
 /// Clients whose latency is measured.
 const OTHERS: usize = 4;
@@ -64,16 +68,8 @@ fn quantiles(samples: &Samples) -> [f64; 2] {
 
 /// Catalogs that did not change, on open connections.
 async fn catalogs(count: usize, fleet: &Fleet) -> Samples {
-    let mut agents = Vec::new();
-    for node in fleet.in_turn(OTHERS) {
-        let mut connection = node.connect().await;
-        let call = Call::new(Route::Catalog).unless(&etag(&mut connection).await);
-        agents.push((connection, call));
-    }
-    drive(agents, 0..count, async |(connection, call), _| {
-        connection.send(call).await.unwrap();
-    })
-    .await
+    let agents = Agents::connect(fleet, OTHERS, Ask::Changed).await;
+    drive(agents, 0..count, async |agents, _| agents.ask().await).await
 }
 
 /// Certificates, each on a new connection.

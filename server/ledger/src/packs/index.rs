@@ -13,7 +13,8 @@ use crate::blobs::Digest;
 
 const MAGIC: &[u8; 4] = b"DMI1";
 const HEAD_BYTES: usize = 8;
-const ENTRY_BYTES: usize = 40;
+const DIGEST_BYTES: usize = 32;
+const ENTRY_BYTES: usize = DIGEST_BYTES + 8;
 const CRC_BYTES: usize = 4;
 
 /// The bytes of an index.
@@ -30,6 +31,24 @@ pub(super) fn encode(places: &BTreeMap<Digest, Place>) -> Vec<u8> {
     let crc = crc32fast::hash(&out);
     out.extend_from_slice(&crc.to_be_bytes());
     out
+}
+
+/// The places in an index; none when the bytes are not those of an index.
+pub(super) fn decode(index: &[u8]) -> Option<BTreeMap<Digest, Place>> {
+    let count = check(index)? as usize;
+    let entries = index[HEAD_BYTES..].chunks_exact(ENTRY_BYTES).take(count);
+    entries.map(entry).collect()
+}
+
+/// One entry.
+fn entry(bytes: &[u8]) -> Option<(Digest, Place)> {
+    let (digest, place) = bytes.split_at_checked(DIGEST_BYTES)?;
+    let (at, length) = place.split_at_checked(4)?;
+    let place = Place {
+        at: u32::from_be_bytes(at.try_into().ok()?),
+        length: u32::from_be_bytes(length.try_into().ok()?),
+    };
+    Some((Digest::from_bytes(digest.try_into().ok()?), place))
 }
 
 /// How many documents an index has; none when the bytes are not those of an index.
@@ -51,20 +70,16 @@ pub(super) fn find(
     let (mut low, mut high) = (0, count);
     while low < high {
         let middle = low + (high - low) / 2;
-        let mut entry = [0; ENTRY_BYTES];
+        let mut bytes = [0; ENTRY_BYTES];
         let at = HEAD_BYTES as u64 + u64::from(middle) * ENTRY_BYTES as u64;
-        read(at, &mut entry)?;
-        let (found, place) = entry.split_at(32);
-        match found.cmp(digest.as_bytes()) {
+        read(at, &mut bytes)?;
+        let Some((found, place)) = entry(&bytes) else {
+            return Ok(None);
+        };
+        match found.cmp(digest) {
             std::cmp::Ordering::Less => low = middle + 1,
             std::cmp::Ordering::Greater => high = middle,
-            std::cmp::Ordering::Equal => {
-                let number = |at: usize| {
-                    u32::from_be_bytes([place[at], place[at + 1], place[at + 2], place[at + 3]])
-                };
-                let (at, length) = (number(0), number(4));
-                return Ok(Some(Place { at, length }));
-            }
+            std::cmp::Ordering::Equal => return Ok(Some(place)),
         }
     }
     Ok(None)
@@ -97,6 +112,7 @@ mod tests {
         for size in (0..70).chain([1000]) {
             let places = index(0..size);
             let bytes = encode(&places);
+            assert_eq!(decode(&bytes).as_ref(), Some(&places));
             for (digest, place) in &places {
                 assert_eq!(look_up(&bytes, digest), Some(*place));
             }

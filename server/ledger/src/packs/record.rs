@@ -20,6 +20,19 @@ pub(super) struct Place {
     pub(super) length: u32,
 }
 
+impl Place {
+    /// Where its header begins.
+    pub(super) fn start(self) -> u64 {
+        u64::from(self.at).saturating_sub(HEADER_BYTES as u64)
+    }
+
+    /// Its length, where a document may have it.
+    pub(super) fn length(self) -> Option<usize> {
+        let length = self.length as usize;
+        (length <= MAX_BLOB_BYTES).then_some(length)
+    }
+}
+
 /// Appends a document to the end of a pack: `pack_end` is where `out` begins in it. None when no pack
 /// has room for it.
 pub(super) fn push(
@@ -55,9 +68,9 @@ fn header(bytes: &[u8]) -> Option<(Digest, u32)> {
 /// Finds the documents of a pack, in their order, and where the next one goes: behind the last byte, or
 /// where a document begins that the pack ends in the middle of.
 ///
-/// Where a document should begin and no header is, the bytes are passed over up to the next document
-/// that is whole: what lies between may be the inside of another, and look like anything. Otherwise
-/// what the documents hold is not looked at.
+/// Where a document should begin and no header is, the reader is lost: from there on only documents that
+/// are whole are believed, and nothing is cut off, since the bytes may be the inside of another document
+/// and look like anything. Otherwise what the documents hold is not looked at.
 pub(super) fn scan(pack: &[u8], mut found: impl FnMut(Digest, Place)) -> usize {
     let mut at = 0;
     let mut is_lost = false;
@@ -78,7 +91,6 @@ pub(super) fn scan(pack: &[u8], mut found: impl FnMut(Digest, Place)) -> usize {
             at += 1 + next;
             continue;
         };
-        is_lost = false;
         let Some(place) = u32::try_from(begin).ok().filter(|_| content.is_some()) else {
             return at;
         };
@@ -173,10 +185,13 @@ mod tests {
         fn what_only_looks_like_a_document_hides_none(
             after in documents(), length in 0..4_000_u32, flipped in 0..HEADER_BYTES,
         ) {
-            // The header of a document that is not there, inside one whose own header is damaged.
+            // Inside one whose own header is damaged, a whole document, and behind it the header of one
+            // that is not there.
             let mut inner = Vec::new();
+            push_all(&mut inner, &[b"whole".to_vec()], &mut Vec::new());
+            let end = inner.len() + HEADER_BYTES;
             push(&mut inner, 0, &Digest::of(b""), &vec![7; length as usize]).unwrap();
-            inner.truncate(HEADER_BYTES);
+            inner.truncate(end);
             let (mut bytes, mut places) = (Vec::new(), Vec::new());
             push_all(&mut bytes, &[inner], &mut Vec::new());
             bytes[flipped] ^= 0x55;

@@ -103,9 +103,6 @@ fn a_lost_or_damaged_index_is_made_again() {
     fs::write(&indexes[1], b"rotten").unwrap();
     let packs = fixture.open();
     check(&packs, 0..20);
-    fs::write(&indexes[1], &whole[0]).unwrap();
-    assert_eq!(packs.repair().unwrap(), [indexes[1].clone()]);
-    check(&packs, 0..20);
     for (path, whole) in indexes.iter().zip(whole) {
         assert_eq!(fs::read(path).unwrap(), whole);
     }
@@ -175,4 +172,132 @@ fn what_could_not_be_written_leaves_nothing_behind() {
     append(&packs, 2..4).unwrap();
     check(&packs, 0..4);
     check(&fixture.open(), 0..4);
+}
+
+#[test]
+fn a_repair_takes_nothing_away_that_an_index_knows() {
+    let fixture = Fixture::new();
+    append(&fixture.open(), 0..20).unwrap();
+    let path = fixture.packs().join("0000000000.pack");
+    let packs = fixture.open();
+    // The header of the first document: the index alone knows it now.
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[10] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(packs.repair().unwrap(), [] as [PathBuf; 0]);
+    check(&packs, 0..20);
+    check(&fixture.open(), 0..20);
+    // And the document itself: damaged, and not never there.
+    bytes[60] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(packs.repair().unwrap(), [] as [PathBuf; 0]);
+    let digest = Digest::of(&document(0));
+    assert_eq!(packs.get(&digest).unwrap(), Found::Damaged(path));
+}
+
+#[test]
+fn a_repair_that_finds_more_than_an_index_knew_serves_it_at_once() {
+    let fixture = Fixture::new();
+    append(&fixture.open(), 0..20).unwrap();
+    let index = fixture.packs().join("0000000000.index");
+    fs::write(&index, index::encode(&Places::new())).unwrap();
+    let packs = fixture.open();
+    let digest = Digest::of(&document(0));
+    assert_eq!(packs.get(&digest).unwrap(), Found::Nowhere);
+    assert_eq!(packs.repair().unwrap(), [index]);
+    check(&packs, 0..20);
+}
+
+/// Puts a folder in a file's place: it opens, and every read of it is an error.
+fn make_unreadable(path: &Path) {
+    fs::remove_file(path).unwrap();
+    fs::create_dir(path).unwrap();
+}
+
+#[test]
+fn a_pack_that_cannot_be_read_is_no_reason_not_to_start_and_hides_no_other_copy() {
+    let fixture = Fixture::new();
+    append(&fixture.open(), 0..3).unwrap();
+    append(&fixture.open(), 3..9).unwrap();
+    append(&fixture.open(), 0..3).unwrap();
+    let names = fixture.names();
+    let last = names.iter().rfind(|name| name.ends_with(PACK)).unwrap();
+    make_unreadable(&fixture.packs().join(last));
+    let packs = fixture.open();
+    check(&packs, 0..3);
+    append(&packs, 9..12).unwrap();
+    check(&packs, 9..12);
+    let packs = fixture.open();
+    check(&packs, (0..3).chain(9..12));
+
+    // A sealed one with a good index, and a copy in an older one.
+    let fixture = Fixture::new();
+    append(&fixture.open(), 0..9).unwrap();
+    append(&fixture.open(), 0..9).unwrap();
+    append(&fixture.open(), 20..24).unwrap();
+    let packs = fixture.open();
+    let sealed: Vec<_> = fixture
+        .names()
+        .into_iter()
+        .filter(|name| name.ends_with(INDEX))
+        .collect();
+    let newer = sealed[sealed.len() - 2].replace(INDEX, PACK);
+    make_unreadable(&fixture.packs().join(newer));
+    check(&packs, 0..9);
+}
+
+#[test]
+fn what_is_whole_is_written_again_over_itself_and_nothing_else_is() {
+    let fixture = Fixture::new();
+    append(&fixture.open(), 0..9).unwrap();
+    let packs = fixture.open();
+    let path = fixture.packs().join("0000000000.pack");
+    let before = fs::read(&path).unwrap();
+    for number in 0..9 {
+        let document = document(number);
+        assert!(packs.rewrite(&Digest::of(&document), &document).unwrap());
+    }
+    assert!(!packs.rewrite(&Digest::of(b"x"), b"x").unwrap());
+    assert_eq!(fs::read(&path).unwrap(), before);
+    // All of it is synced, and by the files that were written to.
+    assert!(!packs.lock().unsynced.is_empty());
+    packs.sync().unwrap();
+    assert!(packs.lock().unsynced.is_empty());
+
+    let mut bytes = before;
+    bytes[50] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let document = document(0);
+    assert!(!packs.rewrite(&Digest::of(&document), &document).unwrap());
+}
+
+#[test]
+fn a_pack_that_cannot_be_written_to_is_followed_by_the_next() {
+    let mut fixture = Fixture::new();
+    append(&fixture.open(), 0..2).unwrap();
+    let broken = fixture.packs().join("0000000000.pack");
+    fixture.config.watch = Some(Arc::new(move |operation| {
+        if operation.act == Act::Write && operation.path == broken {
+            return Err(io::ErrorKind::Other.into());
+        }
+        Ok(())
+    }));
+    let packs = fixture.open();
+    append(&packs, [2]).unwrap_err();
+    append(&packs, 2..4).unwrap();
+    check(&packs, 0..4);
+    check(&fixture.open(), 0..4);
+}
+
+#[test]
+fn no_pack_is_ever_written_over() {
+    let fixture = Fixture::new();
+    append(&fixture.open(), 0..2).unwrap();
+    let last = fixture.packs().join("4294967295.pack");
+    fs::rename(fixture.packs().join("0000000000.pack"), &last).unwrap();
+    let packs = fixture.open();
+    append(&packs, 2..9).unwrap_err();
+    check(&packs, 0..2);
+    let packs = fixture.open();
+    check(&packs, 0..2);
 }
