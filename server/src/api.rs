@@ -159,6 +159,11 @@ impl Request {
 }
 
 impl Api {
+    /// Whether a peer is an operator or a host.
+    pub(crate) fn appoints(&self, peer: &Peer) -> bool {
+        auth::is_appointed(peer, &self.journal.state(), env::now())
+    }
+
     async fn dispatch(&self, request: &Request) -> Result<Reply, Problem> {
         self.settle(request.route).await;
         match request.route {

@@ -112,8 +112,8 @@ pub async fn serve(
         tokio::spawn(async move {
             // An enrolled host's address has all of its containers' connections, and those that they
             // dial themselves: they must not make it late.
+            let origin = Origin::direct(address.ip());
             if !sources.is_hosts(address.ip()) {
-                let origin = Origin::direct(address.ip());
                 tokio::select! {
                     () = handshakes.handshake(&origin) => {}
                     _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -134,6 +134,9 @@ pub async fn serve(
                         return;
                     };
                     peer.seat = Some(Arc::new((permit, place)));
+                    if api.appoints(&peer) {
+                        handshakes.forgive_handshake(&origin);
+                    }
                     converse(stream, peer, api, watcher).await;
                 }
                 Ok(Err(reason)) => tracing::debug!(%address, %reason, "no TLS connection"),

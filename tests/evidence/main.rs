@@ -4,6 +4,7 @@
 
 mod changes;
 mod log;
+mod podman;
 mod run;
 mod shared;
 mod thief;

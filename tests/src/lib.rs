@@ -30,6 +30,7 @@ pub mod measure;
 mod names;
 mod network;
 mod peer;
+mod podman;
 mod port;
 mod process;
 mod require;
@@ -54,6 +55,7 @@ pub use self::{
     names::unique,
     network::Network,
     peer::{Asked, Enrolled, Peer, redemption},
+    podman::Podman,
     process::Ran,
     require::{require, require_all, require_that},
     site::{HELLO_APP, example},

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     binary, engine::Engine, far::FarMachine, inventory::Inventory, network::Network, patience,
-    port::Port, process::Ran,
+    podman::Podman, port::Port, process::Ran,
 };
 
 /// Where the master learns of containers.
@@ -80,6 +80,16 @@ impl Setup {
             watch: Watch::Engine(engine.socket().to_owned()),
             addresses: vec![engine.gateway()],
             permit: vec![engine.subnet().to_owned()],
+            ..Self::default()
+        }
+    }
+
+    /// Watches Podman, and serves the containers of its networks.
+    pub fn podman(podman: &Podman) -> Self {
+        Self {
+            watch: Watch::Engine(podman.socket()),
+            addresses: vec![Podman::gateway(0), Podman::gateway(1)],
+            permit: vec![Podman::subnet(0), Podman::subnet(1)],
             ..Self::default()
         }
     }

@@ -104,6 +104,11 @@ pub(super) fn authorise(
     }
 }
 
+/// Whether a peer is one of those whom an operator appointed: an operator or a host.
+pub(super) fn is_appointed(peer: &Peer, state: &State, now: UnixMs) -> bool {
+    operator(peer, state, now).is_ok() || host(peer, state, now).is_ok()
+}
+
 fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem> {
     let identity = identity(
         peer,

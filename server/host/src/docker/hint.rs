@@ -19,10 +19,12 @@ pub(crate) enum Hint {
 pub(crate) const TYPES: [&str; 2] = ["container", "network"];
 
 /// The events that [`hint`] understands. `kill` is not among them, since a process may live on;
-/// neither is `pause`, since a paused container keeps its addresses.
-pub(crate) const ACTIONS: [&str; 9] = [
+/// neither is `pause`, since a paused container keeps its addresses. Podman says `die` as well, and yet
+/// sends it only to whoever asks for `died`.
+pub(crate) const ACTIONS: [&str; 10] = [
     "start",
     "die",
+    "died",
     "stop",
     "destroy",
     "rename",
@@ -43,16 +45,19 @@ pub(crate) fn hint(event: &EventMessage) -> Option<Hint> {
             let id = actor.id.as_ref()?.parse().ok()?;
             match (action, at(event)) {
                 ("start", _) => Some(Hint::Started(id)),
-                ("die", Some(at)) => Some(Hint::Died(id, at)),
-                ("die" | "stop" | "destroy" | "remove" | "rename" | "update", _) => {
+                ("die" | "died", Some(at)) => Some(Hint::Died(id, at)),
+                ("die" | "died" | "stop" | "destroy" | "remove" | "rename" | "update", _) => {
                     Some(Hint::Touched(id))
                 }
                 _ => None,
             }
         }
-        // The actor is the network; the container is an attribute.
+        // With Docker the actor is the network, and the container is an attribute; with Podman the
+        // container is the actor.
         (Type::NETWORK, "connect" | "disconnect") => {
-            let container = actor.attributes.as_ref()?.get("container")?;
+            let attributes = actor.attributes.as_ref();
+            let attribute = attributes.and_then(|attributes| attributes.get("container"));
+            let container = attribute.or(actor.id.as_ref())?;
             Some(Hint::Touched(container.parse().ok()?))
         }
         _ => None,
@@ -116,6 +121,22 @@ mod tests {
             {
                 assert_eq!(hint(&event), None, "{action}");
             }
+        }
+    }
+
+    #[test]
+    fn podman_tells_of_a_network_by_the_container() {
+        let id: ContainerId = ONE.parse().unwrap();
+        for action in ["connect", "disconnect"] {
+            // As Podman 4.3.1 sends it.
+            let event = serde_json::from_value(serde_json::json!({
+                "status": action, "id": ONE, "Type": "network", "Action": action,
+                "Actor": {"ID": ONE, "Attributes": {
+                    "containerExitCode": "0", "image": "", "name": "t2", "podId": ""
+                }},
+                "scope": "local", "time": 1_796_049_367, "timeNano": 1_796_049_367_000_000_000_u64,
+            }));
+            assert_eq!(hint(&event.unwrap()), Some(Hint::Touched(id)));
         }
     }
 
