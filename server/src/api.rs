@@ -34,7 +34,7 @@ use hyper::upgrade::OnUpgrade;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 
-pub use auth::{Caller, Peer};
+pub use auth::{Caller, Peer, Slots};
 pub use budget::Budget;
 pub use hosts::Relayed;
 pub use reply::Reply;
@@ -249,16 +249,7 @@ struct Admitted {
     route: Route,
     parameter: String,
     query: Vec<(String, String)>,
-    /// Who it was then.
-    caller: Caller,
     cause: Cause,
-}
-
-impl Admitted {
-    /// Whether the caller is one of those whom an operator appointed.
-    const fn is_trusted(&self) -> bool {
-        matches!(self.caller, Caller::Operator(_) | Caller::Host(_))
-    }
 }
 
 /// What the router and the peer make of a request head.
@@ -269,7 +260,7 @@ fn admit(
     request_id: &str,
 ) -> Result<Admitted, Problem> {
     let (route, parameter) = router::find(&head.method, head.uri.path())?;
-    let caller = auth::authorise(route, peer, &api.journal.state(), env::now())?;
+    auth::authorise(route, peer, &api.journal.state(), env::now())?;
     let query = parse_query(head.uri.query().unwrap_or_default());
     let query =
         query.ok_or_else(|| problem::bad_request("the query is not percent-encoded UTF-8"))?;
@@ -286,7 +277,6 @@ fn admit(
         route,
         parameter,
         query,
-        caller,
         cause,
     })
 }

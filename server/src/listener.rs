@@ -33,7 +33,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use sources::{Place, Sources};
 
 use crate::{
-    api::{Api, Peer, Relayed},
+    api::{Api, Peer, Relayed, Slots},
     enrollment::Binding,
     flow::{Flow, Metered, PATIENCE},
     identity::{IdentityError, MasterIdentity},
@@ -286,6 +286,7 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
             identity,
             binding: Arc::new(Binding::new(binding)),
             flow,
+            slots: Slots::default(),
             seat: None,
         },
     ))
@@ -313,7 +314,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(16 << 10)
-        .max_concurrent_streams(16)
+        .max_concurrent_streams(Slots::MOST)
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20));
     let connection = builder

@@ -110,9 +110,10 @@ impl Pace {
         }
     }
 
-    /// Waits until it is the turn of a request, before anything is done about it.
-    pub async fn request(&self, origin: Origin) -> Turn<'_> {
-        self.keep(&origin, REQUEST).await;
+    /// Waits until it is the turn of a request, before anything is done about it. `slot` is given back
+    /// after the wait, also where the request is taken back before.
+    pub async fn request(&self, origin: Origin, slot: impl Send + 'static) -> Turn<'_> {
+        self.keep(&origin, REQUEST, slot).await;
         Turn {
             pace: self,
             origin: Some(origin),
@@ -121,7 +122,7 @@ impl Pace {
 
     /// Waits until it is the turn of a handshake.
     pub async fn handshake(&self, origin: &Origin) {
-        self.keep(origin, HANDSHAKE).await;
+        self.keep(origin, HANDSHAKE, ()).await;
     }
 
     /// Takes the price of a handshake back, of one who turned out to be an operator or a host: an
@@ -134,12 +135,17 @@ impl Pace {
         }
     }
 
-    async fn keep(&self, origin: &Origin, price: Duration) {
+    async fn keep(&self, origin: &Origin, price: Duration, slot: impl Send + 'static) {
         let wait = self.charge(origin, price);
         // A timer rounds up to the next millisecond, also none at all.
         if !wait.is_zero() {
             self.tell(origin);
-            tokio::time::sleep(wait).await;
+            let waiting = tokio::spawn(async move {
+                let _slot = slot;
+                tokio::time::sleep(wait).await;
+            });
+            // It neither panics nor is it aborted.
+            let _ = waiting.await;
         }
     }
 
@@ -211,13 +217,13 @@ mod tests {
 
     async fn refused(pace: &Pace, origin: Origin) -> Duration {
         let begin = Instant::now();
-        drop(pace.request(origin).await);
+        drop(pace.request(origin, ()).await);
         begin.elapsed()
     }
 
     async fn answered(pace: &Pace, origin: Origin) -> Duration {
         let begin = Instant::now();
-        pace.request(origin).await.answered();
+        pace.request(origin, ()).await.answered();
         begin.elapsed()
     }
 
@@ -261,7 +267,7 @@ mod tests {
         while begin.elapsed() < Duration::from_secs(10) {
             // It goes away in the middle of the work, or of its wait.
             let work = async {
-                let _turn = pace.request(origin(1)).await;
+                let _turn = pace.request(origin(1), ()).await;
                 begun += 1;
                 std::future::pending::<()>().await;
             };
@@ -269,6 +275,20 @@ mod tests {
         }
         // 200 at once, and 200 a second.
         assert!((1500..=2300).contains(&begun), "{begun}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_a_request_back_that_waits_has_its_slot_back_after_the_wait() {
+        let pace = Pace::of_requests();
+        let _ = flood(300, async || refused(&pace, origin(1)).await).await;
+        let slots = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
+        let slot = slots.clone().acquire_owned().await.unwrap();
+        let moment = Duration::from_micros(1);
+        let waiting = tokio::time::timeout(moment, pace.request(origin(1), slot));
+        assert!(waiting.await.is_err());
+        assert_eq!(slots.available_permits(), 0);
+        tokio::time::sleep(MOST).await;
+        assert_eq!(slots.available_permits(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -22,11 +22,10 @@ fn certificate(master: &Master, id: &str) -> Option<(Value, Vec<String>)> {
 
 /// Waits until the node's certificate names exactly these.
 fn names(master: &Master, id: &str, expected: &[&str]) -> Value {
-    let (serial, took) = eventually(&format!("a certificate for {expected:?}"), || {
+    let (serial, _) = eventually(&format!("a certificate for {expected:?}"), || {
         let (serial, ips) = certificate(master, id)?;
         (ips == expected).then_some(serial)
     });
-    println!("a certificate for {expected:?} within {took:?}");
     serial
 }
 

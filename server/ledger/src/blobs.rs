@@ -170,7 +170,11 @@ impl Blobs {
                 missing.push((digest, document.clone()));
             }
         }
-        self.settle(&missing)
+        match self.settle(&missing) {
+            // A pack that cannot be written to is followed by the next.
+            Err(error) if !error.is_no_space() => self.settle(&missing),
+            settled => settled,
+        }
     }
 
     /// Writes the file of a document, unsynced.

@@ -67,11 +67,35 @@ struct Pack {
     file: Arc<File>,
 }
 
-/// A pack with an index on disk.
+/// A pack that takes no more.
 #[derive(Debug, Clone)]
 struct Sealed {
     number: u32,
-    documents: u32,
+    index: Index,
+}
+
+#[derive(Debug, Clone)]
+enum Index {
+    /// On disk, with so many documents.
+    OnDisk(u32),
+    /// Of a pack that cannot be read whole: what else is in it may be readable at the next start, so that
+    /// this is not what there is for good.
+    InMemory(Arc<Places>),
+}
+
+impl Sealed {
+    /// With the index of these places on disk.
+    fn on_disk(number: u32, places: &Places) -> Self {
+        // A pack is smaller than 4 GiB, and each document takes some of it.
+        let index = Index::OnDisk(places.len() as u32);
+        Self { number, index }
+    }
+
+    /// Without one.
+    fn in_memory(number: u32, places: Places) -> Self {
+        let index = Index::InMemory(Arc::new(places));
+        Self { number, index }
+    }
 }
 
 /// The pack that is appended to; its index is in memory.
@@ -128,8 +152,8 @@ impl Packs {
                 sealed.push(packs.resume_sealed(*number)?);
             }
             match packs.resume_open(*last)? {
-                Some(open) => state.open = Some(open),
-                None => sealed.push(packs.resume_sealed(*last)?),
+                Ok(open) => state.open = Some(open),
+                Err(unreadable) => sealed.push(unreadable),
             }
             state.sealed = Arc::new(sealed);
             state.next = last.checked_add(1);
@@ -242,17 +266,19 @@ impl Packs {
         let mut sealed = self.lock().sealed.as_ref().clone();
         let mut mended = Vec::new();
         for pack in &mut sealed {
-            let path = self.path(pack.number, INDEX);
-            let places = self.scan(pack.number)?.places;
-            let bytes = index::encode(&places);
-            if self
-                .read_index(pack.number)
-                .is_none_or(|known| known != places)
-            {
-                self.replace(&path, &bytes)?;
+            let scanned = self.scan(pack.number)?;
+            let places = scanned.places;
+            if !scanned.is_readable {
+                *pack = Sealed::in_memory(pack.number, places);
+                continue;
+            }
+            let known = self.read_index(pack.number);
+            if known.is_none_or(|known| known != places) {
+                let path = self.path(pack.number, INDEX);
+                self.replace(&path, &index::encode(&places))?;
                 mended.push(path);
             }
-            pack.documents = count(&places);
+            *pack = Sealed::on_disk(pack.number, &places);
         }
         self.lock().sealed = Arc::new(sealed);
         Ok(mended)
@@ -357,9 +383,8 @@ impl Packs {
         };
         let places: Places = places.into_iter().collect();
         self.replace(&self.path(number, INDEX), &index::encode(&places))?;
-        let documents = count(&places);
         let mut state = self.lock();
-        Arc::make_mut(&mut state.sealed).push(Sealed { number, documents });
+        Arc::make_mut(&mut state.sealed).push(Sealed::on_disk(number, &places));
         state.open = None;
         Ok(())
     }
@@ -403,20 +428,27 @@ impl Packs {
         let path = self.path(number, INDEX);
         let known = fs::read(&path).ok().and_then(|bytes| index::check(&bytes));
         if let Some(documents) = known {
-            return Ok(Sealed { number, documents });
+            let index = Index::OnDisk(documents);
+            return Ok(Sealed { number, index });
         }
-        let places = self.scan(number)?.places;
+        let Scanned {
+            places,
+            is_readable,
+            ..
+        } = self.scan(number)?;
+        if !is_readable {
+            return Ok(Sealed::in_memory(number, places));
+        }
         self.replace(&path, &index::encode(&places))?;
-        let documents = count(&places);
-        Ok(Sealed { number, documents })
+        Ok(Sealed::on_disk(number, &places))
     }
 
-    /// The last pack of an earlier life. A document that it ends in the middle of is cut off. None
-    /// when some of it cannot be read: then it takes no more.
-    fn resume_open(&self, number: u32) -> Result<Option<Open>, FileError> {
+    /// The last pack of an earlier life. A document that it ends in the middle of is cut off. When some
+    /// of it cannot be read, it takes no more.
+    fn resume_open(&self, number: u32) -> Result<Result<Open, Sealed>, FileError> {
         let scanned = self.scan(number)?;
         if !scanned.is_readable {
-            return Ok(None);
+            return Ok(Err(Sealed::in_memory(number, scanned.places)));
         }
         let path = self.path(number, PACK);
         let file = OpenOptions::new().read(true).write(true).open(&path);
@@ -428,7 +460,7 @@ impl Packs {
                 .map_err(FileError::at("cut the torn end off", &path))?;
         }
         let file = Arc::new(file);
-        Ok(Some(Open {
+        Ok(Ok(Open {
             number,
             pack: Pack { path, file },
             end: scanned.end,
@@ -443,7 +475,7 @@ impl Packs {
         let path = self.path(number, PACK);
         let (bytes, is_readable) = read_blocks(&path)?;
         if !is_readable {
-            tracing::error!(path = %path.display(), "a part of a pack of documents cannot be read; what else is in it is served");
+            tracing::error!(path = %path.display(), "a part of a pack of documents cannot be read; what else is in it is served. Look after the disk");
         }
         let mut places = self.read_index(number).unwrap_or_default();
         let end = record::scan(&bytes, |digest, place| {
@@ -463,10 +495,14 @@ impl Packs {
     }
 
     fn place(&self, pack: &Sealed, digest: &Digest) -> Result<Option<Place>, FileError> {
+        let documents = match &pack.index {
+            Index::OnDisk(documents) => *documents,
+            Index::InMemory(places) => return Ok(places.get(digest).copied()),
+        };
         let path = self.path(pack.number, INDEX);
         let file = File::open(&path).map_err(FileError::at("open", &path))?;
         let read = |at, bytes: &mut [u8]| file.read_exact_at(bytes, at);
-        index::find(pack.documents, digest, read).map_err(FileError::at("read", &path))
+        index::find(documents, digest, read).map_err(FileError::at("read", &path))
     }
 
     /// The numbers of the packs that are there, in order. Files of other names are not ours.
@@ -524,11 +560,6 @@ fn read_blocks(path: &Path) -> Result<(Vec<u8>, bool), FileError> {
         at += block.len() as u64;
     }
     Ok((bytes, is_readable))
-}
-
-/// A pack is smaller than 4 GiB, and each document takes some of it.
-fn count(places: &Places) -> u32 {
-    places.len() as u32
 }
 
 fn parse_name(name: &str) -> Option<u32> {

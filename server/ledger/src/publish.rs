@@ -269,19 +269,25 @@ impl Publisher {
             work.to_persist.append(&mut work.to_publish);
         }
         self.persist(work)?;
+        let settled = self.settle(work);
+        // Also when not all were settled: on a full disk it is these that make room.
+        if let Some(segment) = work.newest_done {
+            self.drop_segments(segment)?;
+            work.newest_done = None;
+        }
+        Ok(settled?)
+    }
+
+    /// Step 5. What is settled is not settled again when the rest fails.
+    fn settle(&self, work: &mut Work) -> Result<(), FileError> {
         while let Some(batches) = work.next_to_settle() {
             let of_these = work.to_settle.iter().take(batches);
             let documents: Vec<_> = of_these.flat_map(|batch| batch.blobs.clone()).collect();
             self.view.blobs.settle(&documents)?;
-            // What is settled is not settled again when the next of them fail.
             for batch in work.to_settle.drain(..batches) {
                 self.view.settle(batch.weight);
                 work.newest_done = Some(batch.segment);
             }
-        }
-        if let Some(segment) = work.newest_done {
-            self.drop_segments(segment)?;
-            work.newest_done = None;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use dockmaster_proto::{
     spiffe::Principal,
     time::UnixMs,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     enrollment::Binding,
@@ -36,8 +37,31 @@ pub struct Peer {
     pub binding: Arc<Binding>,
     /// Whether it takes its answers.
     pub flow: Arc<Flow>,
+    /// How many of its requests may wait for their turn.
+    pub slots: Slots,
     /// What the connection occupies: whoever goes on using it after its last request keeps this.
     pub seat: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// Requests of one connection on their way to their turn: as many as it has streams. HTTP/2 takes
+/// requests back for nothing, and has room for the next at once; here it has not before the wait is over.
+#[derive(Debug, Clone)]
+pub struct Slots(Arc<Semaphore>);
+
+impl Slots {
+    /// Streams of one connection, and so requests that may wait.
+    pub const MOST: u32 = 16;
+
+    /// One of them, when there is one. None does as well, as none is ever closed.
+    pub(super) async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.clone().acquire_owned().await.ok()
+    }
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(Self::MOST as usize)))
+    }
 }
 
 impl Peer {
@@ -106,7 +130,14 @@ pub(super) fn authorise(
 
 /// Whether a peer is one of those whom an operator appointed: an operator or a host.
 pub(super) fn is_appointed(peer: &Peer, state: &State, now: UnixMs) -> bool {
-    operator(peer, state, now).is_ok() || host(peer, state, now).is_ok()
+    let Some(identity) = &peer.identity else {
+        return false;
+    };
+    match identity.id.principal {
+        Principal::Operator(_) => operator(peer, state, now).is_ok(),
+        Principal::Host(_) => host(peer, state, now).is_ok(),
+        Principal::Container { .. } | Principal::Master(_) => false,
+    }
 }
 
 fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem> {

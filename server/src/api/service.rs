@@ -83,22 +83,21 @@ impl Api {
             body,
             upgrade,
         } = incoming;
-        // Before the body: whoever may not call at all need not be read from.
-        let admitted = admit(self, peer, head, request_id);
         let source = peer.origin();
         // Operators and hosts are few and known; who shares their address must not keep them waiting.
-        let turn = if admitted.as_ref().is_ok_and(Admitted::is_trusted) {
+        let turn = if self.appoints(peer) {
             None
         } else {
-            Some(self.pace.request(source.clone()).await)
+            let slot = peer.slots.take().await;
+            Some(self.pace.request(source.clone(), slot).await)
         };
+        // Before the body: whoever may not call at all need not be read from.
         let Admitted {
             route,
             parameter,
             query,
-            caller: _,
             cause,
-        } = admitted?;
+        } = admit(self, peer, head, request_id)?;
         // Held until the request is dealt with.
         let mut held = self.budget.hold(source.clone());
         let body = read(route, body, &mut held).await?;

@@ -220,8 +220,10 @@ fn a_pack_that_cannot_be_read_is_no_reason_not_to_start_and_hides_no_other_copy(
     append(&fixture.open(), 0..3).unwrap();
     append(&fixture.open(), 3..9).unwrap();
     append(&fixture.open(), 0..3).unwrap();
+    append(&fixture.open(), [30]).unwrap();
     let names = fixture.names();
     let last = names.iter().rfind(|name| name.ends_with(PACK)).unwrap();
+    let bytes = fs::read(fixture.packs().join(last)).unwrap();
     make_unreadable(&fixture.packs().join(last));
     let packs = fixture.open();
     check(&packs, 0..3);
@@ -229,6 +231,12 @@ fn a_pack_that_cannot_be_read_is_no_reason_not_to_start_and_hides_no_other_copy(
     check(&packs, 9..12);
     let packs = fixture.open();
     check(&packs, (0..3).chain(9..12));
+    // No index was made of what could not be read, so that all is there when it can be.
+    let unreadable = fixture.packs().join(last);
+    assert!(!fixture.packs().join(last.replace(PACK, INDEX)).exists());
+    fs::remove_dir(&unreadable).unwrap();
+    fs::write(&unreadable, &bytes).unwrap();
+    check(&fixture.open(), (0..3).chain(9..12).chain([30]));
 
     // A sealed one with a good index, and a copy in an older one.
     let fixture = Fixture::new();

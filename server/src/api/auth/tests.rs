@@ -32,6 +32,7 @@ fn peer(ip: &str, principal: &str, serial: Serial) -> Peer {
         identity: Some(identity),
         binding: Arc::new(Binding::new([0; 32])),
         flow: Arc::default(),
+        slots: Slots::default(),
         seat: None,
     }
 }
