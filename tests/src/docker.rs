@@ -1,6 +1,6 @@
 //! The engine's command line.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use crate::process::Ran;
 
@@ -26,6 +26,13 @@ pub(crate) fn try_docker(args: &[&str]) -> Result<String, String> {
             }
         }
     }
+}
+
+/// Runs `docker` against the engine behind a socket.
+pub(crate) fn at(socket: &Path, args: &[&str]) -> Ran {
+    let mut docker = Command::new("docker");
+    docker.arg(format!("--host=unix://{}", socket.display()));
+    Ran::run(docker.args(args))
 }
 
 pub(crate) fn run(args: &[&str]) -> Ran {

@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicU8, Ordering},
 };
 
-use crate::{eventually, image::Image, network::Network, process::Ran};
+use crate::{docker, eventually, image::Image, network::Network, process::Ran};
 
 /// What becomes of the containers when the engine is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,9 +138,7 @@ impl Engine {
     /// When there is no such program; how it ends is for the test to judge.
     #[must_use]
     pub fn docker(&self, args: &[&str]) -> Ran {
-        let mut docker = Command::new("docker");
-        docker.arg(format!("--host=unix://{}", self.socket().display()));
-        Ran::run(docker.args(args))
+        docker::at(&self.socket(), args)
     }
 
     /// Starts a container of an image that the machine's engine has, in the engine's network, and
@@ -153,7 +151,7 @@ impl Engine {
         if self.docker(&["image", "inspect", image.tag()]).code != 0 {
             let tar = self.path("image.tar");
             let tar = tar.to_str().unwrap();
-            crate::docker(&["save", "--output", tar, image.tag()]);
+            docker(&["save", "--output", tar, image.tag()]);
             let _ = self.docker(&["load", "--input", tar]).ok();
         }
         let run = [

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::{eventually, image::Image, process::Ran};
+use crate::{docker, eventually, image::Image, process::Ran};
 
 /// The bridge of each network, as the kernel has it; the other ends of the names are its addresses.
 const NETWORKS: [(&str, &str); 2] = [("first", "dmpod0"), ("second", "dmpod1")];
@@ -68,9 +68,7 @@ impl Podman {
     /// When there is no such program; how it ends is for the test to judge.
     #[must_use]
     pub fn docker(&self, args: &[&str]) -> Ran {
-        let mut docker = Command::new("docker");
-        docker.arg(format!("--host=unix://{}", self.socket().display()));
-        Ran::run(docker.args(args))
+        docker::at(&self.socket(), args)
     }
 
     /// Starts a container of an image that the machine's engine has, in the first network, and gives
@@ -82,7 +80,7 @@ impl Podman {
     pub fn run(&self, image: &Image, args: &[&str], command: &[&str]) -> String {
         let tar = self.dir.path().join("image.tar");
         let tar = tar.to_str().unwrap();
-        crate::docker(&["save", "--output", tar, image.tag()]);
+        docker(&["save", "--output", tar, image.tag()]);
         let _ = self.docker(&["load", "--input", tar]).ok();
         // What it asks for by default is more than some machines let their root have.
         let limits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"];

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use dockmaster_tlog::checkpoint::{Checkpoint, CheckpointError};
 use dockmaster_tlog::hash::Hash;
 
-use crate::blobs::{BlobError, Blobs, Digest, MAX_BLOB_BYTES};
+use crate::blobs::{BlobError, Blobs};
 use crate::config::Config;
+use crate::digest::{Digest, MAX_BLOB_BYTES};
 use crate::disk::{Disk, FileError, Folders, fresh_folder};
 use crate::error::OpenError;
 use crate::frame::{Frame, MAX_ENTRY_BYTES};

@@ -6,7 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use dockmaster_tlog::hash::Hash;
 
-use crate::blobs::{Blobs, Digest};
+use crate::blobs::Blobs;
+use crate::digest::Digest;
 use crate::growth::Growth;
 use crate::nodes::RecentNodes;
 

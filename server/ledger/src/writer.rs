@@ -29,9 +29,9 @@ use dockmaster_tlog::note::SigningKey;
 use dockmaster_tlog::tree::RightEdge;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::blobs::Digest;
 use crate::commit::{CommitError, Proposal, Receipt, Sink, Stamp};
 use crate::config::{Clock, Limits, Step};
+use crate::digest::Digest;
 use crate::disk::{Disk, FileError};
 use crate::frame::{Frame, MAX_ENTRY_BYTES};
 use crate::growth::Growth;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::record::Place;
-use crate::blobs::Digest;
+use crate::digest::Digest;
 
 const MAGIC: &[u8; 4] = b"DMI1";
 const HEAD_BYTES: usize = 8;

@@ -5,7 +5,7 @@
 //! ```
 //! All integers are big-endian. The checksum covers the header alone: the document has its digest.
 
-use crate::blobs::{Digest, MAX_BLOB_BYTES};
+use crate::digest::{Digest, MAX_BLOB_BYTES};
 
 const MAGIC: &[u8; 4] = b"DMB1";
 const COVERED: usize = 40;
