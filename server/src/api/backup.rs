@@ -63,7 +63,7 @@ impl Api {
         let answer = answer
             .await
             .map_err(|error| problem::internal(&error))?
-            .map_err(|error| problem::internal(&error))?
+            .map_err(|error| problem::from_blob(&error))?
             .map_err(|digest| problem::not_found(format_args!("blob {digest}")))?;
         Ok(reply::bytes(
             StatusCode::OK,

@@ -110,7 +110,7 @@ impl Api {
     /// The certificate itself, once it is in the blobs.
     fn pem(&self, certificate: &CertificateSummary) -> Result<Option<String>, Problem> {
         let der = self.blobs.get(&certificate.der_sha256);
-        let der = der.map_err(|error| problem::internal(&error))?;
+        let der = der.map_err(|error| problem::from_blob(&error))?;
         Ok(der.map(|der| dockmaster_certs::pem::certificate(&der)))
     }
 }

@@ -1,6 +1,6 @@
 //! The one place where an error of the master becomes a problem that a caller is told.
 
-use dockmaster_ledger::CommitError;
+use dockmaster_ledger::{BlobError, CommitError};
 use dockmaster_proto::{
     error::chain,
     problem::{Problem, ProblemCode},
@@ -30,6 +30,19 @@ pub(super) fn internal(error: &dyn std::error::Error) -> Problem {
         "the master failed to answer",
         "its log says why, under this request ID",
     )
+}
+
+/// A document that cannot be had, told to an operator: what is damaged, and how it is mended.
+pub(super) fn from_blob(error: &BlobError) -> Problem {
+    let told = internal(error);
+    match error {
+        BlobError::Damaged { .. } => Problem::new(
+            ProblemCode::Internal,
+            error.to_string(),
+            "\"tar -xf BACKUP blobs/SHA256\" takes a document out of a backup",
+        ),
+        BlobError::File(_) | BlobError::TooLong(_) => told,
+    }
 }
 
 pub(super) fn from_report(error: &ReportError) -> Problem {
