@@ -28,7 +28,8 @@ use overlay::Overlay;
 
 use crate::state::GRACE_MS;
 
-/// How many revoked certificates are forgotten with one batch of entries.
+/// How many revoked certificates are forgotten with one batch of entries, at least: as many as it has
+/// entries, so that an index that is made again does not keep what is long over.
 const FORGOTTEN_AT_ONCE: usize = 256;
 
 /// The index. Cheap to clone; reads may run on any thread, writes come from one.
@@ -59,7 +60,7 @@ impl Index {
     ) -> Result<(), IndexError> {
         let mut overlay = Overlay::new(&self.db);
         let mut applied: u64 = overlay.get(keys::APPLIED)?.unwrap_or_default();
-        let mut newest = None;
+        let (mut newest, mut count) = (None, 0);
         for (index, entry) in entries {
             if index < applied {
                 continue;
@@ -67,18 +68,20 @@ impl Index {
             project::project(index, entry, &mut overlay)?;
             applied = index + 1;
             newest = Some(entry.ts_ms);
+            count += 1;
         }
         overlay.put(keys::APPLIED, &applied);
         overlay.commit()?;
-        newest.map_or(Ok(()), |now| self.forget_revoked(now))
+        let most = FORGOTTEN_AT_ONCE.max(count);
+        newest.map_or(Ok(()), |now| self.forget_revoked(now, most))
     }
 
     /// Deletes what no revocation list has to name any more. Whoever loads the view passes it over
     /// too, so it does not matter when this happens, or whether a crash comes before.
-    fn forget_revoked(&self, now: UnixMs) -> Result<(), IndexError> {
+    fn forget_revoked(&self, now: UnixMs, most: usize) -> Result<(), IndexError> {
         let over = UnixMs(now.0.saturating_sub(GRACE_MS));
         let range = keys::revoked_from(UnixMs(0))..keys::revoked_from(over);
-        for found in self.db.range(range).take(FORGOTTEN_AT_ONCE) {
+        for found in self.db.range(range).take(most) {
             self.db.remove(found?.0)?;
         }
         Ok(())

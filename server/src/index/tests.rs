@@ -4,7 +4,7 @@ use dockmaster_host::Observation;
 use dockmaster_proto::{
     event::{
         CertIssued, Event, Evidence, HostWatched, LabelsChanged, LeaseCause, MasterStarted,
-        RequestApproved, RequestDenied, RequestHeld,
+        NodeGone, RequestApproved, RequestDenied, RequestHeld,
     },
     id::{Digest, Name, Serial},
     label::LabelChange,
@@ -455,4 +455,35 @@ fn a_container_that_asks_for_thousands_keeps_its_two_newest_and_no_record_grows(
         .max()
         .unwrap();
     assert!(largest < 4096, "a record of {largest} bytes");
+}
+
+#[test]
+fn what_no_list_has_to_name_any_more_is_forgotten_as_fast_as_entries_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = Index::open(&dir.path().join("index"), 0).unwrap();
+    let over = 3 * FORGOTTEN_AT_ONCE;
+    for number in 0..over {
+        let key = keys::revoked(UnixMs(number as u64), &Serial::from_bytes([1; 16]));
+        index.db.insert(key, b"over").unwrap();
+    }
+    let left = || index.db.scan_prefix(keys::REVOKED).count();
+    let now = UnixMs(10 * GRACE_MS);
+    let gone = |index: u64| {
+        let event = Event::NodeGone(NodeGone {
+            container: id(1),
+            cause: LeaseCause::Died,
+        });
+        let mut entry = entry(index, event);
+        entry.ts_ms = now;
+        (index, entry)
+    };
+    let apply = |entries: std::ops::Range<u64>| {
+        let entries: Vec<_> = entries.map(gone).collect();
+        let entries = entries.iter().map(|(index, entry)| (*index, entry));
+        index.apply(entries).unwrap();
+    };
+    apply(0..1);
+    assert_eq!(left(), over - FORGOTTEN_AT_ONCE);
+    apply(1..1 + 2 * FORGOTTEN_AT_ONCE as u64);
+    assert_eq!(left(), 0);
 }
