@@ -12,14 +12,10 @@ struct Web {
 
 impl Web {
     fn start(engine: &Engine, master: &Master, image: &Image) -> Self {
-        let at = std::net::SocketAddr::new(engine.gateway(), master.address().port());
         let mut command = vec!["/dockmaster-agent", "run", "--"];
         command.extend(HELLO_APP);
-        let [master_is, trust] = [
-            format!("DOCKMASTER_MASTER={at}"),
-            format!("DOCKMASTER_TRUST={}", master.trust()),
-        ];
-        let args = ["--label", "role=web", "--env", &master_is, "--env", &trust];
+        let [master_is, trust] = master.options_at(engine.gateway());
+        let args = ["--label", "role=web", &master_is, &trust];
         let id = engine.run(image, &args, &command);
         Self { id }
     }

@@ -1,7 +1,5 @@
 //! What holds with Docker's engine, with Podman.
 
-use std::net::SocketAddr;
-
 use dockmaster_tests::{HELLO_APP, Image, Master, Podman, Setup, eventually, get, require_all};
 use serde_json::Value;
 
@@ -38,14 +36,10 @@ fn a_container_of_podman_is_known_by_its_socket_and_followed_through_its_life() 
     let podman = Podman::start();
     let master = Setup::podman(&podman).start();
     master.deploy("hello");
-    let at = SocketAddr::new(Podman::gateway(0), master.address().port());
     let mut command = vec!["/dockmaster-agent", "run", "--"];
     command.extend(HELLO_APP);
-    let [master_is, trust] = [
-        format!("DOCKMASTER_MASTER={at}"),
-        format!("DOCKMASTER_TRUST={}", master.trust()),
-    ];
-    let args = ["--label", "role=web", "--env", &master_is, "--env", &trust];
+    let [master_is, trust] = master.options_at(Podman::gateway(0));
+    let args = ["--label", "role=web", &master_is, &trust];
     let id = podman.run(&image, &args, &command);
     let inspect = || podman.docker(&["inspect", &id]).json()[0].take();
     let ip = |network: &str| {

@@ -363,6 +363,16 @@ impl Master {
         SocketAddr::new(machine.master().into(), self.port.number())
     }
 
+    /// The options of `docker run` by which an agent finds it at this address of the machine.
+    #[must_use]
+    pub fn options_at(&self, ip: IpAddr) -> [String; 2] {
+        let at = SocketAddr::new(ip, self.port.number());
+        [
+            format!("--env=DOCKMASTER_MASTER={at}"),
+            format!("--env=DOCKMASTER_TRUST={}", self.trust()),
+        ]
+    }
+
     /// Where the containers of a network reach it.
     #[must_use]
     pub fn address_in(&self, network: &Network) -> SocketAddr {

@@ -135,7 +135,7 @@ impl Blobs {
         Ok(is_file || self.0.packs.contains(digest)?)
     }
 
-    /// Answers for a document that a committed frame holds until [`Self::settle`] wrote its file.
+    /// Answers for a document that a committed frame holds until [`Self::settle`] packed it.
     pub(crate) fn ride(&self, digest: Digest, bytes: Arc<[u8]>) {
         self.lock().insert(digest, bytes);
     }

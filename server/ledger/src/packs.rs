@@ -2,8 +2,8 @@
 //!
 //! A file each would cost more than everything else that is done for a certificate after its answer,
 //! and a block and an inode for good. Documents are appended to the pack with the highest number; a
-//! pack that has become large gets an index beside it and takes no more. Nothing is ever changed in
-//! place, and a document may be there twice: of one pack the newest counts, and an older pack's where
+//! pack that has become large gets an index beside it and takes no more. Nothing else is ever put in
+//! the place of a document, and one may be there twice: of one pack the newest counts, and an older pack's where
 //! that is damaged.
 //!
 //! What is appended is not synced until [`Packs::sync`]; a retained write-ahead frame holds it until
@@ -403,7 +403,7 @@ impl Packs {
         }
         let write = || pack.file.write_all_at(bytes, at);
         let written = self.disk.run(Act::Write, &pack.path, write);
-        written.map_err(FileError::at("append to", &pack.path))
+        written.map_err(FileError::at("write to", &pack.path))
     }
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {

@@ -52,7 +52,7 @@ impl Slots {
     /// Streams of one connection, and so requests that may wait.
     pub const MOST: u32 = 16;
 
-    /// One of them, when there is one. None does as well, as none is ever closed.
+    /// One of them, when there is one. None only of a semaphore that was closed, which nobody does.
     pub(super) async fn take(&self) -> Option<OwnedSemaphorePermit> {
         self.0.clone().acquire_owned().await.ok()
     }
