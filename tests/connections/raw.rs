@@ -2,12 +2,12 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{IpAddr, SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     sync::Arc,
     time::Duration,
 };
 
-use dockmaster_tests::Master;
+use dockmaster_tests::{Master, eventually};
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
@@ -22,9 +22,48 @@ pub(crate) fn tcp(master: &Master, from: IpAddr) -> TcpStream {
     bind(&stream, &SocketAddr::new(from, 0)).unwrap();
     connect(&stream, &master.address()).unwrap();
     let stream = TcpStream::from(stream);
+    // Or the end of a handshake waits for the master's kernel, which is in no hurry to confirm what came
+    // before.
+    stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(PAUSE)).unwrap();
     stream.set_write_timeout(Some(PAUSE)).unwrap();
     stream
+}
+
+/// Returns when the master has read all that was sent to it from this address.
+pub(crate) fn all_is_read(master: &Master, from: IpAddr) {
+    eventually("the master reads what was sent", || {
+        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let mut theirs = sockets.lines().skip(1).map(Socket::parse);
+        theirs
+            .all(|it| it.local != master.address().port() || it.remote != from || it.unread == 0)
+            .then_some(())
+    });
+}
+
+/// A line of `/proc/net/tcp` (proc(5)).
+struct Socket {
+    /// The local port.
+    local: u16,
+    /// The other side's address.
+    remote: IpAddr,
+    /// Bytes that came and were not read.
+    unread: u32,
+}
+
+impl Socket {
+    fn parse(line: &str) -> Self {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let halves = |field: usize| fields[field].split_once(':').unwrap();
+        let number = |hex| u32::from_str_radix(hex, 16).unwrap();
+        let (local, remote, queues) = (halves(1).1, halves(2).0, halves(4).1);
+        Self {
+            local: u16::from_str_radix(local, 16).unwrap(),
+            // In the order of the bytes in memory.
+            remote: Ipv4Addr::from(number(remote).to_ne_bytes()).into(),
+            unread: number(queues),
+        }
+    }
 }
 
 /// How long a read or a write may take that is not expected to get anywhere.
