@@ -21,6 +21,7 @@ use super::{
     facts::{self, FactsError, Look},
     hint::{self, Hint},
     networks::Networks,
+    shared::Shared,
     socket::{self, SocketError},
 };
 
@@ -62,6 +63,9 @@ pub enum EngineError {
     /// An answer cannot be used.
     #[error(transparent)]
     Facts(#[from] FactsError),
+    /// Why a question had no answer that others asked too.
+    #[error(transparent)]
+    Shared(#[from] Arc<EngineError>),
 }
 
 impl EngineError {
@@ -75,6 +79,7 @@ impl EngineError {
                     | Cause::RequestTimeoutError
                     | Cause::JsonDataError { .. }
             ),
+            Self::Shared(error) => error.is_local(),
             Self::Socket(_) | Self::EventsEnded { .. } | Self::Overrun { .. } => false,
         }
     }
@@ -87,6 +92,7 @@ pub(super) struct Engine {
     docker: Docker,
     host: Name,
     networks: Mutex<Arc<Networks>>,
+    list: Shared<Result<Arc<[ContainerSummary]>, Arc<EngineError>>>,
 }
 
 impl Engine {
@@ -105,6 +111,7 @@ impl Engine {
             docker,
             host,
             networks: Mutex::default(),
+            list: Shared::default(),
         })
     }
 
@@ -160,8 +167,17 @@ impl Engine {
         }))
     }
 
-    /// The running containers in the engine's own summary.
-    pub(super) async fn list(&self) -> Result<Vec<ContainerSummary>, EngineError> {
+    /// The running containers in the engine's own summary. It is the dearest question, asked for every
+    /// address that nobody is known to have: so once for all who ask.
+    pub(super) async fn list(&self) -> Result<Arc<[ContainerSummary]>, EngineError> {
+        let list = self.list.ask(async || {
+            let list = self.list_now().await;
+            list.map(Arc::from).map_err(Arc::new)
+        });
+        Ok(list.await?)
+    }
+
+    async fn list_now(&self) -> Result<Vec<ContainerSummary>, EngineError> {
         socket::check(&self.socket)?;
         let running_only = None::<ListContainersOptions>;
         self.docker

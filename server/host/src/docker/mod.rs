@@ -5,6 +5,7 @@ mod facts;
 mod hint;
 mod networks;
 pub(crate) mod raw;
+mod shared;
 mod socket;
 mod watch;
 
@@ -75,13 +76,13 @@ impl DockerInventory {
         namespace: &Namespace,
     ) -> Result<Vec<ContainerId>, EngineError> {
         let mut sharing = Vec::new();
-        for summary in self.engine.list().await? {
-            let Some(id) = listed_id(&summary) else {
+        for summary in &*self.engine.list().await? {
+            let Some(id) = listed_id(summary) else {
                 continue;
             };
-            let mode = summary.host_config.and_then(|config| config.network_mode);
-            let mode = match mode {
-                Some(mode) if !mode.is_empty() => facts::mode(&mode),
+            let config = summary.host_config.as_ref();
+            let mode = match config.and_then(|config| config.network_mode.as_deref()) {
+                Some(mode) if !mode.is_empty() => facts::mode(mode),
                 // An engine whose list does not tell has to be asked for each.
                 _ => match self.engine.look(&id).await? {
                     Look::Running { facts, .. } => facts.network_mode,
