@@ -54,6 +54,7 @@ use crate::{
     index::Index,
     journal::{Cause, Journal},
     operators::Operators,
+    origin::Party,
     pace::Pace,
     reports::Reports,
     rotor::Rotor,
@@ -162,6 +163,14 @@ impl Api {
     /// Whether a peer is an operator or a host.
     pub(crate) fn appoints(&self, peer: &Peer) -> bool {
         auth::is_appointed(peer, &self.journal.state(), env::now())
+    }
+
+    /// Whose limits count for a peer.
+    pub(crate) fn party(&self, peer: &Peer) -> Party {
+        let origin = peer.origin();
+        let state = self.journal.state();
+        let is_known = state.knows(&origin) || auth::is_honoured(peer, &state, env::now());
+        Party::new(origin, is_known)
     }
 
     async fn dispatch(&self, request: &Request) -> Result<Reply, Problem> {

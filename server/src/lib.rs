@@ -49,6 +49,7 @@ pub mod setup;
 pub mod state;
 pub mod store;
 pub mod stored;
+mod tally;
 pub mod tokens;
 pub mod watchers;
 pub mod witnesses;

@@ -37,7 +37,7 @@ use crate::{
     enrollment::Binding,
     flow::{Flow, Metered, PATIENCE},
     identity::{IdentityError, MasterIdentity},
-    origin::Origin,
+    origin::{Origin, Party},
     pace::Pace,
 };
 
@@ -64,13 +64,12 @@ pub async fn serve(
     mut relays: mpsc::Receiver<Relayed>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let connections = Arc::new(Semaphore::new(
-        open_file_limit()
-            .saturating_sub(RESERVED_FILES)
-            .min(MAX_CONNECTIONS),
-    ));
+    let most = open_file_limit()
+        .saturating_sub(RESERVED_FILES)
+        .min(MAX_CONNECTIONS);
+    let connections = Arc::new(Semaphore::new(most));
     let graceful = GracefulShutdown::new();
-    let sources = Arc::new(Sources::default());
+    let sources = Arc::new(Sources::new(most));
     let handshakes = Arc::new(Pace::of_handshakes());
     let mut complained = None;
     loop {
@@ -78,12 +77,13 @@ pub async fn serve(
             accepted = accept(&listener, &connections) => accepted,
             Some(relayed) = relays.recv() => {
                 let origin = Origin::relayed(relayed.from.origin.ip(), relayed.host.clone());
-                let Some(place) = sources.admit_relayed(origin.clone()) else {
-                    tracing::debug!(%origin, "more connections of one address than may be; this one is closed");
+                let party = Party::new(origin, true);
+                let Some(place) = sources.admit(&party) else {
+                    tracing::debug!(origin = %party.origin, "more connections of one address than may be; this one is closed");
                     continue;
                 };
                 let (identity, api, watcher) = (identity.clone(), api.clone(), graceful.watcher());
-                let pace = (handshakes.clone(), origin);
+                let pace = (handshakes.clone(), party);
                 tokio::spawn(serve_relayed(relayed, place, pace, identity, api, watcher));
                 continue;
             }
@@ -102,7 +102,12 @@ pub async fn serve(
                 continue;
             }
         };
-        let Some(place) = sources.admit(address.ip()) else {
+        let party = {
+            let origin = Origin::direct(address.ip());
+            let is_known = api.journal.state().knows(&origin);
+            Party::new(origin, is_known)
+        };
+        let Some(place) = sources.admit(&party) else {
             tracing::debug!(%address, "more connections of one address than may be; this one is closed");
             continue;
         };
@@ -112,10 +117,9 @@ pub async fn serve(
         tokio::spawn(async move {
             // An enrolled host's address has all of its containers' connections, and those that they
             // dial themselves: they must not make it late.
-            let origin = Origin::direct(address.ip());
             if !sources.is_hosts(address.ip()) {
                 tokio::select! {
-                    () = handshakes.handshake(&origin) => {}
+                    () = handshakes.handshake(&party) => {}
                     _ = stopping.wait_for(|stopping| *stopping) => return,
                 }
             }
@@ -135,7 +139,7 @@ pub async fn serve(
                     };
                     peer.seat = Some(Arc::new((permit, place)));
                     if api.appoints(&peer) {
-                        handshakes.forgive_handshake(&origin);
+                        handshakes.forgive_handshake(&party);
                     }
                     converse(stream, peer, api, watcher).await;
                 }
@@ -187,7 +191,7 @@ fn open_file_limit() -> usize {
 async fn serve_relayed(
     relayed: Relayed,
     place: Place,
-    (handshakes, origin): (Arc<Pace>, Origin),
+    (handshakes, party): (Arc<Pace>, Party),
     identity: Arc<MasterIdentity>,
     api: Arc<Api>,
     watcher: Watcher,
@@ -206,7 +210,7 @@ async fn serve_relayed(
     };
     let address = from.origin;
     let served = async {
-        handshakes.handshake(&origin).await;
+        handshakes.handshake(&party).await;
         match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(stream, arrival, &identity)).await {
             Ok(Ok((stream, mut peer))) => {
                 peer.seat = Some(Arc::new((place, carrier)));

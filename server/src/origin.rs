@@ -34,6 +34,37 @@ impl Origin {
     }
 }
 
+/// Origins that share limits beyond those that each has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// All that one host relays: it says itself where connections begin.
+    Relay(Name),
+    /// All addresses that nobody is known to have: one container can speak from as many of them as its
+    /// network has.
+    Strangers,
+}
+
+/// An origin with the limits that count for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Party {
+    /// Has limits of its own.
+    pub origin: Origin,
+    /// Whose limits it shares besides; none for an address whose holder is known.
+    pub group: Option<Group>,
+}
+
+impl Party {
+    /// An origin of which it is known, or not, who has it.
+    #[must_use]
+    pub fn new(origin: Origin, is_known: bool) -> Self {
+        let group = match &origin.relay {
+            Some(host) => Some(Group::Relay(host.clone())),
+            None => (!is_known).then_some(Group::Strangers),
+        };
+        Self { origin, group }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.relay {

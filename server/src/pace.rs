@@ -8,14 +8,14 @@
 
 use std::{
     collections::HashMap,
+    iter,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use dockmaster_proto::id::Name;
 use tokio::time::Instant;
 
-use crate::origin::Origin;
+use crate::origin::{Group, Origin, Party};
 
 /// The price of any request.
 const REQUEST: Duration = Duration::from_micros(200);
@@ -29,9 +29,8 @@ const REQUESTS_CREDIT: Duration = Duration::from_secs(1);
 const HANDSHAKES_CREDIT: Duration = HANDSHAKE.saturating_mul(256);
 /// The longest wait; what is owed beyond is forgiven.
 const MOST: Duration = Duration::from_secs(2);
-/// A relaying host says itself where connections begin, so all of them together pay too: as much as
-/// this many origins may ask for.
-const ORIGINS_OF_RELAY: u32 = 20;
+/// A group of origins pays too: all of it may ask for as much as this many origins.
+const ORIGINS_OF_GROUP: u32 = 20;
 
 /// Below so many debtors nobody looks for those who have paid.
 const FEW: usize = 1024;
@@ -42,8 +41,16 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Debtor {
     Origin(Origin),
-    /// All that a host relays.
-    Relay(Name),
+    Group(Group),
+}
+
+impl Debtor {
+    /// Who pays for a party, and for how many.
+    fn of(party: &Party) -> impl Iterator<Item = (Self, u32)> + use<> {
+        let group = party.group.clone().map(Self::Group);
+        let own = Self::Origin(party.origin.clone());
+        iter::once((own, 1)).chain(group.map(|group| (group, ORIGINS_OF_GROUP)))
+    }
 }
 
 /// Lets those wait who owe more than their credit.
@@ -70,21 +77,21 @@ struct Debts {
 pub struct Turn<'a> {
     pace: &'a Pace,
     /// None when it was answered.
-    origin: Option<Origin>,
+    party: Option<Party>,
 }
 
 impl Turn<'_> {
     /// It was answered, and no refusal.
     pub fn answered(mut self) {
-        self.origin = None;
+        self.party = None;
     }
 }
 
 impl Drop for Turn<'_> {
     /// Also where the sender takes its request back: it must not get its work for less by that.
     fn drop(&mut self) {
-        if let Some(origin) = self.origin.take() {
-            self.pace.charge(&origin, REFUSAL);
+        if let Some(party) = self.party.take() {
+            self.pace.charge(&party, REFUSAL);
         }
     }
 }
@@ -112,34 +119,36 @@ impl Pace {
 
     /// Waits until it is the turn of a request, before anything is done about it. `slot` is given back
     /// after the wait, also where the request is taken back before.
-    pub async fn request(&self, origin: Origin, slot: impl Send + 'static) -> Turn<'_> {
-        self.keep(&origin, REQUEST, slot).await;
+    pub async fn request(&self, party: Party, slot: impl Send + 'static) -> Turn<'_> {
+        self.keep(&party, REQUEST, slot).await;
         Turn {
             pace: self,
-            origin: Some(origin),
+            party: Some(party),
         }
     }
 
     /// Waits until it is the turn of a handshake.
-    pub async fn handshake(&self, origin: &Origin) {
-        self.keep(origin, HANDSHAKE, ()).await;
+    pub async fn handshake(&self, party: &Party) {
+        self.keep(party, HANDSHAKE, ()).await;
     }
 
     /// Takes the price of a handshake back, of one who turned out to be an operator or a host: an
     /// operator's script may call as often as it likes.
-    pub fn forgive_handshake(&self, origin: &Origin) {
-        let debtor = Debtor::Origin(origin.clone());
-        if let Some(paid_at) = self.debts().paid_at.get_mut(&debtor) {
-            // A time before now is as good as none.
-            *paid_at = paid_at.checked_sub(HANDSHAKE).unwrap_or(*paid_at);
+    pub fn forgive_handshake(&self, party: &Party) {
+        let mut debts = self.debts();
+        for (debtor, origins) in Debtor::of(party) {
+            if let Some(paid_at) = debts.paid_at.get_mut(&debtor) {
+                // A time before now is as good as none.
+                *paid_at = paid_at.checked_sub(HANDSHAKE / origins).unwrap_or(*paid_at);
+            }
         }
     }
 
-    async fn keep(&self, origin: &Origin, price: Duration, slot: impl Send + 'static) {
-        let wait = self.charge(origin, price);
+    async fn keep(&self, party: &Party, price: Duration, slot: impl Send + 'static) {
+        let wait = self.charge(party, price);
         // A timer rounds up to the next millisecond, also none at all.
         if !wait.is_zero() {
-            self.tell(origin);
+            self.tell(&party.origin);
             let waiting = tokio::spawn(async move {
                 let _slot = slot;
                 tokio::time::sleep(wait).await;
@@ -149,18 +158,15 @@ impl Pace {
         }
     }
 
-    /// Has an origin, and whoever relays it, owe so much more. Gives how long it is until that is
-    /// within the credit again.
-    fn charge(&self, origin: &Origin, price: Duration) -> Duration {
+    /// Has a party owe so much more. Gives how long it is until that is within the credit again.
+    fn charge(&self, party: &Party, price: Duration) -> Duration {
         let now = Instant::now();
         let mut debts = self.debts();
         debts.prune(now);
-        let own = debts.charge(Debtor::Origin(origin.clone()), price, self.credit, now);
-        let Some(relay) = &origin.relay else {
-            return own;
-        };
-        let price = price / ORIGINS_OF_RELAY;
-        own.max(debts.charge(Debtor::Relay(relay.clone()), price, self.credit, now))
+        Debtor::of(party)
+            .map(|(debtor, origins)| debts.charge(debtor, price / origins, self.credit, now))
+            .max()
+            .unwrap_or_default()
     }
 
     fn tell(&self, origin: &Origin) {
@@ -207,23 +213,31 @@ mod tests {
 
     use super::*;
 
-    fn origin(number: u32) -> Origin {
-        Origin::direct(IpAddr::from(Ipv4Addr::from(0x0A00_0000 + number)))
+    fn ip(number: u32) -> IpAddr {
+        Ipv4Addr::from(0x0A00_0000 + number).into()
     }
 
-    fn relayed(number: u32) -> Origin {
-        Origin::relayed(origin(number).ip, "h2".parse().unwrap())
+    fn known(number: u32) -> Party {
+        Party::new(Origin::direct(ip(number)), true)
     }
 
-    async fn refused(pace: &Pace, origin: Origin) -> Duration {
+    fn stranger(number: u32) -> Party {
+        Party::new(Origin::direct(ip(number)), false)
+    }
+
+    fn relayed(number: u32) -> Party {
+        Party::new(Origin::relayed(ip(number), "h2".parse().unwrap()), false)
+    }
+
+    async fn refused(pace: &Pace, party: Party) -> Duration {
         let begin = Instant::now();
-        drop(pace.request(origin, ()).await);
+        drop(pace.request(party, ()).await);
         begin.elapsed()
     }
 
-    async fn answered(pace: &Pace, origin: Origin) -> Duration {
+    async fn answered(pace: &Pace, party: Party) -> Duration {
         let begin = Instant::now();
-        pace.request(origin, ()).await.answered();
+        pace.request(party, ()).await.answered();
         begin.elapsed()
     }
 
@@ -240,22 +254,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_burst_of_refusals_is_told_at_once_and_the_rest_at_their_pace() {
         let pace = Pace::of_requests();
-        let (at_once, took) = flood(1000, async || refused(&pace, origin(1)).await).await;
+        let (at_once, took) = flood(1000, async || refused(&pace, known(1)).await).await;
         assert!((190..=200).contains(&at_once), "{at_once}");
         // 1000 times 5.2 ms, less the credit.
         assert!((4100..=4300).contains(&took.as_millis()), "{took:?}");
         assert!(
-            answered(&pace, origin(2)).await.is_zero(),
+            answered(&pace, known(2)).await.is_zero(),
             "others do not wait"
         );
         tokio::time::sleep(REQUESTS_CREDIT + MOST).await;
-        assert!(refused(&pace, origin(1)).await.is_zero(), "all is paid");
+        assert!(refused(&pace, known(1)).await.is_zero(), "all is paid");
     }
 
     #[tokio::test(start_paused = true)]
     async fn answers_cost_little_and_yet_something() {
         let pace = Pace::of_requests();
-        let (at_once, took) = flood(10_000, async || answered(&pace, origin(1)).await).await;
+        let (at_once, took) = flood(10_000, async || answered(&pace, known(1)).await).await;
         assert!(at_once >= 5000, "{at_once}");
         assert!((900..=1100).contains(&took.as_millis()), "{took:?}");
     }
@@ -267,7 +281,7 @@ mod tests {
         while begin.elapsed() < Duration::from_secs(10) {
             // It goes away in the middle of the work, or of its wait.
             let work = async {
-                let _turn = pace.request(origin(1), ()).await;
+                let _turn = pace.request(known(1), ()).await;
                 begun += 1;
                 std::future::pending::<()>().await;
             };
@@ -280,11 +294,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_takes_a_request_back_that_waits_has_its_slot_back_after_the_wait() {
         let pace = Pace::of_requests();
-        let _ = flood(300, async || refused(&pace, origin(1)).await).await;
+        let _ = flood(300, async || refused(&pace, known(1)).await).await;
         let slots = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
         let slot = slots.clone().acquire_owned().await.unwrap();
         let moment = Duration::from_micros(1);
-        let waiting = tokio::time::timeout(moment, pace.request(origin(1), slot));
+        let waiting = tokio::time::timeout(moment, pace.request(known(1), slot));
         assert!(waiting.await.is_err());
         assert_eq!(slots.available_permits(), 0);
         tokio::time::sleep(MOST).await;
@@ -296,7 +310,7 @@ mod tests {
         let pace = Pace::of_handshakes();
         let begin = Instant::now();
         let waits = (0..1000).map(|_| async {
-            pace.handshake(&origin(1)).await;
+            pace.handshake(&known(1)).await;
             begin.elapsed()
         });
         let waits = futures_util::future::join_all(waits).await;
@@ -315,8 +329,8 @@ mod tests {
         let pace = Pace::of_handshakes();
         let (at_once, _) = flood(10_000, async || {
             let begin = Instant::now();
-            pace.handshake(&origin(1)).await;
-            pace.forgive_handshake(&origin(1));
+            pace.handshake(&known(1)).await;
+            pace.forgive_handshake(&known(1));
             begin.elapsed()
         })
         .await;
@@ -324,37 +338,46 @@ mod tests {
         // And it saves nothing up by it.
         let (at_once, _) = flood(1000, async || {
             let begin = Instant::now();
-            pace.handshake(&origin(1)).await;
+            pace.handshake(&known(1)).await;
             begin.elapsed()
         })
         .await;
         assert!(at_once < 260, "{at_once}");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_host_that_invents_origins_pays_for_all_of_them_and_one_container_does_not_use_that_up()
-     {
+    /// Any number of them together are as one that asks for so much more, and one does not use that up.
+    async fn pay_together(member: impl Fn(u32) -> Party) {
         let pace = Pace::of_requests();
         let mut number = 0;
         let (_, took) = flood(20_000, async || {
             number += 1;
-            refused(&pace, relayed(number)).await
+            refused(&pace, member(number)).await
         })
         .await;
         // A twentieth of 5.2 ms each, less the credit.
         assert!((4100..=4400).contains(&took.as_millis()), "{took:?}");
-        assert!(answered(&pace, origin(1)).await.is_zero());
+        assert!(answered(&pace, known(1)).await.is_zero());
 
         let pace = Pace::of_requests();
-        let _ = flood(1000, async || refused(&pace, relayed(1)).await).await;
-        assert!(refused(&pace, relayed(2)).await.is_zero());
+        let _ = flood(1000, async || refused(&pace, member(1)).await).await;
+        assert!(refused(&pace, member(2)).await.is_zero());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_invents_origins_pays_for_all_of_them() {
+        pay_together(relayed).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_addresses_that_are_nobodys_pays_for_all_of_them() {
+        pay_together(stranger).await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn those_who_have_paid_are_forgotten() {
         let pace = Pace::of_requests();
         for number in 0..100_000 {
-            let _ = answered(&pace, origin(number)).await;
+            let _ = answered(&pace, known(number)).await;
             if number % 100 == 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }

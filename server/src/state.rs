@@ -15,7 +15,7 @@ mod tokens;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use dockmaster_proto::{
@@ -261,6 +261,17 @@ impl State {
                 let node = self.node(&lease.container);
                 node.is_some_and(|node| self.may_come_from(&node.host, origin))
             })
+    }
+
+    /// Whether it is known who speaks from an origin: the holder of a lease, or somebody on this machine.
+    #[must_use]
+    pub fn knows(&self, origin: &Origin) -> bool {
+        let is_this_machine = match origin.ip {
+            // Not all of 127.0.0.0/8: whoever takes another of its addresses could take any number.
+            IpAddr::V4(ip) => ip == Ipv4Addr::LOCALHOST,
+            IpAddr::V6(ip) => ip == Ipv6Addr::LOCALHOST,
+        };
+        (is_this_machine && origin.relay.is_none()) || self.leases_from(origin).next().is_some()
     }
 
     /// Whether a container's loss of a lease is decided and not durable yet: it gets nothing and its

@@ -140,7 +140,7 @@ fn main() {
                 alone.push(asked.elapsed());
                 with.push(begun.elapsed());
                 assert!(
-                    matches!(evidence, SocketEvidence::Owned { .. }),
+                    matches!(evidence, Ok(SocketEvidence::Owned { .. })),
                     "{evidence:?}"
                 );
             }

@@ -125,6 +125,9 @@ pub enum HostError {
     /// The host watcher on another machine.
     #[error(transparent)]
     Remote(#[from] remote::RemoteError),
+    /// The look at a socket.
+    #[error(transparent)]
+    Socket(#[from] socket::LookError),
 }
 
 /// A source of truth about the containers of one host.
@@ -186,7 +189,7 @@ impl Inventory {
         subjects: Vec<Subject>,
     ) -> Result<SocketEvidence, HostError> {
         match self {
-            Self::Docker(_) | Self::File(_) => Ok(socket::look(connection, subjects).await),
+            Self::Docker(_) | Self::File(_) => Ok(socket::look(connection, subjects).await?),
             Self::Remote(remote) => Ok(remote.look(connection, &subjects).await?),
         }
     }

@@ -140,6 +140,11 @@ pub(super) fn is_appointed(peer: &Peer, state: &State, now: UnixMs) -> bool {
     }
 }
 
+/// Whether its certificate counts for anything here and now.
+pub(super) fn is_honoured(peer: &Peer, state: &State, now: UnixMs) -> bool {
+    is_appointed(peer, state, now) || (peer.identity.is_some() && node(peer, state, now).is_ok())
+}
+
 fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem> {
     let identity = identity(
         peer,

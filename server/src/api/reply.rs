@@ -1,5 +1,7 @@
 //! Answers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dockmaster_proto::problem::Problem;
 use futures_util::FutureExt as _;
@@ -8,7 +10,8 @@ use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Body;
 use serde::Serialize;
 
-use super::{Peer, budget::Budget};
+use super::budget::Budget;
+use crate::{flow::Flow, origin::Party};
 
 /// A whole answer.
 pub type Reply = Response<Full<Bytes>>;
@@ -75,13 +78,18 @@ pub(super) fn without_body(mut reply: Reply) -> Reply {
 /// The answer, counted for as long as it is not sent.
 ///
 /// # Errors
-/// When the address has too much on its way already.
-pub(super) fn counted(reply: Reply, budget: &Budget, peer: &Peer) -> Result<Reply, Problem> {
+/// When the party has too much on its way already.
+pub(super) fn counted(
+    reply: Reply,
+    budget: &Budget,
+    flow: &Arc<Flow>,
+    party: Party,
+) -> Result<Reply, Problem> {
     let (head, body) = reply.into_parts();
     // A `Full` is one piece, and gives it without waiting.
     let whole = body.collect().now_or_never().and_then(Result::ok);
     let bytes = whole.map(Collected::to_bytes).unwrap_or_default();
-    let bytes = budget.answer(peer.origin(), &peer.flow, bytes)?;
+    let bytes = budget.answer(party, flow, bytes)?;
     Ok(Response::from_parts(head, Full::new(bytes)))
 }
 

@@ -14,7 +14,7 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use super::{
     Admitted, Api, Caller, Peer, Reply, Request, admit, auth, budget::Held, reply, too_large,
 };
-use crate::env;
+use crate::{env, origin::Party};
 
 /// How long the body of a request may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,7 +34,8 @@ impl Api {
             body: &mut body,
             upgrade,
         };
-        let result = self.answer(peer, incoming, &request_id).await;
+        let party = self.party(peer);
+        let result = self.answer(peer, &party, incoming, &request_id).await;
         if result.is_err() && !head.headers.contains_key(header::EXPECT) {
             discard(&mut body).await;
         }
@@ -62,7 +63,7 @@ impl Api {
                 reply
             };
             // There is always room for saying no, though it may have been refused for want of room.
-            reply::counted(reply.clone(), &self.budget, peer).unwrap_or(reply)
+            reply::counted(reply.clone(), &self.budget, &peer.flow, party).unwrap_or(reply)
         });
         let reply = reply::with_header(reply, REQUEST_ID, &request_id);
         if head.method == Method::HEAD {
@@ -75,6 +76,7 @@ impl Api {
     async fn answer(
         &self,
         peer: &Arc<Peer>,
+        party: &Party,
         incoming: Arriving<'_>,
         request_id: &str,
     ) -> Result<Reply, Problem> {
@@ -83,13 +85,12 @@ impl Api {
             body,
             upgrade,
         } = incoming;
-        let source = peer.origin();
         // Operators and hosts are few and known; who shares their address must not keep them waiting.
         let turn = if self.appoints(peer) {
             None
         } else {
             let slot = peer.slots.take().await;
-            Some(self.pace.request(source.clone(), slot).await)
+            Some(self.pace.request(party.clone(), slot).await)
         };
         // Before the body: whoever may not call at all need not be read from.
         let Admitted {
@@ -99,7 +100,7 @@ impl Api {
             cause,
         } = admit(self, peer, head, request_id)?;
         // Held until the request is dealt with.
-        let mut held = self.budget.hold(source.clone());
+        let mut held = self.budget.hold(party.clone());
         let body = read(route, body, &mut held).await?;
         // And after it: a body may take its time, and what was honoured before may be no more.
         let caller = auth::authorise(route, peer, &self.journal.state(), env::now())?;
@@ -118,7 +119,7 @@ impl Api {
             cause,
         };
         let reply = self.dispatch(&request).await?;
-        let reply = reply::counted(reply, &self.budget, peer)?;
+        let reply = reply::counted(reply, &self.budget, &peer.flow, party.clone())?;
         if let Some(turn) = turn {
             turn.answered();
         }

@@ -1,12 +1,7 @@
 //! Who speaks? The view says whose address it is, a fresh look at the host confirms it, and the host's
 //! kernel says whose socket it is.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{iter, net::IpAddr, sync::Arc, time::Duration};
 
 use dockmaster_host::{HostError, Inventory};
 use dockmaster_proto::{
@@ -23,8 +18,9 @@ use super::{
 };
 use crate::{
     journal::Journal,
-    origin::Origin,
+    origin::{Group, Origin, Party},
     state::{NodeRecord, State},
+    tally::{Held, Tally},
     watchers::{Watcher, Watchers},
 };
 
@@ -33,11 +29,14 @@ const PARK: Duration = Duration::from_secs(10);
 /// How often a parked request has the host looked at again: an address may be given without an event.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// How long the host may take to list a container that speaks already.
+/// How long the host may take to list a container that speaks already, or to see that one ended.
 const UNLISTED: Duration = Duration::from_secs(2);
 
 /// Requests of one address that may be looked into at a time: an honest container makes one.
 const MAX_PARKED: usize = 4;
+/// The same of all addresses that nobody is known to have: as many containers may have started before
+/// their host says so.
+const MAX_STRANGERS_PARKED: usize = 256;
 
 /// The container that speaks from an applicant's address, confirmed by its host a moment ago.
 #[derive(Debug, Clone)]
@@ -80,8 +79,8 @@ pub struct Attestor {
     /// Becomes true when the master is about to stop.
     stopping: watch::Receiver<bool>,
     park: Duration,
-    /// How many requests of each address are being looked into.
-    parked: Arc<Mutex<HashMap<Origin, usize>>>,
+    /// How many requests are being looked into.
+    parked: Tally<Place>,
     witness: Arc<SocketWitness>,
 }
 
@@ -95,20 +94,20 @@ enum Look {
     Again,
 }
 
-/// A request that is being looked into; it ends with the value.
-struct Parked {
-    all: Arc<Mutex<HashMap<Origin, usize>>>,
-    source: Origin,
+/// Whose requests that are being looked into are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Place {
+    Origin(Origin),
+    Group(Group),
 }
 
-impl Drop for Parked {
-    fn drop(&mut self) {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = all.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                all.remove(&self.source);
-            }
+impl Place {
+    const fn most(&self) -> usize {
+        match self {
+            Self::Origin(_) => MAX_PARKED,
+            Self::Group(Group::Strangers) => MAX_STRANGERS_PARKED,
+            // It is the host that is asked, and by its own doing.
+            Self::Group(Group::Relay(_)) => usize::MAX,
         }
     }
 }
@@ -121,7 +120,7 @@ impl Attestor {
             watchers,
             stopping,
             park: PARK,
-            parked: Arc::default(),
+            parked: Tally::new(Place::most),
             witness: Arc::default(),
         }
     }
@@ -143,17 +142,10 @@ impl Attestor {
     }
 
     /// The engine is asked for every request, so one address must not ask for all of its time.
-    fn park(&self, source: &Origin) -> Option<Parked> {
-        let mut all = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = all.entry(source.clone()).or_default();
-        if *count >= MAX_PARKED {
-            return None;
-        }
-        *count += 1;
-        Some(Parked {
-            all: Arc::clone(&self.parked),
-            source: source.clone(),
-        })
+    fn park(&self, state: &State, source: &Origin) -> Option<Held<Place>> {
+        let Party { origin, group } = Party::new(source.clone(), state.knows(source));
+        let places = iter::once(Place::Origin(origin)).chain(group.map(Place::Group));
+        self.parked.take(places.collect::<Vec<_>>())
     }
 
     /// Who speaks by a connection. Waits while the host has not reported yet.
@@ -170,7 +162,9 @@ impl Attestor {
         if self.watchers.is_empty() {
             return Err(Refusal::no_inventory(source).into());
         }
-        let _parked = self.park(source).ok_or(Unclaimed::Crowded)?;
+        let _parked = self
+            .park(&journal.state(), source)
+            .ok_or(Unclaimed::Crowded)?;
         let mut stopping = self.stopping.clone();
         let begun = Instant::now();
         let deadline = begun + self.park;
@@ -247,7 +241,13 @@ impl Attestor {
         match inventory.inspect(&container).await? {
             Some(holder) if has_ip(&holder.facts, applicant.source()) => {
                 let facts = holder.facts.clone();
-                let speaker = self.witness.speaker(inventory, connection, holder).await?;
+                let at = (host, inventory);
+                let speaker = match self.witness.speaker(at, connection, holder).await? {
+                    Speaker::NoProcess { holder, why } if waited >= UNLISTED => {
+                        self.witness.without_processes(at, *holder, why).await?
+                    }
+                    speaker => speaker,
+                };
                 if matches!(speaker, Speaker::Unlisted) && waited >= UNLISTED {
                     return Ok(Look::Claimed(Box::new(Claimed {
                         container,

@@ -59,8 +59,8 @@ impl From<Unclaimed> for Failure {
             )),
             Unclaimed::Crowded => Self::Ours(Problem::new(
                 ProblemCode::TooManyRequests,
-                "several requests of this address are being looked into already",
-                "one agent in a container is enough; ask again when they are answered",
+                "several requests of this address, or many of addresses that nobody is known to have, are being looked into already",
+                "one agent in a container is enough; ask again in a moment",
             )),
             Unclaimed::Stopping => Self::Ours(Problem::new(
                 ProblemCode::Unavailable,

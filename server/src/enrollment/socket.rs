@@ -1,13 +1,16 @@
 //! Which container's process is at the other end of the connection? The host's kernel is asked, for
 //! the container that holds the address and for those that share its network namespace.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use dockmaster_host::{
     HostError, Inspected, Inventory, Namespace,
     socket::{Connection, SocketEvidence, Subject},
 };
-use dockmaster_proto::id::ContainerId;
+use dockmaster_proto::id::{ContainerId, Name};
 
 /// What is known of the socket at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +53,30 @@ pub(super) enum Speaker {
     Unlisted,
     /// The container is not what it was when the host described it.
     Changed,
+    /// By the host the container runs and has a first process, and there is none: it is ending at this
+    /// moment, or the host's processes are not where its sockets are looked for.
+    NoProcess {
+        /// The container.
+        holder: Box<Inspected>,
+        /// That its processes are elsewhere, for people.
+        why: String,
+    },
+}
+
+/// Whether a host's processes are where its sockets are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Processes {
+    /// Its kernel has answered.
+    Here,
+    /// They were not found for as long as a container takes to end.
+    Elsewhere,
 }
 
 /// Asks for sockets, and says once why it cannot.
 #[derive(Debug, Default)]
 pub(super) struct SocketWitness {
     told: Mutex<Option<String>>,
+    processes: Mutex<HashMap<Name, Processes>>,
 }
 
 impl SocketWitness {
@@ -66,7 +87,7 @@ impl SocketWitness {
     /// When the host does not answer.
     pub(super) async fn speaker(
         &self,
-        inventory: &Inventory,
+        (host, inventory): (&Name, &Inventory),
         connection: Connection,
         holder: Inspected,
     ) -> Result<Speaker, HostError> {
@@ -74,7 +95,14 @@ impl SocketWitness {
             let why = "the host tells of no processes (an inventory file)".to_owned();
             return self.unavailable(inventory, holder, why).await;
         };
-        match inventory.look(connection, vec![subject]).await? {
+        let evidence = inventory.look(connection, vec![subject]).await?;
+        if matches!(
+            evidence,
+            SocketEvidence::Owned { .. } | SocketEvidence::NotThere | SocketEvidence::Foreign
+        ) {
+            self.processes().insert(host.clone(), Processes::Here);
+        }
+        match evidence {
             SocketEvidence::Owned { pid, .. } => Ok(Speaker::Known(
                 Box::new(holder),
                 SocketVerdict::Owned { pid },
@@ -83,14 +111,23 @@ impl SocketWitness {
                 Ok(Speaker::Known(Box::new(holder), SocketVerdict::NotThere))
             }
             SocketEvidence::Ended => match inventory.inspect(&subject.id).await? {
-                // The host has not changed its mind, so its processes are not this machine's.
                 Some(again) if again.main_pid == holder.main_pid => {
                     let why = format!(
                         "process {} is not that of container {} on this machine: does the engine run elsewhere (in a virtual machine), or the master in a container?",
                         subject.main_pid,
                         subject.id.short()
                     );
-                    self.unavailable(inventory, holder, why).await
+                    let known = self.processes().get(host).copied();
+                    match known {
+                        Some(Processes::Elsewhere) => {
+                            self.unavailable(inventory, holder, why).await
+                        }
+                        Some(Processes::Here) => Ok(Speaker::Changed),
+                        None => Ok(Speaker::NoProcess {
+                            holder: Box::new(holder),
+                            why,
+                        }),
+                    }
                 }
                 _ => Ok(Speaker::Changed),
             },
@@ -101,6 +138,27 @@ impl SocketWitness {
                     .await
             }
         }
+    }
+
+    /// A container's process was not found for as long as a container takes to end, so its host's
+    /// processes are elsewhere.
+    ///
+    /// # Errors
+    /// When the host does not answer.
+    pub(super) async fn without_processes(
+        &self,
+        (host, inventory): (&Name, &Inventory),
+        holder: Inspected,
+        why: String,
+    ) -> Result<Speaker, HostError> {
+        self.processes().insert(host.clone(), Processes::Elsewhere);
+        self.unavailable(inventory, holder, why).await
+    }
+
+    fn processes(&self) -> MutexGuard<'_, HashMap<Name, Processes>> {
+        self.processes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Which of the containers on the host's own network speaks; none where it is none of them.

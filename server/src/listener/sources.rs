@@ -3,14 +3,15 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use dockmaster_proto::{id::Name, spiffe::Principal};
 
 use crate::{
     api::{Api, Peer},
-    origin::Origin,
+    origin::{Group, Origin, Party},
+    tally::{Held, Tally},
 };
 
 /// Connections of one address at a time: one container must not take everybody's.
@@ -19,51 +20,63 @@ const MAX_PER_SOURCE: usize = 256;
 const MAX_PER_HOST: usize = 4096;
 /// Handshakes from a host's address while that is full.
 const MAX_UNKNOWN: usize = 64;
+/// Of all connections the part that addresses have together that nobody is known to have.
+const PART_OF_STRANGERS: usize = 4;
 
 /// Whose connections are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Source {
     /// Those of one address.
     Origin(Origin),
+    /// Those of all addresses that nobody is known to have.
+    Strangers,
     /// Those of one enrolled host itself, which carry its containers'.
     Host(Name),
     /// Those from a host's address of which it is not known yet whether they are the host's.
     Unknown(IpAddr),
 }
 
-impl Source {
-    const fn most(&self) -> usize {
-        match self {
-            Self::Origin(_) => MAX_PER_SOURCE,
-            Self::Host(_) => MAX_PER_HOST,
-            Self::Unknown(_) => MAX_UNKNOWN,
-        }
-    }
-}
-
 /// How many connections each source has.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sources {
-    counts: Mutex<HashMap<Source, usize>>,
+    places: Tally<Source>,
     /// Where each enrolled host spoke from the last time.
     hosts: Mutex<HashMap<Name, IpAddr>>,
 }
 
-/// A connection's place among those of its address; it ends with the value.
-pub(super) struct Place {
-    sources: Arc<Sources>,
-    source: Source,
-}
+/// A connection's place among those of its source; it ends with the value.
+#[derive(Debug)]
+pub(super) struct Place(Held<Source>);
 
 impl Sources {
+    /// For so many connections of all together.
+    pub(super) fn new(all: usize) -> Self {
+        let most = move |source: &Source| match source {
+            Source::Origin(_) => MAX_PER_SOURCE,
+            Source::Strangers => all / PART_OF_STRANGERS,
+            Source::Host(_) => MAX_PER_HOST,
+            Source::Unknown(_) => MAX_UNKNOWN,
+        };
+        Self {
+            places: Tally::new(most),
+            hosts: Mutex::default(),
+        }
+    }
+
     /// A place for a connection of which only the address is known. What the containers of a host dial
     /// themselves comes from the host's address too; they must not take the host's way to the master.
-    pub(super) fn admit(self: &Arc<Self>, ip: IpAddr) -> Option<Place> {
-        let ip = ip.to_canonical();
-        let place = self.enter(Source::Origin(Origin::direct(ip)));
+    pub(super) fn admit(&self, party: &Party) -> Option<Place> {
+        let Party { origin, group } = party;
+        let mut sources = vec![Source::Origin(origin.clone())];
+        match group {
+            Some(Group::Strangers) => sources.push(Source::Strangers),
+            // Each has a place among the host's already, by the connection that carries it.
+            Some(Group::Relay(_)) | None => {}
+        }
+        let place = self.enter(sources);
         place.or_else(|| {
-            self.is_hosts(ip)
-                .then(|| self.enter(Source::Unknown(ip)))
+            (origin.relay.is_none() && self.is_hosts(origin.ip))
+                .then(|| self.enter([Source::Unknown(origin.ip)]))
                 .flatten()
         })
     }
@@ -75,104 +88,93 @@ impl Sources {
         hosts.values().any(|host| *host == ip)
     }
 
-    /// A place for a connection that a host relays.
-    pub(super) fn admit_relayed(self: &Arc<Self>, origin: Origin) -> Option<Place> {
-        self.enter(Source::Origin(origin))
-    }
-
     /// A place of an enrolled host's own connection.
-    fn enter_host(self: &Arc<Self>, name: &Name, ip: IpAddr) -> Option<Place> {
+    fn enter_host(&self, name: &Name, ip: IpAddr) -> Option<Place> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         hosts.insert(name.clone(), ip.to_canonical());
         drop(hosts);
-        self.enter(Source::Host(name.clone()))
+        self.enter([Source::Host(name.clone())])
     }
 
-    /// The place of a connection whose peer is known by now: an enrolled host's is among the host's own.
-    pub(super) fn seat(self: &Arc<Self>, place: Place, peer: &Peer, api: &Api) -> Option<Place> {
-        let identity = peer.identity.as_ref();
-        let host = identity.and_then(|identity| match &identity.id.principal {
-            Principal::Host(name) => Some((name, &identity.serial)),
-            _ => None,
-        });
-        // An address that is full has room for its host only.
-        let otherwise = |place: Place| match place.source {
-            Source::Unknown(_) => None,
-            Source::Origin(_) | Source::Host(_) => Some(place),
-        };
-        let Some((name, serial)) = host else {
-            return otherwise(place);
-        };
-        let is_honoured = api
-            .journal
-            .state()
-            .host(name)
-            .is_some_and(|host| host.honours(serial));
-        if is_honoured {
-            self.enter_host(name, peer.address.ip())
-        } else {
-            otherwise(place)
+    /// The place of a connection whose peer is known by now: an enrolled host's is among the host's own,
+    /// and whoever has a certificate is no stranger.
+    pub(super) fn seat(&self, mut place: Place, peer: &Peer, api: &Api) -> Option<Place> {
+        if let Some(host) = honoured_host(peer, api) {
+            return self.enter_host(&host, peer.address.ip());
         }
-    }
-
-    fn enter(self: &Arc<Self>, source: Source) -> Option<Place> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = source.most();
-        let count = counts.entry(source.clone()).or_default();
-        if *count >= most {
+        // An address that is full has room for its host only.
+        if let [Source::Unknown(_)] = place.0.accounts() {
             return None;
         }
-        *count += 1;
-        Some(Place {
-            sources: self.clone(),
-            source,
-        })
+        if api.party(peer).group.is_none() {
+            place.0.leave(&Source::Strangers);
+        }
+        Some(place)
+    }
+
+    fn enter(&self, sources: impl Into<Vec<Source>>) -> Option<Place> {
+        self.places.take(sources).map(Place)
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self
-            .sources
-            .counts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.source);
-            }
-        }
-    }
+/// The enrolled host that a peer is.
+fn honoured_host(peer: &Peer, api: &Api) -> Option<Name> {
+    let identity = peer.identity.as_ref()?;
+    let Principal::Host(name) = &identity.id.principal else {
+        return None;
+    };
+    let state = api.journal.state();
+    let host = state.host(name)?;
+    host.honours(&identity.serial).then(|| name.clone())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn known(ip: &str) -> Party {
+        Party::new(Origin::direct(ip.parse().unwrap()), true)
+    }
+
+    /// As many places as a party gets.
+    fn fill(sources: &Sources, party: &Party) -> Vec<Place> {
+        std::iter::from_fn(|| sources.admit(party))
+            .take(5000)
+            .collect()
+    }
+
+    #[test]
+    fn strangers_have_a_part_of_all_places_however_many_addresses_they_take() {
+        let sources = Sources::new(4000);
+        let stranger = |last| Party::new(Origin::direct([10, 0, 0, last].into()), false);
+        let mut held: Vec<Vec<Place>> = (0..=u8::MAX)
+            .map(|last| fill(&sources, &stranger(last)))
+            .collect();
+        assert_eq!(held.iter().map(Vec::len).sum::<usize>(), 1000);
+        assert_eq!(held[0].len(), MAX_PER_SOURCE);
+        assert_eq!(fill(&sources, &known("10.1.0.1")).len(), MAX_PER_SOURCE);
+        // One that turns out to be known makes room for another.
+        let mut place = held[0].pop().unwrap();
+        place.0.leave(&Source::Strangers);
+        assert!(sources.admit(&stranger(200)).is_some());
+    }
+
     #[test]
     fn containers_that_fill_their_hosts_address_do_not_take_its_way_to_the_master() {
-        let sources = Arc::new(Sources::default());
-        let ip: IpAddr = "10.0.0.2".parse().unwrap();
-        let held: Vec<Place> = std::iter::from_fn(|| sources.admit(ip))
-            .take(5000)
-            .collect();
+        let sources = Sources::new(20_000);
+        let party = known("10.0.0.2");
+        let ip = party.origin.ip;
+        let held = fill(&sources, &party);
         assert_eq!(held.len(), MAX_PER_SOURCE);
         let host = sources.enter_host(&"h2".parse().unwrap(), ip);
         assert!(host.is_some());
-        let unknown = sources.admit(ip).unwrap();
-        assert_eq!(unknown.source, Source::Unknown(ip));
-        let more: Vec<Place> = std::iter::from_fn(|| sources.admit(ip))
-            .take(5000)
-            .collect();
+        let unknown = sources.admit(&party).unwrap();
+        assert_eq!(unknown.0.accounts(), [Source::Unknown(ip)]);
+        let more = fill(&sources, &party);
         assert_eq!(more.len(), MAX_UNKNOWN - 1);
         // It ends with its handshake; and other addresses have no such room.
         drop((unknown, more));
-        assert!(sources.admit(ip).is_some());
-        let other: IpAddr = "10.0.0.3".parse().unwrap();
-        let held: Vec<Place> = std::iter::from_fn(|| sources.admit(other))
-            .take(5000)
-            .collect();
-        assert_eq!(held.len(), MAX_PER_SOURCE);
+        assert!(sources.admit(&party).is_some());
+        assert_eq!(fill(&sources, &known("10.0.0.3")).len(), MAX_PER_SOURCE);
     }
 }

@@ -2,18 +2,32 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
-use tokio::sync::Mutex;
+use tokio::{
+    sync::Mutex,
+    time::{Duration, Instant, sleep_until},
+};
+
+/// The longest rest between an answer and the next question.
+const REST: Duration = Duration::from_millis(100);
 
 /// A question that many may ask at the same time. It is put once at a time, and whoever asks meanwhile
-/// gets the next answer together with all who wait: never one to a question that was put before.
+/// gets the next answer together with all who wait: never one to a question that was put before. However
+/// many ask, whoever answers rests as long as an answer took.
 #[derive(Debug)]
 pub(super) struct Shared<T> {
     /// How many times it was put.
     put: AtomicU64,
     /// How many ask and have no answer yet.
     asking: AtomicUsize,
+    turn: Mutex<Turn<T>>,
+}
+
+/// What whoever may put the question next knows of the last time.
+#[derive(Debug)]
+struct Turn<T> {
     /// The newest answer and its number, while somebody may want it.
-    newest: Mutex<Option<(u64, T)>>,
+    newest: Option<(u64, T)>,
+    rested: Instant,
 }
 
 impl<T> Default for Shared<T> {
@@ -21,7 +35,10 @@ impl<T> Default for Shared<T> {
         Self {
             put: AtomicU64::new(0),
             asking: AtomicUsize::new(0),
-            newest: Mutex::new(None),
+            turn: Mutex::new(Turn {
+                newest: None,
+                rested: Instant::now(),
+            }),
         }
     }
 }
@@ -31,14 +48,20 @@ impl<T: Clone> Shared<T> {
     pub(super) async fn ask(&self, put: impl AsyncFnOnce() -> T) -> T {
         let before = self.put.load(SeqCst);
         let asking = Asking::new(&self.asking);
-        let mut newest = self.newest.lock().await;
-        let answered = newest.take().filter(|(number, _)| *number > before);
-        let (number, answer) = match answered {
-            Some(answered) => answered,
-            None => (self.put.fetch_add(1, SeqCst) + 1, put().await),
+        let mut turn = self.turn.lock().await;
+        let newest = turn.newest.take().filter(|(number, _)| *number > before);
+        let (number, answer) = match newest {
+            Some(newest) => newest,
+            None => {
+                sleep_until(turn.rested).await;
+                let (number, begun) = (self.put.fetch_add(1, SeqCst) + 1, Instant::now());
+                let answer = put().await;
+                turn.rested = Instant::now() + begun.elapsed().min(REST);
+                (number, answer)
+            }
         };
         if !asking.is_alone() {
-            *newest = Some((number, answer.clone()));
+            turn.newest = Some((number, answer.clone()));
         }
         answer
     }
@@ -66,10 +89,10 @@ impl Drop for Asking<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::Cell, time::Duration};
+    use std::cell::Cell;
 
     use futures_util::future::join_all;
-    use tokio::time::{Instant, sleep, timeout};
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
@@ -110,15 +133,34 @@ mod tests {
                 let asked = Instant::now();
                 let at = clock.ask().await;
                 assert!(at >= asked, "an answer from before");
-                assert!(asked.elapsed() <= LONG * 2 + Duration::from_millis(5));
+                assert!(asked.elapsed() <= LONG * 2 + REST + Duration::from_millis(5));
             }
         });
         join_all(asks).await;
         assert_eq!(clock.put.get(), 2);
         assert!(
-            clock.shared.newest.lock().await.is_none(),
+            clock.shared.turn.lock().await.newest.is_none(),
             "kept for nobody"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_answers_without_end_rests_between() {
+        let shared = Shared::default();
+        let (begin, busy) = (Instant::now(), Cell::new(Duration::ZERO));
+        let asks = (0..10).map(|_| async {
+            while begin.elapsed() < LONG {
+                let took = Duration::from_millis(20);
+                let answer = shared.ask(async || {
+                    busy.set(busy.get() + took);
+                    sleep(took).await;
+                });
+                answer.await;
+            }
+        });
+        join_all(asks).await;
+        assert!(busy.get() <= begin.elapsed().mul_f32(0.6), "{busy:?}");
+        assert!(busy.get() >= begin.elapsed().mul_f32(0.4), "{busy:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -134,7 +176,7 @@ mod tests {
         assert!(given_up.is_err());
         assert_eq!(clock.shared.asking.load(SeqCst), 0);
         assert!(
-            clock.shared.newest.lock().await.is_none(),
+            clock.shared.turn.lock().await.newest.is_none(),
             "kept for nobody"
         );
     }

@@ -168,7 +168,12 @@ impl RemoteInventory {
             Some(SocketAnswer::Foreign) => SocketEvidence::Foreign,
             Some(SocketAnswer::Ended) => SocketEvidence::Ended,
             Some(SocketAnswer::Unavailable { why }) => SocketEvidence::Unavailable(why),
-            None => SocketEvidence::Unavailable("the host's answer says nothing of it".to_owned()),
+            None => {
+                return Err(RemoteError::Unanswered {
+                    host: self.remit.host.clone(),
+                    why: "its answer says nothing of the socket".to_owned(),
+                });
+            }
         })
     }
 

@@ -59,16 +59,30 @@ pub enum SocketEvidence {
     Foreign,
     /// The first container's process is not that container's (any more).
     Ended,
-    /// The kernel cannot be asked here, and why.
+    /// The kernel of this machine cannot be asked, today or tomorrow, and why.
     Unavailable(String),
 }
+
+/// Why there is no answer this time. There may be one in a moment, so it is no [`Unavailable`]: a
+/// container that could bring it about would be believed by its address alone.
+///
+/// [`Unavailable`]: SocketEvidence::Unavailable
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("whose socket it is cannot be told now: {0}")]
+pub struct LookError(String);
 
 /// Looks for the other end of a connection in the network namespace of the first container, and
 /// among the processes of all of them. Containers that are in another network namespace than the
 /// first are no candidates, whatever their engine says.
-pub async fn look(connection: Connection, subjects: Vec<Subject>) -> SocketEvidence {
+///
+/// # Errors
+/// When the machine cannot look now: it is out of threads, files, memory or time.
+pub async fn look(
+    connection: Connection,
+    subjects: Vec<Subject>,
+) -> Result<SocketEvidence, LookError> {
     let Ok(_place) = PLACES.acquire().await else {
-        return SocketEvidence::Unavailable("the master stops".to_owned());
+        return Err(LookError("no more looks are taken".to_owned()));
     };
     let (tell, told) = oneshot::channel();
     // A thread of its own, which ends: one of the runtime's would stay in the container's network
@@ -79,14 +93,14 @@ pub async fn look(connection: Connection, subjects: Vec<Subject>) -> SocketEvide
             let _ = tell.send(probe::probe(connection, &subjects));
         });
     if let Err(error) = thread {
-        return SocketEvidence::Unavailable(format!("no thread for it can be had: {error}"));
+        return Err(LookError(format!("no thread for it can be had: {error}")));
     }
     match tokio::time::timeout(PATIENCE, told).await {
         Ok(Ok(evidence)) => evidence,
-        Ok(Err(_)) => SocketEvidence::Unavailable("the look at it panicked".to_owned()),
-        Err(_) => SocketEvidence::Unavailable(format!(
+        Ok(Err(_)) => Err(LookError("the look at it panicked".to_owned())),
+        Err(_) => Err(LookError(format!(
             "the kernel gave no answer within {} s",
             PATIENCE.as_secs()
-        )),
+        ))),
     }
 }

@@ -21,7 +21,7 @@ use rustix::{
 };
 
 use super::{
-    Connection, SocketEvidence, Subject,
+    Connection, LookError, SocketEvidence, Subject,
     cgroup::{self, Group},
     diag::{self, Answer},
 };
@@ -37,16 +37,22 @@ const MAX_GROUPS: usize = 512;
 enum Trouble {
     /// The process is not there, or not the container's.
     Ended,
-    /// The kernel cannot be asked.
+    /// The kernel of this machine cannot be asked.
     Unavailable(String),
+    /// It could not be asked this time.
+    Failed(String),
 }
 
 /// Looks; leaves the thread in the network namespace of the first container.
-pub(super) fn probe(connection: Connection, subjects: &[Subject]) -> SocketEvidence {
+pub(super) fn probe(
+    connection: Connection,
+    subjects: &[Subject],
+) -> Result<SocketEvidence, LookError> {
     match try_probe(&connection, subjects) {
-        Ok(evidence) => evidence,
-        Err(Trouble::Ended) => SocketEvidence::Ended,
-        Err(Trouble::Unavailable(why)) => SocketEvidence::Unavailable(why),
+        Ok(evidence) => Ok(evidence),
+        Err(Trouble::Ended) => Ok(SocketEvidence::Ended),
+        Err(Trouble::Unavailable(why)) => Ok(SocketEvidence::Unavailable(why)),
+        Err(Trouble::Failed(why)) => Err(LookError(why)),
     }
 }
 
@@ -60,10 +66,11 @@ fn try_probe(connection: &Connection, subjects: &[Subject]) -> Result<SocketEvid
         Answer::Socket(inode) => inode,
         Answer::Nothing => return Ok(SocketEvidence::NotThere),
         Answer::Refused(number) => {
-            let error = io::Error::from_raw_os_error(number);
-            return Err(Trouble::Unavailable(format!(
-                "the kernel does not answer questions for sockets: {error}"
-            )));
+            let error = Errno::from_raw_os_error(number);
+            return Err(failed(
+                "the kernel does not answer questions for sockets",
+                error,
+            ));
         }
     };
     let owned = |subject: &Subject, pid| SocketEvidence::Owned {
@@ -74,16 +81,24 @@ fn try_probe(connection: &Connection, subjects: &[Subject]) -> Result<SocketEvid
         return Ok(owned(first, pid));
     }
     for subject in &subjects[1..] {
-        // One that ended meanwhile holds nothing.
-        let Ok(groups) = self::groups(subject) else {
-            continue;
-        };
-        let is_inside = self::namespace(subject).is_ok_and(|its| is_same(&its, &namespace));
-        if is_inside && let Some(pid) = owner(subject, &groups, inode)? {
-            return Ok(owned(subject, pid));
+        match owner_inside(subject, &namespace, inode) {
+            Ok(Some(pid)) => return Ok(owned(subject, pid)),
+            // One that ended meanwhile holds nothing.
+            Ok(None) | Err(Trouble::Ended) => {}
+            Err(trouble) => return Err(trouble),
         }
     }
     Ok(SocketEvidence::Foreign)
+}
+
+/// The process of a container that holds the socket, if the container is in that namespace.
+fn owner_inside(subject: &Subject, namespace: &File, inode: u64) -> Result<Option<u32>, Trouble> {
+    let its = self::namespace(subject)?;
+    let groups = groups(subject)?;
+    if !is_same(&its, namespace) {
+        return Ok(None);
+    }
+    owner(subject, &groups, inode)
 }
 
 /// The network namespace of a container. Opened before the process is known to be the container's:
@@ -110,13 +125,28 @@ fn groups(subject: &Subject) -> Result<Vec<Group>, Trouble> {
 }
 
 fn trouble(path: &str, error: &io::Error) -> Trouble {
-    // A process that ended under way is no process any more: ESRCH.
-    let has_ended =
-        error.kind() == io::ErrorKind::NotFound || Errno::from_io_error(error) == Some(Errno::SRCH);
-    if has_ended {
-        Trouble::Ended
-    } else {
-        Trouble::Unavailable(format!("{path} cannot be read: {error}"))
+    let why = || format!("{path} cannot be read: {error}");
+    match error.kind() {
+        io::ErrorKind::NotFound => Trouble::Ended,
+        // A process that ended under way is no process any more, and a threaded group has none: they are
+        // in the one above it (cgroups(7)).
+        _ if matches!(
+            Errno::from_io_error(error),
+            Some(Errno::SRCH | Errno::OPNOTSUPP)
+        ) =>
+        {
+            Trouble::Ended
+        }
+        io::ErrorKind::PermissionDenied => Trouble::Unavailable(why()),
+        _ => Trouble::Failed(why()),
+    }
+}
+
+/// What is read of a process or a group; nothing of one that has ended.
+fn unless_ended<T: Default>(read: io::Result<T>, path: &Path) -> Result<T, Trouble> {
+    match read.map_err(|error| trouble(&path.to_string_lossy(), &error)) {
+        Err(Trouble::Ended) => Ok(T::default()),
+        read => read,
     }
 }
 
@@ -155,43 +185,54 @@ fn hear(kernel: &OwnedFd, connection: &Connection, sequence: u32) -> Result<Answ
             return Ok(answer);
         }
     }
-    Err(Trouble::Unavailable(
+    Err(Trouble::Failed(
         "the kernel's answer about a socket does not come".to_owned(),
     ))
 }
 
+/// Only what the machine's set-up causes is for good. Anything else may be over in a moment, or be
+/// somebody's doing.
 fn failed(what: &str, error: Errno) -> Trouble {
-    let hint = if error == Errno::PERM {
-        "; it takes root, or the capability CAP_SYS_ADMIN"
-    } else {
-        ""
-    };
-    Trouble::Unavailable(format!("{what}: {error}{hint}"))
+    match error {
+        Errno::PERM | Errno::ACCESS => Trouble::Unavailable(format!(
+            "{what}: {error}; it takes root, or the capability CAP_SYS_ADMIN"
+        )),
+        Errno::NOSYS
+        | Errno::INVAL
+        | Errno::OPNOTSUPP
+        | Errno::AFNOSUPPORT
+        | Errno::PROTONOSUPPORT => Trouble::Unavailable(format!("{what}: {error}")),
+        _ => Trouble::Failed(format!("{what}: {error}")),
+    }
 }
 
 /// The process of a container that holds the socket: the first one most likely, or a child of it.
 fn owner(subject: &Subject, groups: &[Group], inode: u64) -> Result<Option<u32>, Trouble> {
     let mounts = "/proc/self/mountinfo";
     let mounts = fs::read_to_string(mounts).map_err(|error| trouble(mounts, &error))?;
-    let found = groups.iter().find_map(|group| {
-        let folder = cgroup::folder(&mounts, group)?;
-        folder.is_dir().then_some((group, folder))
-    });
-    let Some((group, folder)) = found else {
+    let mut mounted = groups
+        .iter()
+        .filter_map(|group| Some((group, cgroup::folder(&mounts, group)?)))
+        .peekable();
+    if mounted.peek().is_none() {
         return Err(Trouble::Unavailable(
             "the control groups of containers are not mounted here".to_owned(),
         ));
-    };
+    }
+    // A container that ends loses its groups before its engine says so.
+    let found = mounted.find(|(_, folder)| folder.is_dir());
+    let (group, folder) = found.ok_or(Trouble::Ended)?;
     let wanted = format!("socket:[{inode}]");
     let mut files = MAX_FILES;
     let first = std::iter::once(subject.main_pid);
-    let others = processes(&folder)
+    let others = processes(&folder)?
         .into_iter()
         .filter(|pid| *pid != subject.main_pid);
     for pid in first.chain(others) {
         if holds(pid, &wanted, &mut files)? {
             // The number may have gone to another process between the list and the look.
-            let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+            let path = format!("/proc/{pid}/cgroup");
+            let text = unless_ended(fs::read_to_string(&path), path.as_ref())?;
             return Ok(cgroup::is_in(&text, group).then_some(pid));
         }
     }
@@ -202,30 +243,23 @@ fn owner(subject: &Subject, groups: &[Group], inode: u64) -> Result<Option<u32>,
 /// through, does not.
 fn holds(pid: u32, wanted: &str, files: &mut usize) -> Result<bool, Trouble> {
     let path = format!("/proc/{pid}/fd");
-    let denied = |error: io::Error| {
-        let is_denied = error.kind() == io::ErrorKind::PermissionDenied;
-        is_denied.then(|| trouble(&path, &error))
-    };
-    let open = match fs::read_dir(&path) {
-        Ok(open) => open,
-        Err(error) => return denied(error).map_or(Ok(false), Err),
-    };
-    for file in open.flatten() {
+    let path = Path::new(&path);
+    let open = unless_ended(fs::read_dir(path).map(Some), path)?;
+    for file in open.into_iter().flatten().flatten() {
         let Some(left) = files.checked_sub(1) else {
             return Ok(false);
         };
         *files = left;
-        match fs::read_link(file.path()) {
-            Ok(target) if target.as_os_str() == wanted => return Ok(true),
-            Ok(_) => {}
-            Err(error) => denied(error).map_or(Ok(()), Err)?,
+        let target = unless_ended(fs::read_link(file.path()), path)?;
+        if target.as_os_str() == wanted {
+            return Ok(true);
         }
     }
     Ok(false)
 }
 
 /// The processes of a group and of those below it.
-fn processes(folder: &Path) -> Vec<u32> {
+fn processes(folder: &Path) -> Result<Vec<u32>, Trouble> {
     let mut processes = Vec::new();
     let mut folders = vec![folder.to_owned()];
     let mut seen = 0;
@@ -234,15 +268,19 @@ fn processes(folder: &Path) -> Vec<u32> {
         if seen > MAX_GROUPS || processes.len() >= MAX_PROCESSES {
             break;
         }
-        let listed = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        let list = folder.join("cgroup.procs");
+        let listed = unless_ended(fs::read_to_string(&list), &list)?;
         processes.extend(listed.lines().filter_map(|line| line.parse::<u32>().ok()));
-        let below = fs::read_dir(&folder).into_iter().flatten().flatten();
+        let below = unless_ended(fs::read_dir(&folder).map(Some), &folder)?;
         folders.extend(
             below
+                .into_iter()
+                .flatten()
+                .flatten()
                 .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
                 .map(|entry| entry.path()),
         );
     }
     processes.truncate(MAX_PROCESSES);
-    processes
+    Ok(processes)
 }
