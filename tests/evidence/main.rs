@@ -7,4 +7,5 @@ mod log;
 mod podman;
 mod run;
 mod shared;
+mod short;
 mod thief;
