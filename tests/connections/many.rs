@@ -5,6 +5,7 @@ use dockmaster_proto::route::Route;
 use dockmaster_tests::{Peer, StandIn, measure::resident};
 use futures_util::{StreamExt as _, stream};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::time::timeout;
 
 use crate::stage::Stage;
 
@@ -28,16 +29,14 @@ fn possible() -> u16 {
 
 #[test]
 fn ten_thousand_connections_take_64_kib_each_at_most_and_keep_nobody_out() {
-    let stage = Stage::new(160..=161);
+    let stage = Stage::new(160..=160 + WANTED / EACH);
     let count = possible();
     println!("{count} connections");
     let pid = stage.master.pid().into();
     let before = resident(pid);
     stage.runtime.block_on(async {
         let peer = |number: u16| {
-            // Nobody's addresses: who connects need not be known.
-            let stand_in = StandIn::numbered(30_000 + number / EACH);
-            let peer = Peer::new(&stage.master, &stand_in);
+            let peer = stage.peer(usize::from(1 + number / EACH));
             async move { peer.connect(None).await }
         };
         let dialling = stream::iter((0..count).map(peer)).buffer_unordered(32);
@@ -55,4 +54,24 @@ fn ten_thousand_connections_take_64_kib_each_at_most_and_keep_nobody_out() {
         }
     });
     let _ = stage.master.json(["node", "list"]);
+}
+
+#[test]
+fn addresses_that_are_nobodys_have_a_part_of_all_places_and_keep_nobody_out() {
+    // With 400 connections, of which a hundred are for those whose address nobody is known to have.
+    let stage = Stage::with(220..=220, |setup| setup.files(400 + 128));
+    let open = stage.runtime.block_on(async {
+        let stranger = |number: u16| {
+            let stand_in = StandIn::numbered(31_000 + number / EACH);
+            let peer = Peer::new(&stage.master, &stand_in);
+            async move { timeout(dockmaster_tests::patience(), peer.connect(None)).await }
+        };
+        let dialling = stream::iter((0..4 * EACH).map(stranger)).buffer_unordered(32);
+        let open = dialling.filter_map(async |dialled| dialled.ok()?.ok());
+        open.collect::<Vec<_>>().await
+    });
+    assert_eq!(open.len(), 100);
+    stage.runtime.block_on(stage.peer(0).enroll()).unwrap();
+    let _ = stage.master.json(["node", "list"]);
+    drop(open);
 }

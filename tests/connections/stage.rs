@@ -17,12 +17,20 @@ pub(crate) struct Stage {
 impl Stage {
     /// With these stand-ins; tests run side by side, so each takes numbers of its own.
     pub(crate) fn new(numbers: impl IntoIterator<Item = u16>) -> Self {
+        Self::with(numbers, |setup| setup)
+    }
+
+    /// The same, and a master with some settings of its own.
+    pub(crate) fn with(
+        numbers: impl IntoIterator<Item = u16>,
+        settings: impl FnOnce(Setup) -> Setup,
+    ) -> Self {
         let stand_ins: Vec<_> = numbers
             .into_iter()
             .map(|number| StandIn::numbered(number).label("role", "web"))
             .collect();
         let inventory = Inventory::new(&stand_ins);
-        let master = Setup::inventory(&inventory).start();
+        let master = settings(Setup::inventory(&inventory)).start();
         eventually("the first look at the host", || {
             let watched = master.json(["audit", "list", "--event", "host_watched"]);
             (watched["entries"] != json!([])).then_some(())

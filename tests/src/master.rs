@@ -43,6 +43,7 @@ pub struct Setup {
     settings: Vec<(String, String)>,
     policy: String,
     listen: Option<String>,
+    files: Option<u64>,
 }
 
 impl Setup {
@@ -153,6 +154,14 @@ impl Setup {
         self
     }
 
+    /// With so many open files at most.
+    pub fn files(self, files: u64) -> Self {
+        Self {
+            files: Some(files),
+            ..self
+        }
+    }
+
     /// Makes the data directory and starts the master.
     ///
     /// # Panics
@@ -182,6 +191,7 @@ impl Setup {
             port,
             trust,
             watch: self.watch,
+            files: self.files,
             running: None,
             log: Arc::default(),
         };
@@ -199,6 +209,7 @@ pub struct Master {
     port: Port,
     trust: TrustPin,
     watch: Watch,
+    files: Option<u64>,
     running: Option<Child>,
     log: Arc<Mutex<Vec<String>>>,
 }
@@ -255,7 +266,15 @@ impl Master {
     }
 
     fn serve_command(&self) -> Command {
-        let mut command = Command::new(binary("dockmaster"));
+        let mut command = match self.files {
+            Some(files) => {
+                let mut limited = Command::new("prlimit");
+                limited.arg(format!("--nofile={files}:{files}"));
+                limited.arg(binary("dockmaster"));
+                limited
+            }
+            None => Command::new(binary("dockmaster")),
+        };
         command
             .args(["serve", "--host-name", "h1", "--data"])
             .arg(&self.data);
