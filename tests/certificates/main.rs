@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod follower;
+mod proxies;
 mod revoke;
 mod rotate;
 mod stage;

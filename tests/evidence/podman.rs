@@ -93,3 +93,45 @@ fn a_container_of_podman_is_known_by_its_socket_and_followed_through_its_life() 
     serves(&again);
     let _ = master.cli(["audit", "verify"]).ok();
 }
+
+#[test]
+fn containers_of_podman_sleep_are_renamed_and_share_networks() {
+    if !require_all(&["docker", "podman"]) {
+        return;
+    }
+    let image = Image::shared();
+    let podman = Podman::start();
+    let master = Setup::podman(&podman).start();
+    let [master_is, trust] = master.options_at(Podman::gateway(0));
+    let agent = ["/dockmaster-agent", "run"];
+    let id = podman.run(&image, &[&master_is, &trust], &agent);
+    let ip = {
+        let inspected = podman.docker(&["inspect", &id]).json()[0].take();
+        let network = &inspected["NetworkSettings"]["Networks"]["first"];
+        network["IPAddress"].as_str().unwrap().to_owned()
+    };
+    let serial = names(&master, &id, &[&ip]);
+    let lease = || master.json(["audit", "who", &ip])["holders"][0].clone();
+    let held = lease();
+
+    let _ = podman.docker(&["pause", &id]).ok();
+    let _ = podman.docker(&["unpause", &id]).ok();
+    let name = dockmaster_tests::unique("renamed");
+    let _ = podman.docker(&["rename", &id, &name]).ok();
+    eventually("the new name", || {
+        let node = master.json(["node", "show", &id]);
+        (node["name"] == name.as_str()).then_some(())
+    });
+    assert_eq!(lease(), held);
+    assert_eq!(certificate(&master, &id).unwrap().0, serial);
+
+    // Who shares a network has a name of its own, and no address.
+    for mode in [format!("container:{id}"), "host".to_owned()] {
+        let sharing = podman.run_in(&mode, &image, &[&master_is, &trust], &agent);
+        assert_ne!(names(&master, &sharing, &[]), serial);
+        let node = master.json(["node", "show", &sharing]);
+        assert_eq!(node["evidence"][1]["kind"], "socket", "{node}");
+    }
+    assert_eq!(certificate(&master, &id).unwrap().0, serial);
+    let _ = master.cli(["audit", "verify"]).ok();
+}

@@ -78,6 +78,15 @@ impl Podman {
     /// When it does not start.
     #[must_use]
     pub fn run(&self, image: &Image, args: &[&str], command: &[&str]) -> String {
+        self.run_in(NETWORKS[0].0, image, args, command)
+    }
+
+    /// The same in this network mode (`host`, `container:ID`).
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn run_in(&self, mode: &str, image: &Image, args: &[&str], command: &[&str]) -> String {
         let tar = self.dir.path().join("image.tar");
         let tar = tar.to_str().unwrap();
         docker(&["save", "--output", tar, image.tag()]);
@@ -85,7 +94,7 @@ impl Podman {
         // What it asks for by default is more than some machines let their root have.
         let limits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"];
         let run = [
-            &["run", "--detach", "--network", NETWORKS[0].0],
+            &["run", "--detach", "--network", mode],
             &limits[..],
             args,
             &[image.tag()],
