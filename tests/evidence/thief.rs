@@ -2,6 +2,8 @@
 
 use dockmaster_tests::{Container, Image, Master, Network, Setup, eventually, require_all};
 
+use serde_json::Value;
+
 use crate::{
     log::{entries, kinds, serials},
     run::{enroll_again, script},
@@ -27,7 +29,8 @@ fn thief(image: &Image, master: &Master, network: &Network, victim: &Container) 
         .start()
 }
 
-fn is_refused(master: &Master, victim: &Container, thief: &Container) {
+/// Waits for it, and looks at the holder while the thief is at work: it has what it had.
+fn is_refused(master: &Master, victim: &Container, had: &[Value], thief: &Container) {
     eventually("the thief's refusal", || {
         let logs = thief.logs();
         logs.contains("does not come from its network namespace")
@@ -40,6 +43,8 @@ fn is_refused(master: &Master, victim: &Container, thief: &Container) {
     );
     assert!(!thief.logs().contains("enrolled as"), "{}", thief.logs());
     assert_eq!(thief.file("/run/dockmaster/cert.pem"), None);
+    assert_eq!(serials(master, victim), had);
+    assert!(thief.runs(), "{}", thief.logs());
 }
 
 #[test]
@@ -63,12 +68,12 @@ fn a_neighbour_that_takes_the_address_gets_nothing_and_its_holder_keeps_everythi
     assert_eq!(socket["pid"], web.pid());
 
     let thief_at_work = thief(&image, &master, &network, &web);
-    is_refused(&master, &web, &thief_at_work);
+    is_refused(&master, &web, &before, &thief_at_work);
     // While the holder cannot even move.
     drop(thief_at_work);
     web.pause();
     let thief_at_night = thief(&image, &master, &network, &web);
-    is_refused(&master, &web, &thief_at_night);
+    is_refused(&master, &web, &before, &thief_at_night);
     drop(thief_at_night);
     web.unpause();
 

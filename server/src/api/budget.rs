@@ -146,7 +146,7 @@ mod tests {
             let budget = Budget::default();
             let mut held = all_hold(&budget, party);
             assert_eq!(held.len(), GROUP / EACH);
-            budget.hold(known(1)).grow(EACH).unwrap();
+            budget.hold(known(200)).grow(EACH).unwrap();
             held.pop();
             budget.hold(party(u8::MAX)).grow(EACH).unwrap();
             drop(held);
