@@ -1,4 +1,6 @@
-//! What others notice of one container that floods the master.
+//! What others notice of one container, or of many, that flood the master.
+
+mod kind;
 
 use std::{
     sync::{
@@ -9,16 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dockmaster_client::{Bootstrap, Call, ClientError, Dialer};
-use dockmaster_proto::{
-    api::identity::{CertificateRequest, IssuedCertificate},
-    route::Route,
-};
-use dockmaster_tests::{
-    StandIn,
-    measure::{Bounds, Samples, mib, resident},
-};
+use dockmaster_tests::measure::{Bounds, Samples, mib, resident};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use self::kind::{Flood, Target};
 use crate::{
     catalog::{Agents, Ask},
     drive::drive,
@@ -27,20 +23,19 @@ use crate::{
 
 /// Clients whose latency is measured.
 const OTHERS: usize = 4;
-/// Connections of the flood at a time.
-const CONNECTIONS: usize = 64;
 /// How much cheaper a catalog is than a certificate: so many more are measured.
 const FACTOR: usize = 4;
 
 /// Prints the latency of others alone and beside each flood, and how many times as long it is.
 pub(crate) async fn measure(bounds: Bounds, fleet: &Fleet) {
+    raise_file_limit();
     println!(
-        "\nBeside a flood from one container: milliseconds of latency of {OTHERS} others at a time\n\n\
-         | {:<22} | {:<24} | {:>5} | {:>6} | {:>6} | {:>7} | {:>7} | {:>9} | {:>9} |",
+        "\nBeside a flood: milliseconds of latency of {OTHERS} others at a time\n\n\
+         | {:<22} | {:<26} | {:>5} | {:>6} | {:>6} | {:>7} | {:>7} | {:>9} | {:>9} |",
         "", "flood", "n", "p50", "p99", "x p50", "x p99", "flood/s", "RSS"
     );
     let mut alone = None;
-    for flood in [None, Some(Flood::Garbage), Some(Flood::Connections)] {
+    for flood in [None].into_iter().chain(Flood::ALL.map(Some)) {
         let running = flood.map(|kind| Running::start(kind, fleet));
         let catalogs = catalogs(bounds.times(FACTOR).count, fleet).await;
         let certificates = enrollments(bounds.half().count, fleet).await;
@@ -51,7 +46,7 @@ pub(crate) async fn measure(bounds: Bounds, fleet: &Fleet) {
         for ((what, samples), before) in now.iter().zip(before) {
             let [p50, p99] = quantiles(samples);
             println!(
-                "| {what:<22} | {:<24} | {:>5} | {p50:>6.2} | {p99:>6.2} | {:>7.2} | {:>7.2} | {rate:>9.0} | {:>9} |",
+                "| {what:<22} | {:<26} | {:>5} | {p50:>6.2} | {p99:>6.2} | {:>7.2} | {:>7.2} | {rate:>9.0} | {:>9} |",
                 flood.map_or("none", Flood::name),
                 samples.count(),
                 p50 / before[0],
@@ -60,6 +55,13 @@ pub(crate) async fn measure(bounds: Bounds, fleet: &Fleet) {
             );
         }
     }
+}
+
+/// A crowd has a file for each connection.
+fn raise_file_limit() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let current = maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
 }
 
 fn quantiles(samples: &Samples) -> [f64; 2] {
@@ -80,46 +82,6 @@ async fn enrollments(count: usize, fleet: &Fleet) -> Samples {
     .await
 }
 
-/// What one container does as fast as it can.
-#[derive(Debug, Clone, Copy)]
-enum Flood {
-    /// Requests for certificates that are none, on open connections.
-    Garbage,
-    /// Connections, one after the other, on which nothing is asked.
-    Connections,
-}
-
-impl Flood {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Garbage => "certificate requests",
-            Self::Connections => "connections",
-        }
-    }
-
-    /// Goes on until told to stop.
-    async fn run(self, dialer: &Dialer, stop: &AtomicBool, count: &AtomicU64) {
-        let garbage = Call::new(Route::Enroll).json(&CertificateRequest {
-            csr: vec![0x30; 500],
-            agent_version: "flood".to_owned(),
-            seen: None,
-            token: None,
-        });
-        while !stop.load(Relaxed) {
-            let mut connection = dialer.dial().await.unwrap();
-            count.fetch_add(1, Relaxed);
-            while matches!(self, Self::Garbage) && !stop.load(Relaxed) {
-                let refused = connection.call::<IssuedCertificate>(&garbage).await;
-                assert!(
-                    matches!(refused, Err(ClientError::Problem(_))),
-                    "{refused:?}"
-                );
-                count.fetch_add(1, Relaxed);
-            }
-        }
-    }
-}
-
 /// A flood at work, on a thread of its own: its clients must not queue before those that are measured.
 struct Running {
     stop: Arc<AtomicBool>,
@@ -131,7 +93,7 @@ struct Running {
 impl Running {
     fn start(kind: Flood, fleet: &Fleet) -> Self {
         let (stop, count) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-        let (master, pin) = (fleet.master.address(), fleet.master.trust());
+        let target = Target::of(&fleet.master);
         let thread = thread::spawn({
             let (stop, count) = (stop.clone(), count.clone());
             move || {
@@ -140,18 +102,15 @@ impl Running {
                     .build()
                     .unwrap();
                 runtime.block_on(async {
-                    let first = Bootstrap::dial(master, None).await.unwrap();
-                    let (_, bundle) = first.trust(pin).await.unwrap();
-                    // A container that is not among those that are measured.
-                    let ip = StandIn::numbered(crate::fleet::CONTAINERS).ips[0];
-                    let dialer = Dialer::new(master, Some(ip), Arc::new(bundle), None).unwrap();
-                    let each = (0..CONNECTIONS).map(|_| kind.run(&dialer, &stop, &count));
+                    let each = kind
+                        .origins()
+                        .map(|from| kind.run(&target, from, &stop, &count));
                     futures_util::future::join_all(each).await;
                 });
             }
         });
         // It has to be under way.
-        while count.load(Relaxed) < 10 * CONNECTIONS as u64 {
+        while count.load(Relaxed) < kind.under_way() {
             thread::park_timeout(Duration::from_millis(10));
         }
         count.store(0, Relaxed);
