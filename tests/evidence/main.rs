@@ -5,6 +5,7 @@
 mod changes;
 mod log;
 mod podman;
+mod rights;
 mod run;
 mod shared;
 mod short;

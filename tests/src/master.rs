@@ -43,7 +43,8 @@ pub struct Setup {
     settings: Vec<(String, String)>,
     policy: String,
     listen: Option<String>,
-    files: Option<u64>,
+    /// The program and its arguments by which `dockmaster serve` is run.
+    by: Vec<String>,
 }
 
 impl Setup {
@@ -156,8 +157,21 @@ impl Setup {
 
     /// With so many open files at most.
     pub fn files(self, files: u64) -> Self {
+        self.by(&["prlimit", &format!("--nofile={files}:{files}")])
+    }
+
+    /// Without the right to enter network namespaces: it cannot ask for sockets there.
+    pub fn without_sockets(self) -> Self {
+        self.by(&[
+            "setpriv",
+            "--bounding-set=-sys_admin",
+            "--inh-caps=-sys_admin",
+        ])
+    }
+
+    fn by(self, by: &[&str]) -> Self {
         Self {
-            files: Some(files),
+            by: by.iter().map(|&word| word.to_owned()).collect(),
             ..self
         }
     }
@@ -191,7 +205,7 @@ impl Setup {
             port,
             trust,
             watch: self.watch,
-            files: self.files,
+            by: self.by,
             running: None,
             log: Arc::default(),
         };
@@ -209,7 +223,8 @@ pub struct Master {
     port: Port,
     trust: TrustPin,
     watch: Watch,
-    files: Option<u64>,
+    /// The program and its arguments by which `dockmaster serve` is run.
+    by: Vec<String>,
     running: Option<Child>,
     log: Arc<Mutex<Vec<String>>>,
 }
@@ -266,14 +281,13 @@ impl Master {
     }
 
     fn serve_command(&self) -> Command {
-        let mut command = match self.files {
-            Some(files) => {
-                let mut limited = Command::new("prlimit");
-                limited.arg(format!("--nofile={files}:{files}"));
-                limited.arg(binary("dockmaster"));
-                limited
+        let mut command = match &self.by[..] {
+            [] => Command::new(binary("dockmaster")),
+            [by, args @ ..] => {
+                let mut command = Command::new(by);
+                command.args(args).arg(binary("dockmaster"));
+                command
             }
-            None => Command::new(binary("dockmaster")),
         };
         command
             .args(["serve", "--host-name", "h1", "--data"])

@@ -2,7 +2,7 @@
 //! operator's change to an application that took it up.
 //!
 //! `cargo bench -p dockmaster-tests --bench startup [-- SECTION...]`; the sections are `containers`,
-//! `loopback` and `sizes`, all of them where none is named. `DOCKMASTER_BENCH_COUNT` changes the 100
+//! `evidence`, `loopback` and `sizes`, all of them where none is named. `DOCKMASTER_BENCH_COUNT` changes the 100
 //! repetitions, `DOCKMASTER_TEST_BIN` names a folder of programs to take as they are. What is
 //! measured, and what it is measured against, stands in `docs/performance.md`.
 
@@ -15,6 +15,7 @@
 
 mod changes;
 mod containers;
+mod evidence;
 mod log;
 mod loopback;
 mod site;
@@ -35,6 +36,9 @@ fn main() {
     }
     if wanted.has("containers") && require("docker") {
         containers::measure(bounds);
+    }
+    if wanted.has("evidence") && require("docker") {
+        evidence::measure(bounds);
     }
     if wanted.has("loopback") {
         loopback::measure(bounds);
