@@ -3,6 +3,7 @@
 
 mod follower;
 mod proxies;
+mod race;
 mod revoke;
 mod rotate;
 mod stage;
