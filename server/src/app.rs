@@ -193,7 +193,7 @@ impl Master {
 
         let (stop, stopping) = watch::channel(false);
         let host = inventory.as_ref().map(|_| config.host.clone());
-        let watchers = Watchers::default();
+        let watchers = Watchers::new(index.clone());
         if let Some(inventory) = inventory {
             // The machine that the master itself runs on is lost only with the master.
             watchers.start(&journal, &config.host, inventory, None);

@@ -322,9 +322,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        leases,
         state::State,
-        testing::{entry, facts, host, id},
+        testing::{decide, entry, facts, host, id},
     };
 
     struct Nowhere;
@@ -373,7 +372,7 @@ mod tests {
 
     fn up(container: u8, ips: &[&str]) -> Vec<Event> {
         let seen = Observation::Up(facts(container, ips));
-        leases::decide(&seen, &host(), &State::default())
+        decide(&seen, &host(), &State::default())
     }
 
     #[tokio::test]

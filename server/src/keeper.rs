@@ -17,8 +17,9 @@ use tokio::{
 
 use crate::{
     env,
+    index::Index,
     journal::{Cause, Journal},
-    leases,
+    leases::{self, LastHosts},
 };
 
 /// How long until a commit that a full disk refused is tried again.
@@ -53,6 +54,7 @@ pub struct Inbox {
 #[derive(Debug)]
 pub struct LeaseKeeper {
     journal: Journal,
+    index: Index,
     inventory: Arc<Inventory>,
     host: Name,
     watched: bool,
@@ -69,12 +71,14 @@ impl LeaseKeeper {
     #[must_use]
     pub fn new(
         journal: Journal,
+        index: Index,
         inventory: Arc<Inventory>,
         host: Name,
         patience: Option<Duration>,
     ) -> Self {
         Self {
             journal,
+            index,
             inventory,
             host,
             watched: false,
@@ -174,10 +178,29 @@ impl LeaseKeeper {
         }
     }
 
+    /// Where the containers ran that the view does not know. An index that cannot say keeps nobody from
+    /// starting.
+    fn last_hosts(&self, observation: &Observation) -> LastHosts {
+        let unknown: Vec<ContainerId> = {
+            let state = self.journal.state();
+            leases::unknown(observation, &state).copied().collect()
+        };
+        let last_host = |id: ContainerId| match self.index.gone_node(&id) {
+            Ok(node) => Some((id, node?.host)),
+            Err(error) => {
+                tracing::warn!(container = %id.short(), error = %chain(&error), "where a container ran before is not known");
+                None
+            }
+        };
+        unknown.into_iter().filter_map(last_host).collect()
+    }
+
     async fn observe(&mut self, observation: Observation) {
         let observation = leases::bounded(observation);
         let _turn = self.journal.share_leases().await;
-        let mut events = leases::decide(&observation, &self.host, &self.journal.state());
+        let last_hosts = self.last_hosts(&observation);
+        let mut events =
+            leases::decide(&observation, &self.host, &self.journal.state(), &last_hosts);
         match &observation {
             Observation::Snapshot { containers, .. } => {
                 tracing::info!(host = %self.host, containers = containers.len(), "watching the host");

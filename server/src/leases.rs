@@ -1,7 +1,7 @@
 //! Leases: which container holds which address, decided from what the host reports.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     net::IpAddr,
 };
 
@@ -23,11 +23,38 @@ use crate::{
     state::{NodeRecord, State},
 };
 
+/// The hosts on which containers ran the last time that have ended.
+pub type LastHosts = HashMap<ContainerId, Name>;
+
+/// The containers of a report that the view does not know: of these it counts on which host they ran the
+/// last time.
+pub fn unknown<'a>(
+    observation: &'a Observation,
+    state: &'a State,
+) -> impl Iterator<Item = &'a ContainerId> {
+    let seen = match observation {
+        Observation::Snapshot { containers, .. } => &containers[..],
+        Observation::Up(facts) => std::slice::from_ref(facts),
+        Observation::Down { .. } | Observation::Lost(_) | Observation::Refused { .. } => &[],
+    };
+    seen.iter()
+        .map(|facts| &facts.id)
+        .filter(|id| state.node(id).is_none())
+}
+
 /// The events that make the view agree with what the host reported. Pure; the caller commits them.
 /// No event at all when the report says nothing new.
 #[must_use]
-pub fn decide(observation: &Observation, host: &Name, state: &State) -> Vec<Event> {
-    let mut decision = Decision::new(host, state);
+pub fn decide(
+    observation: &Observation,
+    host: &Name,
+    state: &State,
+    last_hosts: &LastHosts,
+) -> Vec<Event> {
+    let mut decision = Decision {
+        last_hosts: Some(last_hosts),
+        ..Decision::new(host, state)
+    };
     match observation {
         Observation::Snapshot {
             containers,
@@ -67,6 +94,7 @@ pub fn end_of_host(host: &Name, cause: LeaseCause, state: &State) -> Vec<Event> 
 struct Decision<'a> {
     host: &'a Name,
     state: &'a State,
+    last_hosts: Option<&'a LastHosts>,
     events: Vec<Event>,
     /// Addresses that this decision touched: their newest epoch, and who holds them by now.
     moved: BTreeMap<Address, (u64, Option<ContainerId>)>,
@@ -77,6 +105,7 @@ impl<'a> Decision<'a> {
         Self {
             host,
             state,
+            last_hosts: None,
             events: Vec::new(),
             moved: BTreeMap::new(),
         }
@@ -110,14 +139,8 @@ impl<'a> Decision<'a> {
             return;
         }
         // Nor is one that another host may start again: between its end and its next start nobody else
-        // may take it. Only the ends of containers that operators labelled are kept in memory, so only
-        // these are guarded: the ID of another goes to the host that reports it first, and the host that
-        // had it is refused until that one's ends. No label and no certificate goes with it.
-        if let Some(other) = self
-            .state
-            .dormant_elsewhere(&facts.id, self.host)
-            .filter(|_| known.is_none())
-        {
+        // may take it, though its ID is in the log for all to read.
+        if let Some(other) = self.other_claim(&facts.id).filter(|_| known.is_none()) {
             self.refuse(facts, format!("it was a container of host {other}"));
             return;
         }
@@ -158,6 +181,15 @@ impl<'a> Decision<'a> {
                 None => self.open(address, facts, cause),
             }
         }
+    }
+
+    /// The other host that a container's ID belongs to though its container ended.
+    fn other_claim(&self, id: &ContainerId) -> Option<&'a Name> {
+        let (state, host) = (self.state, self.host);
+        let last = self.last_hosts.and_then(|last| last.get(id));
+        let last = last.filter(|last| *last != host && state.may_come_back(last));
+        // What operators said of it counts for longer than the last run.
+        state.dormant_elsewhere(id, host).or(last)
     }
 
     fn open(&mut self, address: Address, facts: &ContainerFacts, cause: LeaseCause) {

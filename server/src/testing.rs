@@ -68,9 +68,14 @@ pub(crate) fn apply(state: &mut State, event: Event) {
     state.apply(index, &entry(index, event));
 }
 
+/// What an observation comes to where nothing is known of containers that ended.
+pub(crate) fn decide(observation: &Observation, host: &Name, state: &State) -> Vec<Event> {
+    leases::decide(observation, host, state, &leases::LastHosts::new())
+}
+
 /// Decides upon an observation and takes the events up; the events' names.
 pub(crate) fn observe(state: &mut State, observation: &Observation) -> Vec<&'static str> {
-    let events = leases::decide(observation, &host(), state);
+    let events = decide(observation, &host(), state);
     let names = events.iter().map(Event::name).collect();
     for event in events {
         apply(state, event);

@@ -12,6 +12,7 @@ use dockmaster_proto::id::{ContainerId, Name};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
+    index::Index,
     journal::{Cause, Journal},
     keeper::{Evict, Inbox, LeaseKeeper},
 };
@@ -33,10 +34,23 @@ pub struct Watcher {
 }
 
 /// All of them. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Watchers(Arc<RwLock<HashMap<Name, Watcher>>>);
+#[derive(Debug, Clone)]
+pub struct Watchers {
+    all: Arc<RwLock<HashMap<Name, Watcher>>>,
+    /// Says where containers ran before.
+    index: Index,
+}
 
 impl Watchers {
+    /// None yet.
+    #[must_use]
+    pub fn new(index: Index) -> Self {
+        Self {
+            all: Arc::default(),
+            index,
+        }
+    }
+
     /// Begins to watch a host. When it is lost for longer than `patience`, its leases end.
     pub fn start(
         &self,
@@ -50,7 +64,13 @@ impl Watchers {
         let (look, looks) = mpsc::channel(OBSERVATIONS);
         let (evictions, to_evict) = mpsc::channel(1);
         let (go, gone) = watch::channel(false);
-        let keeper = LeaseKeeper::new(journal.clone(), inventory.clone(), host.clone(), patience);
+        let keeper = LeaseKeeper::new(
+            journal.clone(),
+            self.index.clone(),
+            inventory.clone(),
+            host.clone(),
+            patience,
+        );
         tokio::spawn(keeper.run(Inbox {
             observations,
             looks,
@@ -65,21 +85,21 @@ impl Watchers {
             evictions,
             go,
         };
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(host.clone(), watcher);
     }
 
     /// A host.
     #[must_use]
     pub fn get(&self, host: &Name) -> Option<Watcher> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         all.get(host).cloned()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         all.is_empty()
     }
 
@@ -95,7 +115,7 @@ impl Watchers {
         };
         watcher.evictions.send(evict).await.ok()?;
         let containers = evicted.await.ok()?;
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         all.remove(host);
         Some(containers)
     }

@@ -49,6 +49,40 @@ fn no_host_takes_a_container_that_another_vouches_for() {
 }
 
 #[test]
+fn no_host_takes_the_id_of_a_container_that_ended_on_another() {
+    if !require("netns") {
+        return;
+    }
+    let mut master = setup().start();
+    let h2 = Host::start(&master, "h2", &[container(1, 2), container(3, 4)], &[]);
+    watched(&master, &h2, 2);
+    h2.inventory().set(&[container(3, 4)]);
+    watched(&master, &h2, 1);
+    // Not of what the master has in its memory alone.
+    master.crash_and_restart();
+    watched(&master, &h2, 1);
+    let mut h3 = Host::start(&master, "h3", &[container(1, 2), container(2, 3)], &[]);
+    watched(&master, &h3, 1);
+    let refused = events(&master, "host_refused");
+    let refused = refused[0].to_string();
+    assert!(
+        refused.contains("it was a container of host h2"),
+        "{refused}"
+    );
+    // Its own host starts it again; and one that is gone has no claim.
+    h2.inventory().set(&[container(1, 2), container(3, 4)]);
+    watched(&master, &h2, 2);
+    h2.inventory().set(&[container(3, 4)]);
+    watched(&master, &h2, 1);
+    let _ = master.cli(["host", "evict", "h2"]).ok();
+    h3.kill();
+    h3.run();
+    watched(&master, &h3, 2);
+    let node = master.json(["node", "show", "c1"]);
+    assert_eq!(node["host"], "h3", "{node}");
+}
+
+#[test]
 fn a_name_is_enrolled_once_and_never_the_masters_own() {
     let master = setup().start();
     let dir = tempfile::tempdir().unwrap();

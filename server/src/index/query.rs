@@ -2,7 +2,12 @@
 
 use std::net::IpAddr;
 
-use dockmaster_proto::{address::Address, event::HeldAddress, id::Serial, time::UnixMs};
+use dockmaster_proto::{
+    address::Address,
+    event::HeldAddress,
+    id::{ContainerId, Serial},
+    time::UnixMs,
+};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -101,6 +106,14 @@ impl Index {
             opened_at_ms: record.opened_at_ms,
             cause: record.opened_cause,
         }))
+    }
+
+    /// The last run of a container that ended.
+    ///
+    /// # Errors
+    /// When sled fails.
+    pub fn gone_node(&self, id: &ContainerId) -> Result<Option<NodeRecord>, IndexError> {
+        Overlay::new(&self.db).get(&keys::ended_node(id))
     }
 
     /// Nodes whose container ended.

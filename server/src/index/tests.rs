@@ -14,9 +14,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    leases,
     state::{State, requests::request_id},
-    testing::{entry, facts, host, id},
+    testing::{decide, entry, facts, host, id},
 };
 
 const IPS: [&str; 3] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
@@ -72,9 +71,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn events(step: &Step, state: &State) -> Vec<Event> {
     match step {
         Step::Up(container, ips) => {
-            leases::decide(&Observation::Up(facts(*container, ips)), &host(), state)
+            decide(&Observation::Up(facts(*container, ips)), &host(), state)
         }
-        Step::Down(container) => leases::decide(
+        Step::Down(container) => decide(
             &Observation::Down {
                 id: id(*container),
                 cause: LeaseCause::Died,
@@ -83,9 +82,9 @@ fn events(step: &Step, state: &State) -> Vec<Event> {
             state,
         ),
         Step::Elsewhere(container, true) => {
-            leases::decide(&Observation::Up(facts(*container, &[])), &other(), state)
+            decide(&Observation::Up(facts(*container, &[])), &other(), state)
         }
-        Step::Elsewhere(container, false) => leases::decide(
+        Step::Elsewhere(container, false) => decide(
             &Observation::Down {
                 id: id(*container),
                 cause: LeaseCause::Died,
@@ -100,7 +99,7 @@ fn events(step: &Step, state: &State) -> Vec<Event> {
             if state.lease(&address).is_some() {
                 return vec![];
             }
-            leases::decide(&Observation::Up(facts), &other(), &State::default())
+            decide(&Observation::Up(facts), &other(), &State::default())
         }
         Step::Label(container, change) => {
             let change = LabelChange::parse([*change]).unwrap();

@@ -7,7 +7,7 @@ use dockmaster_proto::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{apply, facts, id, observe};
+use crate::testing::{apply, decide, facts, id, observe};
 
 fn died(container: u8) -> Observation {
     Observation::Down {
@@ -345,6 +345,28 @@ fn the_id_of_a_labelled_container_that_ended_is_its_hosts_until_that_host_is_gon
             ("h1", "front")
         );
     }
+}
+
+#[test]
+fn the_id_of_a_container_that_ended_is_its_hosts_until_that_host_is_gone() {
+    let up = Observation::Up(facts(1, &[]));
+    let (h1, h2): (Name, Name) = ("h1".parse().unwrap(), "h2".parse().unwrap());
+    let mut state = State::default();
+    enroll(&mut state, "h1");
+    enroll(&mut state, "h2");
+    let last = LastHosts::from([(id(1), h1.clone())]);
+    assert_eq!(unknown(&up, &state).collect::<Vec<_>>(), [&id(1)]);
+    let names = |host, state: &State| {
+        let events = super::decide(&up, host, state, &last);
+        events.iter().map(Event::name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&h2, &state), ["host_refused"]);
+    assert_eq!(names(&h1, &state), ["node_observed"]);
+    evict(&mut state, "h1");
+    assert_eq!(names(&h2, &state), ["node_observed"]);
+    // One that runs is known, and the past says nothing of it.
+    observe_at(&mut state, "h2", &up);
+    assert_eq!(unknown(&up, &state).count(), 0);
 }
 
 #[test]

@@ -79,9 +79,13 @@ impl State {
         if of_id.contains_key(host) {
             return None;
         }
-        of_id.keys().find(|other| {
-            // A machine that a token let in may come back with another token.
-            other.as_str() == TOKEN_HOST || self.is_here(other) || self.host(other).is_some()
-        })
+        of_id.keys().find(|other| self.may_come_back(other))
+    }
+
+    /// Whether a host may start its containers again: it is there, and not evicted.
+    #[must_use]
+    pub fn may_come_back(&self, host: &Name) -> bool {
+        // A machine that a token let in may come back with another token.
+        host.as_str() == TOKEN_HOST || self.is_here(host) || self.host(host).is_some()
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     lifetime::Lifetime,
     origin::Origin,
     policy::Rules,
-    testing::{apply, facts as container, host as own_host, id as container_id, observe},
+    testing::{apply, decide, facts as container, host as own_host, id as container_id, observe},
 };
 
 const NOW: UnixMs = UnixMs(100_000);
@@ -326,7 +326,7 @@ fn a_token_takes_no_address_that_a_host_vouches_for_and_loses_its_own_to_one() {
     };
     let _ = grant_to(behind, &mut state);
     let theirs = Observation::Up(container(9, &["10.0.0.9"]));
-    let events = leases::decide(&theirs, &h2, &state);
+    let events = decide(&theirs, &h2, &state);
     let names: Vec<_> = events.iter().map(Event::name).collect();
     assert!(!names.contains(&"node_gone"), "{names:?}");
     // A look at the host ends no machine that the host knows nothing of.
