@@ -172,7 +172,7 @@ fn limits() -> Result<Limits, OutpostError> {
     if limits.are_reduced() {
         tracing::warn!(
             limit,
-            "the limit of open files is low: {} connections are relayed at a time, {} of one address; with a limit of {} (LimitNOFILE=) it were as many as ever",
+            "the limit of open files is low: {} connections are relayed at a time, {} of one address; a limit of {} (LimitNOFILE=) allows as many as ever",
             limits.all,
             limits.of_one,
             Limits::MOST_FILES

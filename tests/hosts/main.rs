@@ -12,3 +12,4 @@ mod remit;
 mod renewal;
 mod rogue;
 mod stage;
+mod thief;
