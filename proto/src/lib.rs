@@ -16,6 +16,7 @@ pub mod id;
 pub mod label;
 pub mod node;
 pub mod problem;
+pub mod range;
 pub mod report;
 pub mod resource;
 pub mod revocation;

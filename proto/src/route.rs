@@ -90,7 +90,7 @@ routes! {
 
     /// Hosts: [`crate::api::hosts::HostList`].
     Hosts: GET "/v1/hosts", Operator, 0;
-    /// Enrolls a host: [`crate::api::hosts::HostProposal`] to [`crate::api::hosts::HostCertificate`].
+    /// Enrolls a host: [`crate::api::hosts::HostProposal`] to [`crate::api::hosts::HostEnrollment`].
     HostEnroll: POST "/v1/hosts", Operator, SMALL;
     /// Evicts a host: [`crate::api::hosts::Eviction`].
     HostEvict: DELETE "/v1/hosts/{host}", Operator, 0;

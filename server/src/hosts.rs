@@ -1,5 +1,7 @@
 //! Further hosts: who may vouch for containers besides the master's own machine.
 
+mod ranges;
+
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
@@ -15,15 +17,18 @@ use dockmaster_certs::{
 use dockmaster_host::{Inventory, RemoteInventory, remote::Remit};
 use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
-    api::hosts::{HostCertificate, HostProposal, MAX_CIDRS, RelayedFrom},
+    api::hosts::{HostCertificate, HostEnrollment, HostProposal, MAX_CIDRS, RelayedFrom},
     error::chain,
     event::{CertIssued, Event, Evidence, HostEnrolled, Reach},
     id::Name,
     problem::{Problem, ProblemCode},
+    range::Range,
     time::UnixMs,
     token::TOKEN_HOST,
 };
 use ring::rand::SystemRandom;
+
+use ranges::Remarks;
 
 use crate::{
     authorities::{Authorities, Signing},
@@ -139,7 +144,7 @@ impl Hosts {
         proposal: HostProposal,
         binding: &Binding,
         cause: &Cause,
-    ) -> Result<HostCertificate, HostsError> {
+    ) -> Result<HostEnrollment, HostsError> {
         let _changing = self.changing.lock().await;
         decide(&proposal, &self.own, &self.journal.state())?;
         let HostProposal {
@@ -148,7 +153,13 @@ impl Hosts {
             cidrs,
             reach,
         } = proposal;
+        let cidrs: Vec<_> = cidrs.into_iter().map(Range::net).collect();
         let (issued, signing) = self.sign(&name, &csr, binding)?;
+        let remarks = ranges::remarks(
+            &cidrs,
+            signing.containers.permitted().unwrap_or_default(),
+            &self.journal.state(),
+        );
         let enrolled = HostEnrolled {
             host: name.clone(),
             cidrs: cidrs.clone(),
@@ -166,7 +177,17 @@ impl Hosts {
             .commit(cause, events, vec![issued.der.to_vec()])
             .await?;
         self.watch(Remit { host: name, cidrs });
-        Ok(Self::certificate(issued, &signing))
+        let Remarks {
+            uncertified,
+            certified,
+            overlapping,
+        } = remarks;
+        Ok(HostEnrollment {
+            certificate: Self::certificate(issued, &signing),
+            uncertified,
+            certified,
+            overlapping,
+        })
     }
 
     /// Gives a host a certificate for a new key.
@@ -381,8 +402,14 @@ fn admit(remit: &Remit, from: &RelayedFrom) -> Result<(), Problem> {
     if !remit.covers(origin) {
         return Err(Problem::new(
             ProblemCode::AddressNotPermitted,
-            format!("{origin} is outside the ranges that host {host} was enrolled with"),
-            "enroll the host with the ranges of its container networks",
+            format!(
+                "{origin} is outside {}, the ranges that host {host} was enrolled with",
+                ranges::joined(&remit.cidrs, ", ")
+            ),
+            format!(
+                "to let the host vouch for it as well: \"dockmaster host evict {host}\", then \"dockmaster host enroll {host} --cidr {} --cidr RANGE\" with the range of the network of {origin}",
+                ranges::joined(&remit.cidrs, " --cidr ")
+            ),
         ));
     }
     let dialled = from.dialled.ip().to_canonical();

@@ -33,6 +33,7 @@ pub mod listener;
 pub mod logkey;
 pub mod material;
 pub mod newdir;
+pub mod open_files;
 pub mod operators;
 pub mod origin;
 pub mod outpost;

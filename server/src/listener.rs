@@ -19,10 +19,7 @@ use hyper_util::{
         graceful::{GracefulShutdown, Watcher},
     },
 };
-use rustix::{
-    net::sockopt::set_tcp_user_timeout,
-    process::{Resource, Rlimit, getrlimit, setrlimit},
-};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -37,6 +34,7 @@ use crate::{
     enrollment::Binding,
     flow::{Flow, Metered, PATIENCE},
     identity::{IdentityError, MasterIdentity},
+    open_files,
     origin::{Origin, Party},
     pace::Pace,
 };
@@ -64,7 +62,7 @@ pub async fn serve(
     mut relays: mpsc::Receiver<Relayed>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let most = open_file_limit()
+    let most = open_files::raise_limit()
         .saturating_sub(RESERVED_FILES)
         .min(MAX_CONNECTIONS);
     let connections = Arc::new(Semaphore::new(most));
@@ -168,23 +166,6 @@ async fn accept(
         .map_err(io::Error::other)?;
     let (stream, address) = listener.accept().await?;
     Ok((stream, address, permit))
-}
-
-/// Raises the limit of open files to what the system allows, and says what it is then.
-fn open_file_limit() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    // A limit that cannot be raised is still the limit.
-    let _ = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        },
-    );
-    let current = getrlimit(Resource::Nofile).current;
-    current.map_or(usize::MAX, |current| {
-        usize::try_from(current).unwrap_or(usize::MAX)
-    })
 }
 
 /// A connection that a host relays: the same as one that came straight, with the container's address.

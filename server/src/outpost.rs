@@ -1,6 +1,8 @@
 //! A further host's side: it tells a master elsewhere of this machine's containers, relays their
 //! connections to it, and keeps its own certificate current. It decides nothing.
 
+mod complaints;
+mod places;
 mod relay;
 mod standing;
 
@@ -13,7 +15,9 @@ use std::{
 };
 
 use dockmaster_client::{Call, ClientError, ContextError};
-use dockmaster_host::{DockerInventory, FileInventory, Inventory, docker::EngineError, remote};
+use dockmaster_host::{
+    DockerInventory, FileInventory, Inventory, Observation, docker::EngineError, remote,
+};
 use dockmaster_proto::{
     api::hosts::WATCH_PROTOCOL,
     error::chain,
@@ -23,8 +27,11 @@ use dockmaster_proto::{
     route::Route,
 };
 
+use places::{Limits, Places};
 use relay::Relay;
 use standing::Standing;
+
+use crate::open_files;
 
 /// The waits between attempts to reach the master, and how long a connection has to have lasted for
 /// the waits to begin anew.
@@ -80,6 +87,15 @@ pub enum OutpostError {
         /// Why.
         source: io::Error,
     },
+    /// Nothing could be relayed beside the watcher.
+    #[error(
+        "the limit of open files is {limit}, and the watcher and its relay need {} at least",
+        Limits::FEWEST_FILES
+    )]
+    TooFewFiles {
+        /// The limit.
+        limit: usize,
+    },
     /// Bridges are known of an engine only.
     #[error("an inventory file tells no bridges; say where to listen")]
     NoBridges,
@@ -96,6 +112,7 @@ pub enum OutpostError {
 pub struct Outpost {
     standing: Arc<Standing>,
     inventory: Arc<Inventory>,
+    places: Arc<Places>,
     relay: Relay,
 }
 
@@ -107,10 +124,12 @@ impl Outpost {
     pub async fn open(context: &Path, source: Source, place: Place) -> Result<Self, OutpostError> {
         let standing = Arc::new(Standing::load(context)?);
         let inventory = Arc::new(inventory(source, standing.host())?);
-        let relay = Relay::bind(place, inventory.clone(), standing.clone()).await?;
+        let places = Arc::new(Places::new(limits()?));
+        let relay = Relay::bind(place, inventory.clone(), standing.clone(), places.clone()).await?;
         Ok(Self {
             standing,
             inventory,
+            places,
             relay,
         })
     }
@@ -126,10 +145,11 @@ impl Outpost {
         let Self {
             standing,
             inventory,
+            places,
             relay,
         } = self;
         tokio::select! {
-            error = watch(&standing, &inventory) => error,
+            error = watch(&standing, &inventory, &places) => error,
             error = standing.keep_current() => error,
             () = relay.run() => unreachable_end(),
         }
@@ -145,6 +165,22 @@ fn unreachable_end() -> OutpostError {
     ))
 }
 
+/// How many connections may be relayed beside what the watcher needs.
+fn limits() -> Result<Limits, OutpostError> {
+    let limit = open_files::raise_limit();
+    let limits = Limits::within(limit).ok_or(OutpostError::TooFewFiles { limit })?;
+    if limits.are_reduced() {
+        tracing::warn!(
+            limit,
+            "the limit of open files is low: {} connections are relayed at a time, {} of one address; a limit of {} (LimitNOFILE=) allows as many as ever",
+            limits.all,
+            limits.of_one,
+            Limits::MOST_FILES
+        );
+    }
+    Ok(limits)
+}
+
 fn inventory(source: Source, host: &Name) -> Result<Inventory, OutpostError> {
     Ok(match source {
         Source::Docker(socket) => Inventory::Docker(DockerInventory::new(socket, host.clone())?),
@@ -153,12 +189,12 @@ fn inventory(source: Source, host: &Name) -> Result<Inventory, OutpostError> {
 }
 
 /// Tells the master of this machine's containers, again and again.
-async fn watch(standing: &Standing, inventory: &Arc<Inventory>) -> OutpostError {
+async fn watch(standing: &Standing, inventory: &Arc<Inventory>, places: &Places) -> OutpostError {
     let mut wait = FIRST_WAIT;
     let mut told = String::new();
     loop {
         let began = Instant::now();
-        let why = match watch_once(standing, inventory).await {
+        let why = match watch_once(standing, inventory, places).await {
             Ok(ended) => chain(&ended),
             Err(ClientError::Problem(problem)) if is_final(&problem) => {
                 return OutpostError::Refused(problem);
@@ -180,6 +216,7 @@ async fn watch(standing: &Standing, inventory: &Arc<Inventory>) -> OutpostError 
 async fn watch_once(
     standing: &Standing,
     inventory: &Arc<Inventory>,
+    places: &Places,
 ) -> Result<remote::ReportError, ClientError> {
     let connection = standing.dialer().dial().await?;
     let (headers, stream) = connection
@@ -189,7 +226,8 @@ async fn watch_once(
         standing.renew_now();
     }
     tracing::info!(host = %standing.host(), "the master hears of this host's containers");
-    match remote::report(inventory.clone(), Box::new(stream)).await {
+    let heard = |observation: &Observation| places.take_up(observation);
+    match remote::report(inventory.clone(), Box::new(stream), heard).await {
         Err(ended) => Ok(ended),
     }
 }

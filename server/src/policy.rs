@@ -15,7 +15,7 @@ use dockmaster_proto::{
     node::NodeView,
 };
 
-pub use conditions::{Conditions, Pattern, Range};
+pub use conditions::{Conditions, Pattern};
 pub use parse::parse;
 
 use crate::lifetime::Lifetime;

@@ -2,6 +2,7 @@
 //! A host is a network namespace with a bridge of the same range as every other's.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod crowd;
 mod engine;
 mod evict;
 mod garbage;
@@ -11,3 +12,4 @@ mod remit;
 mod renewal;
 mod rogue;
 mod stage;
+mod thief;

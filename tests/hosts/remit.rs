@@ -1,6 +1,8 @@
 //! What a host may vouch for.
 
-use dockmaster_tests::{Host, require};
+use std::process::Command;
+
+use dockmaster_tests::{Agent, Host, Ran, binary, eventually, require};
 
 use crate::stage::{container, events, node_state, setup, watched};
 
@@ -100,4 +102,95 @@ fn a_name_is_enrolled_once_and_never_the_masters_own() {
     assert!(over.fails(1).contains("cannot be made"));
     let own = enroll("h1", "c");
     assert!(own.fails(1).contains("the master's own machine"));
+}
+
+#[test]
+fn a_connection_from_outside_the_ranges_is_told_on_the_host_with_what_to_do() {
+    if !require("netns") {
+        return;
+    }
+    let master = setup().start();
+    let host = Host::start(&master, "h2", &[], &["--cidr", "172.30.0.0/30"]);
+    watched(&master, &host, 0);
+    let space = host.machine().container(9);
+    let agent = Agent::start_in(&space, &master);
+    let (line, _) = eventually("why a connection was closed", || {
+        let log = host.log();
+        let mut lines = log.lines();
+        let told = lines.find(|line| line.contains("a container's connection was closed"));
+        told.map(str::to_owned)
+    });
+    for words in [
+        "WARN",
+        "origin=172.30.0.9",
+        "172.30.0.9 is outside 172.30.0.0/30",
+        "dockmaster host evict h2",
+        "host enroll h2 --cidr 172.30.0.0/30 --cidr RANGE",
+    ] {
+        assert!(line.contains(words), "{words}: {line}");
+    }
+    drop(agent);
+}
+
+#[test]
+fn an_enrollment_says_what_its_ranges_mean_and_takes_whole_networks_only() {
+    let master = setup().start();
+    let dir = tempfile::tempdir().unwrap();
+    let enroll = |name: &str, cidr: &str| {
+        let file = dir.path().join(name);
+        master.cli([
+            "host",
+            "enroll",
+            name,
+            "--cidr",
+            cidr,
+            "-o",
+            file.to_str().unwrap(),
+        ])
+    };
+    let part = enroll("h2", "172.30.0.1/24");
+    let told = part.fails(2);
+    assert!(
+        told.contains("lies within 172.30.0.0/24; write that"),
+        "{told}"
+    );
+    let plain = enroll("h2", "172.30.0.0/25");
+    let _ = plain.ok();
+    for word in ["certifies", "SPIFFE"] {
+        assert!(!plain.stderr.contains(word), "{}", plain.stderr);
+    }
+    let foreign = enroll("h3", "192.0.2.0/24");
+    let _ = foreign.ok();
+    let told = &foreign.stderr;
+    assert!(
+        told.contains("192.0.2.0/24 is not wholly in what the master certifies"),
+        "{told}"
+    );
+    assert!(!told.contains("SPIFFE"), "{told}");
+    let shared = enroll("h4", "172.30.0.0/24");
+    let _ = shared.ok();
+    let told = &shared.stderr;
+    assert!(told.contains("of containers of h2 too"), "{told}");
+    assert!(!told.contains("certifies"), "{told}");
+
+    // A host's file is no operator's, and what is missing is said.
+    let run = |args: &[&str]| Ran::run(Command::new(binary("dockmaster")).args(args));
+    let file = dir.path().join("h2");
+    let file = file.to_str().unwrap();
+    let list = run(&["--context", file, "host", "list"]);
+    assert!(
+        list.fails(3)
+            .contains("hint: show an operator's certificate"),
+        "{list:?}"
+    );
+    let nothing = run(&["--context", file, "host", "run"]);
+    assert!(
+        nothing.fails(2).contains("--docker or --inventory FILE"),
+        "{nothing:?}"
+    );
+    let nowhere = run(&["--context", file, "host", "run", "--docker=/nope.sock"]);
+    assert!(
+        nowhere.fails(1).contains("hint: name the engine's socket"),
+        "{nowhere:?}"
+    );
 }

@@ -2,11 +2,15 @@
 //! masquerade, as every Docker host has one.
 
 use std::{
+    fs::File,
     net::Ipv4Addr,
+    os::fd::AsFd as _,
     path::Path,
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
 };
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::process::Ran;
 
@@ -47,6 +51,23 @@ impl Space {
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.env_clear().env("PATH", path);
         command
+    }
+
+    /// Moves the calling thread into the namespace for good: what it dials from now on comes from there.
+    ///
+    /// # Panics
+    /// When the kernel does not let it.
+    pub fn enter(&self) {
+        let file = File::open(Path::new("/run/netns").join(&self.name)).unwrap();
+        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+    }
+
+    /// Gives a container one more address on its bridge.
+    ///
+    /// # Panics
+    /// When it cannot be given.
+    pub fn take(&self, ip: Ipv4Addr) {
+        self.ip(&["address", "add", &format!("{ip}/24"), "dev", "eth0"]);
     }
 
     fn ip(&self, args: &[&str]) {

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -23,6 +23,8 @@ pub struct Host {
     name: String,
     place: Place,
     dir: tempfile::TempDir,
+    /// The limit of open files, soft and hard; this machine's where there is none.
+    open_files: Option<u32>,
     running: Option<Child>,
 }
 
@@ -48,7 +50,29 @@ impl Host {
         let machine = FarMachine::new(name);
         let dialled = master.address_from(&machine);
         let place = Place::Machine(machine, Inventory::new(containers));
-        Self::enroll(master, name, place, dialled, further)
+        let mut host = Self::enroll(master, name, place, dialled, further);
+        host.run();
+        host
+    }
+
+    /// The same, with a watcher that may have so many open files.
+    ///
+    /// # Panics
+    /// When the master refuses.
+    #[must_use]
+    pub fn start_within(
+        master: &Master,
+        name: &str,
+        containers: &[StandIn],
+        open_files: u32,
+    ) -> Self {
+        let machine = FarMachine::new(name);
+        let dialled = master.address_from(&machine);
+        let place = Place::Machine(machine, Inventory::new(containers));
+        let mut host = Self::enroll(master, name, place, dialled, &[]);
+        host.open_files = Some(open_files);
+        host.run();
+        host
     }
 
     /// Enrolls this machine's engine as a host, and starts its watcher, which relays in this network.
@@ -59,7 +83,9 @@ impl Host {
     pub fn start_docker(master: &Master, name: &str, network: &Network) -> Self {
         let port = Port::reserve();
         let place = Place::Engine(SocketAddr::new(network.gateway(), port.number()), port);
-        Self::enroll(master, name, place, master.address(), &[])
+        let mut host = Self::enroll(master, name, place, master.address(), &[]);
+        host.run();
+        host
     }
 
     fn enroll(
@@ -69,10 +95,11 @@ impl Host {
         dialled: SocketAddr,
         further: &[&str],
     ) -> Self {
-        let mut host = Self {
+        let host = Self {
             name: name.to_owned(),
             place,
             dir: tempfile::tempdir().unwrap(),
+            open_files: None,
             running: None,
         };
         let dialled = dialled.to_string();
@@ -80,7 +107,6 @@ impl Host {
         let mut args = vec!["host", "enroll", name, "--master", &dialled, "-o", &context];
         args.extend(further);
         let _ = master.cli(args).ok();
-        host.run();
         host
     }
 
@@ -120,9 +146,16 @@ impl Host {
 
     fn command(&self) -> Command {
         let program = binary("dockmaster");
-        let mut command = match &self.place {
-            Place::Machine(machine, _) => machine.space().command(&program),
-            Place::Engine(..) => Command::new(program),
+        let mut command = match (&self.place, self.open_files) {
+            (Place::Machine(machine, _), None) => machine.space().command(&program),
+            (Place::Machine(machine, _), Some(limit)) => {
+                let mut command = machine.space().command(Path::new("prlimit"));
+                command
+                    .arg(format!("--nofile={limit}:{limit}"))
+                    .arg(&program);
+                command
+            }
+            (Place::Engine(..), _) => Command::new(program),
         };
         command
             .args(["host", "run", "--context"])

@@ -9,6 +9,7 @@ use crate::{
     event::{LeaseCause, Reach},
     facts::ContainerFacts,
     id::{ContainerId, Name, Serial},
+    range::Range,
     time::UnixMs,
 };
 
@@ -30,10 +31,27 @@ pub struct HostProposal {
     pub csr: Vec<u8>,
     /// The only ranges that it may vouch for; any where there are none.
     #[serde(default)]
-    pub cidrs: Vec<IpNet>,
+    pub cidrs: Vec<Range>,
     /// How its containers reach the master.
     #[serde(default)]
     pub reach: Reach,
+}
+
+/// The answer of `POST /v1/hosts`: the certificate, and what an operator should know of the ranges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostEnrollment {
+    /// The host's certificate.
+    #[serde(flatten)]
+    pub certificate: HostCertificate,
+    /// Those of its ranges that do not lie wholly in what the master certifies.
+    #[serde(default)]
+    pub uncertified: Vec<IpNet>,
+    /// The ranges that the master certifies.
+    #[serde(default)]
+    pub certified: Vec<IpNet>,
+    /// The other hosts that may vouch for some of the same IPs.
+    #[serde(default)]
+    pub overlapping: Vec<Name>,
 }
 
 /// `POST /v1/host/renew`: a new key for a host.

@@ -146,13 +146,10 @@ pub(super) fn is_honoured(peer: &Peer, state: &State, now: UnixMs) -> bool {
 }
 
 fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem> {
-    let identity = identity(
-        peer,
-        now,
-        "a container's certificate; the agent gets one by enrolling",
-    )?;
+    let wanted = "a container's certificate; the agent gets one by enrolling";
+    let identity = identity(peer, now, wanted)?;
     let Principal::Container { id, .. } = &identity.id.principal else {
-        return Err(forbidden(identity, "containers"));
+        return Err(forbidden(identity, "containers", wanted));
     };
     let ended = |detail: String| {
         Problem::new(
@@ -209,13 +206,10 @@ fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem>
 }
 
 fn host(peer: &Peer, state: &State, now: UnixMs) -> Result<Name, Problem> {
-    let identity = identity(
-        peer,
-        now,
-        "a host's certificate; \"dockmaster host enroll\" makes one",
-    )?;
+    let wanted = "a host's certificate; \"dockmaster host enroll\" makes one";
+    let identity = identity(peer, now, wanted)?;
     let Principal::Host(name) = &identity.id.principal else {
-        return Err(forbidden(identity, "hosts"));
+        return Err(forbidden(identity, "hosts", wanted));
     };
     // A container that got hold of its host's key still comes through the relay.
     if let Some(relay) = &peer.relay {
@@ -267,13 +261,10 @@ fn may_speak_from(node: &NodeRecord, source: &Origin, serial: &Serial, state: &S
 }
 
 fn operator(peer: &Peer, state: &State, now: UnixMs) -> Result<Name, Problem> {
-    let identity = identity(
-        peer,
-        now,
-        "an operator's certificate; use the context file that \"dockmaster init\" wrote",
-    )?;
+    let wanted = "an operator's certificate; use the context file that \"dockmaster init\" wrote";
+    let identity = identity(peer, now, wanted)?;
     let Principal::Operator(name) = &identity.id.principal else {
-        return Err(forbidden(identity, "operators"));
+        return Err(forbidden(identity, "operators", wanted));
     };
     // Only certificates that the ledger knows count, whoever signed them.
     if state.operator(&identity.serial).is_none() {
@@ -308,14 +299,14 @@ fn identity<'a>(peer: &'a Peer, now: UnixMs, wanted: &str) -> Result<&'a PeerIde
     Ok(identity)
 }
 
-fn forbidden(identity: &PeerIdentity, wanted: &str) -> Problem {
+fn forbidden(identity: &PeerIdentity, whose: &str, wanted: &str) -> Problem {
     Problem::new(
         ProblemCode::Forbidden,
         format!(
-            "the route is for {wanted}, and the certificate is that of {}",
+            "the route is for {whose}, and the certificate is that of {}",
             identity.id.principal
         ),
-        "",
+        format!("show {wanted}"),
     )
 }
 

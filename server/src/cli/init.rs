@@ -8,7 +8,10 @@ use std::{
 
 use clap::Args;
 use dockmaster::setup::{self, Installation, Setup};
-use dockmaster_proto::id::{Name, TrustDomain};
+use dockmaster_proto::{
+    id::{Name, TrustDomain},
+    range::Range,
+};
 use ipnet::IpNet;
 
 use super::{error::CliError, output::OutputArgs, remote::block_on};
@@ -30,7 +33,7 @@ pub(crate) struct InitArgs {
     pub(crate) address: Vec<IpAddr>,
     /// A range of IPs that container certificates may have; may be given several times
     #[arg(long, value_name = "CIDR")]
-    pub(crate) permit: Vec<IpNet>,
+    pub(crate) permit: Vec<Range>,
     /// The SPIFFE trust domain of this installation
     #[arg(long, value_name = "NAME")]
     pub(crate) trust_domain: Option<TrustDomain>,
@@ -55,7 +58,7 @@ pub(crate) fn run(args: InitArgs) -> Result<(), CliError> {
         permit: if permit.is_empty() {
             default_permit()
         } else {
-            permit
+            permit.into_iter().map(Range::net).collect()
         },
         trust_domain: match trust_domain {
             Some(trust_domain) => trust_domain,

@@ -2,11 +2,12 @@
 //! connection of the host's own. TLS is between the agent and the master; nothing is read here.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
+    fmt::Display,
     future::pending,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,16 +22,17 @@ use rustix::net::sockopt;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
 };
 
-use super::{OutpostError, Place, standing::Standing};
+use super::{
+    OutpostError, Place,
+    complaints::{Complaints, Reason},
+    places::Places,
+    standing::Standing,
+};
 
 /// Where agents look for a master by default.
 const PORT: u16 = 8140;
-/// Connections at a time, and of one container.
-const MAX_RELAYED: usize = 4000;
-const MAX_PER_SOURCE: usize = 64;
 /// How often the engine is asked for its bridges at most.
 const BRIDGES_EVERY: Duration = Duration::from_millis(500);
 /// How long the master may go on speaking to an agent that has said its last.
@@ -50,8 +52,8 @@ pub(super) struct Relay {
 struct Shared {
     standing: Arc<Standing>,
     bridges: Option<Bridges>,
-    places: Arc<Semaphore>,
-    sources: Mutex<HashMap<IpAddr, usize>>,
+    places: Arc<Places>,
+    complaints: Complaints,
 }
 
 impl Relay {
@@ -59,6 +61,7 @@ impl Relay {
         place: Place,
         inventory: Arc<Inventory>,
         standing: Arc<Standing>,
+        places: Arc<Places>,
     ) -> Result<Self, OutpostError> {
         let (listeners, bridges) = match place {
             Place::At(addresses) => {
@@ -85,8 +88,8 @@ impl Relay {
         let shared = Shared {
             standing,
             bridges,
-            places: Arc::new(Semaphore::new(MAX_RELAYED)),
-            sources: Mutex::default(),
+            places,
+            complaints: Complaints::default(),
         };
         Ok(Self {
             listeners,
@@ -116,27 +119,41 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, OutpostError> {
 
 async fn accept_all(listener: TcpListener, shared: Arc<Shared>) {
     loop {
-        let Ok(permit) = shared.places.clone().acquire_owned().await else {
-            return;
-        };
         let (stream, origin) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of file descriptors, most likely: give others time to close some.
-                tracing::warn!(%error, "connections cannot be accepted");
+                // The machine is out of open files, most likely: give others time to close some.
+                if let Some(more) = shared.complaints.due(Reason::NotAccepted, Instant::now()) {
+                    tracing::warn!(%error, more, "containers' connections cannot be accepted");
+                }
                 tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            }
+        };
+        let place = match shared.places.enter(origin.ip()) {
+            Ok(place) => place,
+            Err(full) => {
+                shared.complain(Reason::NoPlace(full), origin, &full, full.hint());
                 continue;
             }
         };
         let shared = shared.clone();
         tokio::spawn(async move {
-            let _permit = permit;
-            let Some(_place) = SourcePlace::enter(&shared, origin.ip().to_canonical()) else {
-                tracing::debug!(%origin, "more than {MAX_PER_SOURCE} connections of one container; this one is closed");
-                return;
-            };
-            if let Err(error) = shared.relay(stream, origin).await {
-                tracing::debug!(%origin, error = %chain(&error), "a connection was not relayed");
+            let _place = place;
+            match shared.relay(stream, origin).await {
+                Ok(()) => {}
+                Err(RelayError::Client(ClientError::Problem(problem))) => {
+                    let reason = Reason::Refused(problem.code);
+                    shared.complain(reason, origin, &problem.detail, &problem.hint);
+                }
+                Err(error @ RelayError::NoBridge(_)) => {
+                    let hint = "let agents dial the gateway of their network, or name the address with --listen";
+                    shared.complain(Reason::NoBridge, origin, &error, hint);
+                }
+                // A container that goes away; or the master does, of which the watcher tells.
+                Err(error @ (RelayError::Io(_) | RelayError::Client(_))) => {
+                    tracing::debug!(%origin, error = %chain(&error), "a connection was not relayed");
+                }
             }
         });
     }
@@ -154,6 +171,15 @@ enum RelayError {
 }
 
 impl Shared {
+    /// Says why a container's connection was closed: to the container nobody can.
+    fn complain(&self, reason: Reason, origin: SocketAddr, why: &dyn Display, hint: &str) {
+        let ip = origin.ip().to_canonical();
+        if let Some(more) = self.complaints.due(reason, Instant::now()) {
+            tracing::warn!(origin = %ip, reason = %why, hint, more, "a container's connection was closed");
+        }
+        tracing::debug!(%origin, reason = %why, "a connection was not relayed");
+    }
+
     async fn relay(&self, mut agent: TcpStream, origin: SocketAddr) -> Result<(), RelayError> {
         let dialled = agent.local_addr()?;
         if let Some(bridges) = &self.bridges
@@ -199,43 +225,6 @@ async fn pass(
     tokio::select! {
         () = up => {}
         () = down => {}
-    }
-}
-
-/// A container's place among its connections; it ends with the value.
-struct SourcePlace<'a> {
-    shared: &'a Shared,
-    ip: IpAddr,
-}
-
-impl<'a> SourcePlace<'a> {
-    fn enter(shared: &'a Shared, ip: IpAddr) -> Option<Self> {
-        let mut sources = shared
-            .sources
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let count = sources.entry(ip).or_default();
-        if *count >= MAX_PER_SOURCE {
-            return None;
-        }
-        *count += 1;
-        Some(Self { shared, ip })
-    }
-}
-
-impl Drop for SourcePlace<'_> {
-    fn drop(&mut self) {
-        let mut sources = self
-            .shared
-            .sources
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = sources.get_mut(&self.ip) {
-            *count -= 1;
-            if *count == 0 {
-                sources.remove(&self.ip);
-            }
-        }
     }
 }
 

@@ -1,14 +1,14 @@
 //! What has to hold for a rule to match.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use dockmaster_proto::{
     address::Address,
     event::EvidenceKind,
     label::Tier,
+    range::Range,
     selector::{Key, Selector, glob_matches},
 };
-use ipnet::IpNet;
 use serde::Serialize;
 
 use super::Claim;
@@ -50,11 +50,6 @@ pub struct Labels {
 #[serde(transparent)]
 pub struct Pattern(String);
 
-/// A range of IPs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Range(IpNet);
-
 impl Conditions {
     /// Whether every claim meets them.
     #[must_use]
@@ -83,7 +78,7 @@ impl Conditions {
                 return Some(format!("network {network} is none of {}", listed(networks)));
             }
             Some(Address { ip, .. })
-                if !cidrs.is_empty() && !cidrs.iter().any(|range| range.0.contains(ip)) =>
+                if !cidrs.is_empty() && !cidrs.iter().any(|range| range.contains(*ip)) =>
             {
                 return Some(format!("{ip} lies in none of {}", listed(cidrs)));
             }
@@ -166,33 +161,5 @@ impl FromStr for Pattern {
         Err(format!(
             "{shown:?} can be no name; write letters, digits, '.', '-', '_', '/', with '*' and '?' for any others"
         ))
-    }
-}
-
-impl fmt::Display for Range {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for Range {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let range = match text.parse::<IpNet>() {
-            Ok(range) => range,
-            Err(_) => IpNet::from(text.parse::<IpAddr>().map_err(|_| {
-                let shown: String = text.chars().take(96).collect();
-                format!("{shown:?} is no range of addresses; write one such as 10.0.0.0/8")
-            })?),
-        };
-        let whole = range.trunc();
-        if whole == range {
-            Ok(Self(range))
-        } else {
-            Err(format!(
-                "{text:?} lies within {whole}; write that, or one address"
-            ))
-        }
     }
 }

@@ -153,7 +153,7 @@ async fn both_ends_speak_and_a_question_is_answered() {
 
     let (here, there) = tokio::io::duplex(64);
     remote.attach(Box::new(here));
-    let end = tokio::spawn(report(inventory.clone(), Box::new(there)));
+    let end = tokio::spawn(report(inventory.clone(), Box::new(there), |_| {}));
     assert!(
         matches!(next(&mut news).await, Observation::Snapshot { containers, .. } if containers.len() == 1)
     );
@@ -167,7 +167,7 @@ async fn both_ends_speak_and_a_question_is_answered() {
     // A newer connection takes the place of the old one.
     let (here, there) = tokio::io::duplex(64);
     remote.attach(Box::new(here));
-    let _second = tokio::spawn(report(inventory, Box::new(there)));
+    let _second = tokio::spawn(report(inventory, Box::new(there), |_| {}));
     assert!(matches!(next(&mut news).await, Observation::Lost(_)));
     assert!(matches!(
         next(&mut news).await,

@@ -45,11 +45,15 @@ pub enum ReportError {
 }
 
 /// Tells a master all that happens on this host, from a snapshot on, and answers its questions, until
-/// the stream ends.
+/// the stream ends. `heard` gets each observation first.
 ///
 /// # Errors
 /// Why it ended.
-pub async fn report(inventory: Arc<Inventory>, stream: Conduit) -> Result<Infallible, ReportError> {
+pub async fn report(
+    inventory: Arc<Inventory>,
+    stream: Conduit,
+    heard: impl Fn(&Observation),
+) -> Result<Infallible, ReportError> {
     let (mut from, mut to) = tokio::io::split(stream);
     let (say, said) = mpsc::channel(QUEUE);
     let (observe, observations) = mpsc::channel(QUEUE);
@@ -58,7 +62,7 @@ pub async fn report(inventory: Arc<Inventory>, stream: Conduit) -> Result<Infall
     tokio::spawn(async move { watched.watch(observe).await });
     tokio::select! {
         ended = speak(&mut to, said) => ended,
-        ended = observe_all(observations, &say) => ended,
+        ended = observe_all(observations, &say, heard) => ended,
         ended = answer_all(&mut from, inventory, &say) => ended,
     }
 }
@@ -82,8 +86,10 @@ async fn speak(
 async fn observe_all(
     mut observations: mpsc::Receiver<Observation>,
     say: &mpsc::Sender<HostSays>,
+    heard: impl Fn(&Observation),
 ) -> Result<Infallible, ReportError> {
     while let Some(observation) = observations.recv().await {
+        heard(&observation);
         for says in words(observation) {
             say.send(says).await.map_err(|_| ReportError::Unwatched)?;
         }

@@ -12,15 +12,15 @@ use clap::Args;
 use dockmaster_certs::{csr::create_request, key::KeyPair};
 use dockmaster_client::Context;
 use dockmaster_proto::{
-    api::hosts::{HostCertificate, HostProposal},
+    api::hosts::{HostEnrollment, HostProposal},
     event::Reach,
     id::Name,
+    range::Range,
     route::Route,
 };
-use ipnet::IpNet;
 use ring::rand::SystemRandom;
 
-use crate::cli::{Global, error::CliError, output, remote::Remote};
+use crate::cli::{Global, error::CliError, output, remote::Remote, table};
 
 /// Let a further host vouch for its containers
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ pub(crate) struct EnrollArgs {
     name: Name,
     /// A range that the host may vouch for; any, where none is given
     #[arg(long, value_name = "CIDR")]
-    cidr: Vec<IpNet>,
+    cidr: Vec<Range>,
     /// The ranges are routed: containers in them may also reach the master without the host's relay
     #[arg(long, requires = "cidr")]
     direct: bool,
@@ -62,7 +62,9 @@ pub(crate) async fn run(global: &Global, args: EnrollArgs) -> Result<(), CliErro
     // Before the host is enrolled: an enrollment whose key is lost can only be evicted.
     let mut file = claim(&out)?;
     let enrolled = enroll(&mut remote, &name, cidr, direct).await;
-    let written = enrolled.and_then(|(key, issued)| {
+    let written = enrolled.and_then(|(key, enrollment)| {
+        let notes = notes(&name, &enrollment);
+        let issued = enrollment.certificate;
         let context = Context {
             master: master.unwrap_or_else(|| remote.master()),
             bundle: issued.bundle,
@@ -83,9 +85,9 @@ pub(crate) async fn run(global: &Global, args: EnrollArgs) -> Result<(), CliErro
                     ),
                 )
             })?;
-        Ok((context.master, issued.not_after_ms))
+        Ok((context.master, issued.not_after_ms, notes))
     });
-    let (master, until) = written.inspect_err(|_| {
+    let (master, until, notes) = written.inspect_err(|_| {
         // Nothing of use is in it.
         let _ = fs::remove_file(&out);
     })?;
@@ -93,6 +95,9 @@ pub(crate) async fn run(global: &Global, args: EnrollArgs) -> Result<(), CliErro
         output::note(&format!(
             "note: the host will dial {master}, which is this machine only; give --master IP:PORT for another"
         ));
+    }
+    for note in notes {
+        output::note(&note);
     }
     output::print(&format!(
         "host {name} is enrolled until {until}; it renews by itself while it runs\n\
@@ -105,9 +110,9 @@ pub(crate) async fn run(global: &Global, args: EnrollArgs) -> Result<(), CliErro
 async fn enroll(
     remote: &mut Remote,
     name: &Name,
-    cidrs: Vec<IpNet>,
+    cidrs: Vec<Range>,
     direct: bool,
-) -> Result<(KeyPair, HostCertificate), CliError> {
+) -> Result<(KeyPair, HostEnrollment), CliError> {
     let made = |error: &dyn std::error::Error| CliError::because("no key for the host", error, "");
     let key = KeyPair::generate(&SystemRandom::new()).map_err(|error| made(&error))?;
     let exporter = remote.exporter().await?;
@@ -119,6 +124,41 @@ async fn enroll(
     };
     let issued = remote.send(Route::HostEnroll, &proposal).await?;
     Ok((key, issued))
+}
+
+/// What an operator should know of the host's ranges, before somebody wonders.
+fn notes(name: &Name, enrollment: &HostEnrollment) -> Vec<String> {
+    let HostEnrollment {
+        certificate: _,
+        uncertified,
+        certified,
+        overlapping,
+    } = enrollment;
+    let mut notes = Vec::new();
+    for range in uncertified {
+        let inside = certified.iter().filter(|part| range.contains(*part));
+        let which = match table::joined(inside) {
+            parts if parts.is_empty() => {
+                "a container with an IP there gets no certificate".to_owned()
+            }
+            parts => format!("a container with an IP there gets a certificate only within {parts}"),
+        };
+        notes.push(format!(
+            "note: {range} is not wholly in what the master certifies, which is {}; {which}; \
+             give the networks of host {name} ranges in there (\"default-address-pools\" of a Docker engine), or make a master with --permit {range}",
+            table::joined(certified)
+        ));
+    }
+    if !overlapping.is_empty() {
+        notes.push(format!(
+            "note: the same IPs may be in certificates of containers of {} too; \
+             what tells them apart is the SPIFFE ID, spiffe://DOMAIN/host/{name}/container/ID: \
+             who verifies a container on another machine has to look at it, not at the IP alone (SECURITY.md); \
+             or give each host ranges of its own",
+            table::joined(overlapping)
+        ));
+    }
+    notes
 }
 
 /// A file of the owner's alone, where there is none yet.
@@ -135,4 +175,49 @@ fn claim(path: &Path) -> Result<File, CliError> {
             "give another file with -o",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use dockmaster_proto::{api::hosts::HostCertificate, id::Serial, time::UnixMs};
+
+    use super::*;
+
+    fn enrollment(uncertified: &[&str], overlapping: &[&str]) -> HostEnrollment {
+        let certificate = HostCertificate {
+            chain: String::new(),
+            bundle: String::new(),
+            serial: Serial::from_bytes([1; 16]),
+            not_after_ms: UnixMs(1),
+            renew_at_ms: UnixMs(1),
+        };
+        HostEnrollment {
+            certificate,
+            uncertified: uncertified.iter().map(|it| it.parse().unwrap()).collect(),
+            certified: vec!["172.16.0.0/12".parse().unwrap()],
+            overlapping: overlapping.iter().map(|it| it.parse().unwrap()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_range_without_certificates_and_one_that_others_have_too_are_told_with_what_to_do() {
+        let of = |uncertified: &[&str], overlapping: &[&str]| {
+            notes(
+                &"h2".parse().unwrap(),
+                &enrollment(uncertified, overlapping),
+            )
+        };
+        assert_eq!(of(&[], &[]), Vec::<String>::new());
+        let none = of(&["192.0.2.0/24"], &[]).join("\n");
+        assert!(none.contains("gets no certificate;"), "{none}");
+        assert!(none.contains("--permit 192.0.2.0/24"), "{none}");
+        let some = of(&["172.0.0.0/8"], &[]).join("\n");
+        assert!(some.contains("only within 172.16.0.0/12;"), "{some}");
+        let shared = of(&[], &["h1", "h3"]).join("\n");
+        assert!(shared.contains("containers of h1, h3 too"), "{shared}");
+        assert!(
+            shared.contains("spiffe://DOMAIN/host/h2/container/ID"),
+            "{shared}"
+        );
+    }
 }

@@ -38,14 +38,20 @@ fn render(list: &HostList) -> String {
         "ENROLLED",
         "CERTIFICATE UNTIL",
     ];
-    table::columns(heading, list.hosts.iter().map(row), "no hosts")
+    let mut text = table::columns(heading, list.hosts.iter().map(row), "no hosts");
+    for host in list.hosts.iter().filter(|host| !host.reason.is_empty()) {
+        // A reason is the host's word, or that of its engine.
+        let reason = table::one_line(&host.reason);
+        text.push_str(&format!("\n{} is lost: {reason}", host.name));
+    }
+    text
 }
 
 fn row(host: &HostSummary) -> [String; 8] {
     let state = match host.state {
-        WatchState::Watched => "watched".to_owned(),
-        WatchState::Lost => format!("lost: {}", host.reason),
-        WatchState::Unseen => "unseen".to_owned(),
+        WatchState::Watched => "watched",
+        WatchState::Lost => "lost",
+        WatchState::Unseen => "unseen",
     };
     let reach = match (host.enrolled_at_ms, host.reach) {
         (None, _) => "this machine",
@@ -58,7 +64,7 @@ fn row(host: &HostSummary) -> [String; 8] {
     };
     [
         host.name.to_string(),
-        state,
+        state.to_owned(),
         table::time(host.since_ms),
         host.containers.to_string(),
         ranges,
@@ -75,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_a_row() {
+    fn a_host_is_a_row_and_why_it_is_lost_stands_below() {
         let host = HostSummary {
             name: "h2".parse().unwrap(),
             enrolled_at_ms: Some(UnixMs(1_795_528_980_123)),
@@ -91,8 +97,9 @@ mod tests {
         assert_eq!(
             render(&HostList { hosts: vec![host] }),
             format!(
-                "NAME  STATE                   SINCE                     CONTAINERS  RANGES         REACHED BY  ENROLLED                  CERTIFICATE UNTIL\n\
-                 h2    lost: the stream broke  {at}  3           172.17.0.0/16  relay       {at}  {at}"
+                "NAME  STATE  SINCE                     CONTAINERS  RANGES         REACHED BY  ENROLLED                  CERTIFICATE UNTIL\n\
+                 h2    lost   {at}  3           172.17.0.0/16  relay       {at}  {at}\n\
+                 h2 is lost: the stream broke"
             )
         );
     }

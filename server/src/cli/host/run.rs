@@ -31,7 +31,6 @@ pub(crate) struct RunArgs {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "/var/run/docker.sock",
-        required_unless_present = "inventory",
         conflicts_with = "inventory"
     )]
     docker: Option<PathBuf>,
@@ -84,18 +83,19 @@ pub(crate) fn run(global: &Global, args: RunArgs) -> Result<(), CliError> {
         let mut stop = StopSignals::new()?;
         let outpost = Outpost::open(&context, source, place)
             .await
-            .map_err(|error| ended(&error))?;
+            .map_err(|error| failure("the host's watcher does not start", &error))?;
         for address in outpost.listening() {
             output::note(&format!("relaying on {address}"));
         }
         tokio::select! {
-            error = outpost.run() => Err(ended(&error)),
+            error = outpost.run() => Err(failure("the host's watcher ended", &error)),
             () = stop.wait() => Ok(()),
         }
     })
 }
 
-fn ended(error: &OutpostError) -> CliError {
+fn failure(what: &str, error: &OutpostError) -> CliError {
+    let because = |hint| CliError::because(what, error, hint);
     match error {
         OutpostError::Refused(problem) => {
             CliError::refused(problem.detail.clone(), problem.hint.clone())
@@ -104,6 +104,20 @@ fn ended(error: &OutpostError) -> CliError {
             error.to_string(),
             "\"dockmaster host enroll\" writes a host's context file",
         ),
-        error => CliError::because("the host's watcher ended", error, ""),
+        // The error's text has its cause in it.
+        OutpostError::Context(error) => CliError::failed(
+            format!("{what}: {error}"),
+            "give the file that \"dockmaster host enroll\" wrote with --context",
+        ),
+        OutpostError::Engine(_) => because(
+            "name the engine's socket with --docker=SOCKET (Podman's is /run/podman/podman.sock), or list the containers in a file and give it with --inventory FILE",
+        ),
+        OutpostError::Listen { .. } | OutpostError::NoBridges => {
+            because("say where to take containers' connections with --listen IP:PORT")
+        }
+        OutpostError::TooFewFiles { .. } => because(
+            "raise it where the program is started: LimitNOFILE= of a service, --ulimit nofile= of a container",
+        ),
+        OutpostError::Client(_) | OutpostError::Signals(_) => because(""),
     }
 }
