@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod follower;
+mod own;
+mod renew;
 mod revoke;
 mod rotate;
 mod stage;
