@@ -82,9 +82,30 @@ pub struct MasterIdentity {
 struct Current {
     tls: Arc<ServerConfig>,
     ips: BTreeSet<IpAddr>,
+    term: Term,
+}
+
+/// How long a certificate is shown before another is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Term {
     renew_at: UnixMs,
     /// The authorities that it was made under.
     generation: u64,
+}
+
+impl Term {
+    /// Until half of its life is over, so that there is time to try again.
+    const fn of(not_before: UnixMs, not_after: UnixMs, generation: u64) -> Self {
+        Self {
+            renew_at: not_before.plus_ms(not_after.since(not_before) / 2),
+            generation,
+        }
+    }
+
+    /// Whether it has come, or the authorities are others.
+    const fn is_over(self, now: UnixMs, generation: u64) -> bool {
+        self.renew_at.0 <= now.0 || self.generation != generation
+    }
 }
 
 impl MasterIdentity {
@@ -142,19 +163,24 @@ impl MasterIdentity {
     /// # Errors
     /// When it cannot be issued; the old one goes on.
     pub async fn renew(&self) -> Result<(), IdentityError> {
-        if self.current().is_none() && self.configured.is_empty() {
+        match self.current() {
             // A certificate that names no address serves nobody; the first connection makes one.
-            return Ok(());
-        }
-        if self.current().is_none_or(|current| self.is_old(&current)) {
-            self.issue(None).await?;
+            None if self.configured.is_empty() => {}
+            None => {
+                self.issue(None).await?;
+            }
+            Some(current) if self.is_old(&current) => {
+                self.issue(None).await?;
+                tracing::info!("the master's certificate was renewed");
+            }
+            Some(_) => {}
         }
         Ok(())
     }
 
-    /// Half of its life is over, or the authorities are others.
     fn is_old(&self, current: &Current) -> bool {
-        current.renew_at <= env::now() || current.generation != self.authorities.generation()
+        let generation = self.authorities.generation();
+        current.term.is_over(env::now(), generation)
     }
 
     fn current(&self) -> Option<Arc<Current>> {
@@ -205,12 +231,10 @@ impl MasterIdentity {
             .map_err(|error| IdentityError::Issue(chain(&error)))?;
         let tls = Arc::new(tls_config(&key, &issued, &signing)?);
         self.record(&issued, &ips_sorted).await?;
-        let renew_at = UnixMs(issued.not_before.0 + issued.not_after.since(issued.not_before) / 2);
         let current = Arc::new(Current {
             tls: tls.clone(),
             ips,
-            renew_at,
-            generation,
+            term: Term::of(issued.not_before, issued.not_after, generation),
         });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
         Ok(tls)
@@ -275,4 +299,18 @@ fn tls_config(
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_renewed_from_half_of_its_life_on_and_under_other_authorities() {
+        let term = Term::of(UnixMs(1_000), UnixMs(3_000), 7);
+        assert!(!term.is_over(UnixMs(1_999), 7));
+        assert!(term.is_over(UnixMs(2_000), 7));
+        assert!(term.is_over(UnixMs(9_000), 7));
+        assert!(term.is_over(UnixMs(1_999), 8));
+    }
 }

@@ -16,7 +16,7 @@ use dockmaster_proto::{
 };
 
 pub use conditions::{Conditions, Pattern};
-pub use parse::parse;
+pub use parse::{ImageDigest, parse};
 
 use crate::lifetime::Lifetime;
 

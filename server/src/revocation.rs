@@ -3,7 +3,7 @@
 use dockmaster_proto::{
     api::certs::{Afterwards, RevocationRequest, RevocationTarget, Revoked},
     event::{CertRevoked, Event, NodeBanned},
-    id::{ContainerId, Serial},
+    id::{ContainerId, Name, Serial},
 };
 
 use crate::state::{NodeRecord, NodeReference, State};
@@ -26,6 +26,9 @@ pub fn decide(
         RevocationTarget::Serial(serial) => {
             if let Some(node) = state.nodes().find(|node| node.honours(serial)) {
                 return of_node(request, node, vec![*serial]);
+            }
+            if let Some(host) = host_of(serial, state) {
+                return Err(RevocationRefused::OfHost(*serial, host.clone()));
             }
             let operator = state.operator(serial);
             let operator = operator.ok_or(RevocationRefused::NotCurrent(*serial))?;
@@ -87,6 +90,13 @@ fn of_node(
     Ok((events, revoked))
 }
 
+/// The further host whose certificate it is.
+fn host_of<'s>(serial: &Serial, state: &'s State) -> Option<&'s Name> {
+    let mut hosts = state.hosts();
+    let found = hosts.find(|(_, host)| host.certificates.iter().any(|key| key.serial == *serial));
+    found.map(|(name, _)| name)
+}
+
 fn revocation(
     request: &RevocationRequest,
     serial: Serial,
@@ -117,6 +127,9 @@ pub enum RevocationRefused {
     /// No such certificate counts.
     #[error("no certificate {0} of a container or an operator counts now")]
     NotCurrent(Serial),
+    /// A host's ends with all that the host vouched for.
+    #[error("certificate {0} is that of host {1}, which is evicted, not revoked")]
+    OfHost(Serial, Name),
     /// The node has none.
     #[error("node {0:?} has no certificate that counts")]
     NoCertificate(String),

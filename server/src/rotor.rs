@@ -368,7 +368,13 @@ impl Rotor {
                 new_pin: pin(2),
                 nodes: progress.nodes,
                 acknowledged: progress.nodes - progress.unacknowledged.len() as u64,
-                renewed: progress.nodes - progress.behind.len() as u64,
+                renewed: match rotation.phase {
+                    // All are under the authority that signs, since it is the old one yet.
+                    Phase::Announced => 0,
+                    Phase::Switched | Phase::Withdrawing => {
+                        progress.nodes - progress.behind.len() as u64
+                    }
+                },
                 unacknowledged: named(progress.unacknowledged),
                 behind: named(progress.behind),
                 operators_behind: named(progress.operators_behind),

@@ -17,7 +17,7 @@ use crate::{
     env,
     journal::{Cause, Journal},
     leases,
-    state::NodeRecord,
+    state::{Ended, NodeRecord},
 };
 
 pub use decide::Unfit;
@@ -121,7 +121,7 @@ impl TokenDesk {
         cause: &Cause,
     ) -> Result<RevokedToken, TokenError> {
         let _leases = self.journal.claim_leases().await.ok_or(TokenError::Busy)?;
-        let (is_known, evicted, mut events) = {
+        let (known, evicted, mut events) = {
             let state = self.journal.state();
             let let_in: Vec<&NodeRecord> = match machines {
                 Machines::Keep => Vec::new(),
@@ -132,13 +132,17 @@ impl TokenDesk {
                 .flat_map(|node| leases::end(node, &state, LeaseCause::Evicted));
             let events: Vec<Event> = ends.collect();
             let ids: Vec<ContainerId> = let_in.iter().map(|node| *node.id()).collect();
-            (state.tokens().get(&id).is_some(), ids, events)
+            let known = state.tokens().get(&id).map(|token| token.ended);
+            (known, ids, events)
         };
         // A token that is forgotten may still have machines to put out.
-        if !is_known && evicted.is_empty() {
+        if known.is_none() && evicted.is_empty() {
             return Err(TokenError::Unknown(id));
         }
-        events.insert(0, Event::TokenRevoked(TokenRevoked { token: id }));
+        let was_revoked = known == Some(Some(Ended::Revoked));
+        if !was_revoked {
+            events.insert(0, Event::TokenRevoked(TokenRevoked { token: id }));
+        }
         // Whoever loses a lease is cut off before the commit.
         self.journal
             .change_suspension(|state| state.suspend(evicted.iter().copied()));
@@ -146,7 +150,11 @@ impl TokenDesk {
         self.journal
             .change_suspension(|state| state.resume(&evicted));
         committed?;
-        Ok(RevokedToken { id, evicted })
+        Ok(RevokedToken {
+            id,
+            evicted,
+            was_revoked,
+        })
     }
 
     /// Commits events in as many parts as the ledger takes.

@@ -1,13 +1,10 @@
-//! Stand-ins for agents, many in one process: each asks for its catalog again and again, follows the
-//! trust bundle, and renews when it is told to. No request of theirs may ever fail.
+//! Stand-ins for agents, many in one process: each asks for its catalog, follows the trust bundle, and
+//! renews when it is told to. No request of theirs may ever fail.
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use dockmaster_certs::{bundle::TrustBundle, csr::create_request, key::KeyPair};
@@ -18,6 +15,21 @@ use dockmaster_proto::{
     route::Route,
 };
 use ring::rand::SystemRandom;
+use tokio::sync::watch;
+
+/// How long the master may hold a request: longer than any test waits.
+const HELD: Duration = Duration::from_secs(300);
+/// The pause of those that the master may hold nothing of.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How a follower asks for its catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// As an agent does: the master holds the request until there is something to tell.
+    Held,
+    /// Again and again, so that there is hardly a moment at which it asks nothing.
+    Restless,
+}
 
 /// A follower; what it is at the end is what [`Follower::follow`] gives.
 #[derive(Debug)]
@@ -79,26 +91,57 @@ impl Follower {
     }
 
     /// Goes on until told to stop, on one connection but for renewals.
-    pub(crate) async fn follow(mut self, stop: Arc<AtomicBool>) -> Result<Self, ClientError> {
+    pub(crate) async fn follow(
+        mut self,
+        manner: Manner,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<Self, ClientError> {
+        loop {
+            tokio::select! {
+                renewed = self.until_renewal(manner) => renewed?,
+                _ = stop.wait_for(|stop| *stop) => return Ok(self),
+            }
+        }
+    }
+
+    async fn until_renewal(&mut self, manner: Manner) -> Result<(), ClientError> {
         let mut connection = self.connect().await?;
-        while !stop.load(Ordering::Relaxed) {
+        let mut etag: Option<String> = None;
+        let mut turn: Option<Instant> = None;
+        while turn.is_none_or(|turn| Instant::now() < turn) {
             let pin = self.bundle.pin().to_string();
-            let call = Call::new(Route::Catalog).header("dockmaster-bundle", &pin);
+            let mut call = Call::new(Route::Catalog).header("dockmaster-bundle", &pin);
+            if let (Manner::Held, Some(etag)) = (manner, &etag) {
+                let wait = turn.map_or(HELD, |turn| turn.duration_since(Instant::now()));
+                call = call.unless(etag).wait(wait.max(Duration::from_secs(1)));
+            }
             let reply = connection.send(&call).await?;
             self.requests += 1;
+            etag = reply.header("etag").map(str::to_owned);
             if reply.header("dockmaster-bundle") != Some(pin.as_str()) {
                 let trust: Trust = connection.call(&Call::new(Route::Trust)).await?;
                 let new = TrustBundle::parse(&trust.bundle).unwrap();
                 assert!(new.follows(&self.bundle));
                 self.bundle = Arc::new(new);
             }
-            if reply.header("dockmaster-renew-within").is_some() {
-                self.certify(&mut connection, Route::Renew).await?;
-                connection = self.connect().await?;
-                self.renewals += 1;
+            let within = reply.header("dockmaster-renew-within");
+            if let (Some(within), None) = (within, turn) {
+                turn = Some(Instant::now() + self.share(within.parse().unwrap()));
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            if manner == Manner::Restless {
+                tokio::time::sleep(PAUSE).await;
+            }
         }
-        Ok(self)
+        self.certify(&mut connection, Route::Renew).await?;
+        self.renewals += 1;
+        Ok(())
+    }
+
+    /// Its own part of the time over which renewals are spread; an agent's is by chance.
+    fn share(&self, seconds: u64) -> Duration {
+        let IpAddr::V4(ip) = self.ip else {
+            panic!("stand-ins have IPv4 addresses")
+        };
+        Duration::from_millis(u64::from(ip.octets()[3]) * seconds * 1000 / 256)
     }
 }

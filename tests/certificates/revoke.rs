@@ -72,8 +72,15 @@ fn a_revoked_node_is_refused_at_once_and_may_enroll_again_unless_it_is_banned() 
     stage.master.crash_and_restart();
     stage.inventory.set(&stage.stand_ins);
     assert_eq!(code(stage.enroll(0)), ProblemCode::Banned);
-    let _ = stage.master.cli(["cert", "unban", name]).ok();
+    let unbanned = stage.master.cli(["cert", "unban", name]).ok();
+    assert_eq!(unbanned, format!("{name} may enroll again\n"));
     assert!(stage.enroll(0).is_ok());
+    let again = stage.master.cli(["cert", "unban", name]);
+    let told = again.fails(1);
+    assert!(
+        told.contains("is not banned") && told.contains("why-denied"),
+        "{told}"
+    );
 }
 
 /// A report whose body is on its way while something happens; gives the code that it was answered with.
@@ -157,6 +164,10 @@ fn a_revoked_operator_is_nobody_and_nobody_revokes_the_own_certificate() {
     );
     let asked = stage.master.cli(["cert", "revoke", serial]);
     assert!(asked.fails(3).contains("no terminal to ask on"));
+    let what = stage.master.cli(["cert", "revoke", "--yes"]);
+    assert!(what.fails(2).contains("<SERIAL|--node <NODE>>"), "{what:?}");
+    let unknown = stage.master.cli(["cert", "show", &"0f".repeat(16)]);
+    assert!(unknown.fails(1).contains("cert list --all"), "{unknown:?}");
 }
 
 #[test]

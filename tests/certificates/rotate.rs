@@ -1,26 +1,42 @@
 //! Authorities that are made anew while everybody goes on.
 
-use std::{
-    fs,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{fs, process::Stdio, time::Instant};
 
 use dockmaster_certs::{bundle::TrustBundle, chain::verify_client};
 use dockmaster_client::{Bootstrap, ClientError};
 use dockmaster_proto::id::TrustPin;
 use dockmaster_tests::{Agent, StandIn, clock, eventually, require_all, unique};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::{sync::watch, task::JoinHandle};
 
-use crate::{follower::Follower, stage::Stage};
+use crate::{
+    follower::{Follower, Manner},
+    stage::Stage,
+};
 
 /// How many stand-ins; `DOCKMASTER_TEST_FLEET` sets another number.
 fn fleet() -> u16 {
     let number = std::env::var("DOCKMASTER_TEST_FLEET").ok();
     number.and_then(|number| number.parse().ok()).unwrap_or(20)
+}
+
+/// Has a follower follow until it is told to stop.
+fn follow(
+    stage: &Stage,
+    stand_in: &StandIn,
+    manner: Manner,
+    stop: watch::Receiver<bool>,
+) -> JoinHandle<Result<Follower, ClientError>> {
+    let (master, pin, ip) = (
+        stage.master.address(),
+        stage.master.trust(),
+        stand_in.ips[0],
+    );
+    stage.runtime.spawn(async move {
+        let follower = Follower::begin(master, ip, pin).await?;
+        follower.follow(manner, stop).await
+    })
 }
 
 fn show(stage: &Stage) -> Value {
@@ -64,22 +80,25 @@ fn a_fleet_goes_on_while_the_authorities_are_rotated_and_ends_under_the_new_root
     for agent in &agents {
         agent.says("nothing to apply");
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    let (master, old_pin) = (stage.master.address(), stage.master.trust());
-    let begin = |stand_in: &StandIn| {
-        let (ip, stop) = (stand_in.ips[0], stop.clone());
-        stage.runtime.spawn(async move {
-            let follower = Follower::begin(master, ip, old_pin).await?;
-            follower.follow(stop).await
-        })
+    let stop = watch::Sender::new(false);
+    let old_pin = stage.master.trust();
+    // Most have a request that the master holds, which must not be dropped.
+    let manner = |number: usize| match number % 10 {
+        0 => Manner::Restless,
+        _ => Manner::Held,
     };
-    let following: Vec<_> = followers.iter().map(begin).collect();
+    let following: Vec<_> = (0..)
+        .zip(followers)
+        .map(|(number, stand_in)| follow(&stage, stand_in, manner(number), stop.subscribe()))
+        .collect();
     eventually("certificates for all", || {
         let list = stage.master.json(["cert", "list"]);
         let count = list["certificates"].as_array().unwrap().len();
         (count > usize::from(number)).then_some(())
     });
 
+    let begin = Instant::now();
+    let took = |what: &str| println!("{number} nodes: {what} after {:?}", begin.elapsed());
     let started = stage.master.json(["ca", "rotate", "--yes"]);
     let pins = ["old_pin", "both_pin", "new_pin"].map(|which| pin(&started, which));
     assert_eq!(pins[0], old_pin);
@@ -89,6 +108,7 @@ fn a_fleet_goes_on_while_the_authorities_are_rotated_and_ends_under_the_new_root
     let too_early = stage.master.cli(["ca", "rotate", "--finish", "--yes"]);
     assert!(too_early.fails(1).contains("in another phase"));
     reaches(&stage, "switched");
+    took("all know both roots, and the new one signs");
     for pin in pins {
         assert_eq!(bootstrap(&stage, pin).unwrap().pin(), pin);
     }
@@ -96,6 +116,7 @@ fn a_fleet_goes_on_while_the_authorities_are_rotated_and_ends_under_the_new_root
         let report = show(&stage);
         (report["rotation"]["renewed"] == number).then_some(())
     });
+    took("all have certificates under the new root");
     // The operator's command line has renewed its own certificate by now.
     let finished = stage.master.json(["ca", "rotate", "--finish", "--yes"]);
     assert_eq!(phase(&finished), "none");
@@ -110,8 +131,9 @@ fn a_fleet_goes_on_while_the_authorities_are_rotated_and_ends_under_the_new_root
         let confirmed = report["confirmed"].as_array().unwrap().clone();
         (confirmed.len() == 1 && confirmed[0]["nodes"] == number).then_some(())
     });
+    took("the rotation is finished, and all trust the new root alone");
 
-    stop.store(true, Ordering::Relaxed);
+    stop.send_replace(true);
     let bundle = fs::read_to_string(stage.master.data().join("ca/bundle.pem")).unwrap();
     let bundle = TrustBundle::parse(&bundle).unwrap();
     assert_eq!((bundle.roots().len(), bundle.pin()), (1, pins[2]));
@@ -125,7 +147,8 @@ fn a_fleet_goes_on_while_the_authorities_are_rotated_and_ends_under_the_new_root
         let follower = stage.runtime.block_on(follower).unwrap();
         let follower = follower.expect("no request of a follower fails");
         assert_eq!((follower.renewals, follower.bundle.pin()), (1, pins[2]));
-        assert!(follower.requests > 5);
+        // Before, with both roots, and with the new one alone; each of them twice, to confirm it.
+        assert!(follower.requests >= 4, "{follower:?}");
         is_new(&follower.identity.unwrap().chain);
     }
     for agent in &agents {
@@ -215,6 +238,88 @@ fn a_rotation_that_is_taken_back_leaves_the_old_pin_and_everybody_served() {
     );
     assert!(bootstrap(&stage, new_pin).is_err());
     let _ = stage.master.cli(["node", "list"]).ok();
+}
+
+#[test]
+fn a_rotation_that_is_taken_back_before_the_switch_is_as_if_it_had_never_been() {
+    let mut stage = Stage::new([1610, 1611]);
+    let agent = Agent::start(&stage.master, &stage.stand_ins[0]);
+    agent.says("nothing to apply");
+    // It is no agent and confirms nothing, so the master waits.
+    let silent = stage.enroll(1).unwrap();
+    let old_pin = stage.master.trust();
+    let before = show(&stage);
+    // There is nothing yet that could be forced.
+    let forced = stage.master.cli(["ca", "rotate", "--force", "--yes"]);
+    assert!(forced.fails(1).contains("no rotation goes on"));
+    assert_eq!(show(&stage), before);
+
+    let started = stage.master.json(["ca", "rotate", "--yes"]);
+    let new_pin = pin(&started, "new_pin");
+    eventually("the agent's word on both roots", || {
+        let rotation = show(&stage)["rotation"].clone();
+        assert_eq!(
+            (&rotation["nodes"], &rotation["renewed"]),
+            (&json!(2), &json!(0))
+        );
+        (rotation["acknowledged"] == 1).then(|| assert_eq!(rotation["phase"], "announced"))
+    });
+
+    let back = stage.master.json(["ca", "rotate", "--rollback", "--yes"]);
+    assert_eq!((phase(&back), &back["pin"]), ("none", &before["pin"]));
+    assert_eq!(back["authorities"], before["authorities"]);
+    eventually("the agent's word on the old root", || {
+        let confirmed = json!([{ "pin": old_pin.to_string(), "nodes": 1 }]);
+        (show(&stage)["confirmed"] == confirmed).then_some(())
+    });
+    assert_eq!(bootstrap(&stage, old_pin).unwrap().roots().len(), 1);
+    assert!(bootstrap(&stage, new_pin).is_err());
+    assert!(stage.catalog(1, &silent).is_ok());
+    assert!(!agent.log().contains("renewed as"), "{}", agent.log());
+    stage.master.crash_and_restart();
+    assert_eq!(show(&stage)["authorities"], before["authorities"]);
+    assert!(!stage.master.data().join("ca/root-next.key").exists());
+    // And there can be another.
+    let again = stage.master.json(["ca", "rotate", "--yes"]);
+    assert_ne!(pin(&again, "new_pin"), new_pin);
+}
+
+#[test]
+fn whoever_waits_for_a_rotation_is_told_of_each_phase_and_waits_for_the_last_node() {
+    let stage = Stage::new([1620, 1621]);
+    let agent = Agent::start(&stage.master, &stage.stand_ins[0]);
+    agent.says("nothing to apply");
+    let _ = stage.enroll(1).unwrap();
+    let mut waiting = stage
+        .master
+        .command(["ca", "rotate", "--wait", "--yes", "-o", "json"]);
+    let waiting = waiting.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut waiting = waiting.spawn().unwrap();
+    eventually("the agent's word on both roots", || {
+        (show(&stage)["rotation"]["acknowledged"] == 1).then_some(())
+    });
+    assert!(waiting.try_wait().unwrap().is_none(), "one is missing");
+
+    let stop = watch::Sender::new(false);
+    let late = follow(&stage, &stage.stand_ins[1], Manner::Held, stop.subscribe());
+    let waited = waiting.wait_with_output().unwrap();
+    let told = String::from_utf8(waited.stderr).unwrap();
+    assert!(waited.status.success(), "{told}");
+    assert_eq!(
+        told,
+        "nodes that know the new root: 2 of 2\nnodes with new certificates: 2 of 2\n"
+    );
+    let report: Value = serde_json::from_slice(&waited.stdout).unwrap();
+    assert_eq!(phase(&report), "switched");
+    assert_eq!(report["rotation"]["renewed"], 2);
+    assert_eq!(report["rotation"]["behind"], json!([]));
+    // There is nothing more to wait for.
+    let again = stage.master.cli(["ca", "rotate", "--wait", "--yes"]);
+    assert!(again.ok().contains("2 of 2 nodes"));
+    stop.send_replace(true);
+    let late = stage.runtime.block_on(late).unwrap();
+    assert_eq!(late.unwrap().renewals, 1);
+    agent.says("renewed as");
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn every_target_takes_each_of_its_seeds() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig::with_cases(2_500))]
 
     #[test]
     fn right_input_with_bytes_changed_is_refused_or_still_right(

@@ -3,7 +3,7 @@
 use dockmaster_certs::csr::create_request;
 use serde_json::{Value, json};
 
-use crate::targets::{BINDING, INSPECTION, NETWORKS, key};
+use crate::targets::{BINDING, INSPECTION, NETWORKS, frame, key};
 
 const EVENTS: &str = include_str!("../../server/host/src/docker/fixtures/events.jsonl");
 const IN_HOST: &str = include_str!("../../server/host/src/docker/fixtures/inspect-host.json");
@@ -23,6 +23,8 @@ pub(crate) fn seeds(target: &str) -> Vec<Vec<u8>> {
             vec![
                 json!({ "csr": "MIIB", "agent_version": "0.1.0" }),
                 json!({ "csr": "", "agent_version": "", "seen": "example.org/log\n7\n\n" }),
+                json!({ "csr": "MIIB", "agent_version": "0.1.0", "token":
+                    { "token": TOKEN, "machine": "5a".repeat(16) } }),
             ],
         ),
         "report" => (
@@ -48,6 +50,64 @@ pub(crate) fn seeds(target: &str) -> Vec<Vec<u8>> {
             vec![json!({ "manifest": { "files": { "a/b": digest } }, "message": "m" })],
         ),
         "wanted_blobs" => (vec![], vec![json!({ "blobs": [digest, digest] })]),
+        "host_proposal" => (
+            vec![],
+            vec![
+                json!({ "name": "h2", "csr": "MIIB", "cidrs": ["10.9.0.0/16", "fd00::/8"], "reach": "direct" }),
+                json!({ "name": "h2", "csr": "" }),
+            ],
+        ),
+        "host_renewal" => (vec![], vec![json!({ "csr": "MIIB" })]),
+        "token_proposal" => (
+            vec![],
+            vec![
+                json!({ "labels": { "role": "web" }, "network": "backend", "ttl_ms": 600_000, "uses": 3 }),
+                json!({ "ttl_ms": 0, "uses": 0 }),
+            ],
+        ),
+        "revocation_request" => (
+            vec![],
+            vec![
+                json!({ "target": { "node": "web-1" }, "reason": "keyCompromise", "message": "m",
+                        "afterwards": "banned" }),
+                json!({ "target": { "serial": "0f".repeat(16) } }),
+            ],
+        ),
+        "rotation_request" => (
+            vec![],
+            vec![
+                json!({ "step": "roll_back", "insistence": "forced" }),
+                json!({ "step": "start" }),
+            ],
+        ),
+        "denial" => (vec![], vec![json!({ "reason": "who is it?" }), json!({})]),
+        "relayed_from" => (
+            vec![
+                "origin=10.9.0.2%3A40000&dialled=10.9.0.1:8140".into(),
+                "dialled=[fd00::1]:8140&origin=[fd00::2]:1".into(),
+            ],
+            vec![],
+        ),
+        "join_token" => (vec![TOKEN.into()], vec![]),
+        "host_says" => (vec![], [host_says(&digest), oversteps(&digest)].concat()),
+        "watch_stream" => {
+            let says = |says: &[Value]| {
+                let frames = says.iter().map(|says| frame(says.to_string().as_bytes()));
+                frames.collect::<Vec<_>>().concat()
+            };
+            let (all, rogue) = (host_says(&digest), oversteps(&digest));
+            let [begins, container, .., ends] = &all[..4] else {
+                return vec![];
+            };
+            // Within a snapshot the same container twice, and one that is not this host's.
+            let snapshot = [begins, container, container, &rogue[0], ends].map(Value::clone);
+            return vec![
+                says(&all),
+                says(&snapshot),
+                says(&[&snapshot, &rogue[1..]].concat()),
+            ];
+        }
+        "master_says" => (vec![], master_says(&digest)),
         "query" => (
             vec![
                 "selector=role%3Dweb&all=true&ip=fd00::1".into(),
@@ -83,6 +143,64 @@ pub(crate) fn seeds(target: &str) -> Vec<Vec<u8>> {
         .chain(written)
         .map(String::into_bytes)
         .collect()
+}
+
+const TOKEN: &str = "dockmaster-token-0123456789abcdef-\
+    00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+fn facts(id: &str) -> Value {
+    json!({
+        "id": id, "name": "web", "image": "web:1", "image_digest": "", "labels": { "role": "web" },
+        "started_at_ms": 1, "limits": { "memory_bytes": 1, "cpu_millis": null }, "network_mode": "own",
+        "attachments": [{ "network": "h2/bridge", "ips": ["10.9.0.2"] },
+                        { "network": "backend", "ips": ["10.9.0.3"] }],
+    })
+}
+
+/// All that a host says, in an order that makes sense.
+fn host_says(id: &str) -> Vec<Value> {
+    vec![
+        json!({ "say": "snapshot_begins" }),
+        json!({ "say": "container", "facts": facts(id) }),
+        json!({ "say": "unclear", "id": "1".repeat(64) }),
+        json!({ "say": "snapshot_ends" }),
+        json!({ "say": "up", "facts": facts(&"2".repeat(64)) }),
+        json!({ "say": "down", "id": id, "cause": "died" }),
+        json!({ "say": "answer", "number": 1, "found": [{ "facts": facts(id), "main_pid": 7 }] }),
+        json!({ "say": "answer", "number": 2, "sharing": [id],
+                "socket": { "verdict": "owned", "container": id, "pid": 7 } }),
+        json!({ "say": "answer", "number": 3, "error": "the engine is away" }),
+        json!({ "say": "lost", "reason": "the engine is away" }),
+        json!({ "say": "beat" }),
+    ]
+}
+
+/// What can be said, and is not for a host to say: first of a container in a snapshot, then after it.
+fn oversteps(id: &str) -> Vec<Value> {
+    let with = |network: &str, ip: &str| {
+        let mut facts = facts(id);
+        facts["attachments"] = json!([{ "network": network, "ips": [ip] }]);
+        facts
+    };
+    vec![
+        json!({ "say": "container", "facts": with("h1/bridge", "10.9.0.2") }),
+        json!({ "say": "up", "facts": with("h1/bridge", "10.9.0.2") }),
+        json!({ "say": "up", "facts": with("h2/bridge", "10.9.1.2") }),
+        json!({ "say": "up", "facts": with("backend", "::ffff:10.9.1.2") }),
+        json!({ "say": "down", "id": id, "cause": "host_evicted" }),
+        json!({ "say": "lost", "reason": "é".repeat(600) }),
+    ]
+}
+
+fn master_says(id: &str) -> Vec<Value> {
+    vec![
+        json!({ "say": "inspect", "number": 1, "id": id }),
+        json!({ "say": "find", "number": 2, "ip": "10.9.0.2" }),
+        json!({ "say": "sharing", "number": 3, "namespace": { "of": "container", "id": id, "name": "web" } }),
+        json!({ "say": "look", "number": 4, "source": "10.9.0.2:40000", "local": "10.9.0.1:8140",
+                "subjects": [{ "id": id, "main_pid": 7 }] }),
+        json!({ "say": "beat" }),
+    ]
 }
 
 fn report(digest: &str, alarm: &str) -> Value {

@@ -2,24 +2,36 @@
 //!
 //! A target gives whether it took the input for right, and panics where something does not hold.
 
-use std::{collections::HashSet, fmt::Debug, path::Path};
+use std::{
+    collections::HashSet,
+    fmt::Debug,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
 
 use dockmaster_certs::{
     csr::{MAX_REQUEST_LENGTH, VerifiedCsr},
     key::KeyPair,
 };
-use dockmaster_host::raw;
+use dockmaster_host::{Observation, raw, remote::Remit};
 use dockmaster_proto::{
     api::{
+        authority::RotationRequest,
         backup::WantedBlobs,
+        certs::RevocationRequest,
         documents::{ClassificationProposal, SiteManifest, SiteProposal},
+        hosts::{HostProposal, HostRenewal, HostSays, MasterSays, RelayedFrom},
         identity::CertificateRequest,
+        requests::Denial,
+        tokens::TokenProposal,
     },
+    event::LeaseCause,
     facts::ContainerFacts,
     id::{Digest, Name},
     label::{LabelChange, MAX_KEY, MAX_VALUE},
     report::{MAX_ALARM_CHARS, Report},
-    route::parse_query,
+    route::{Route, parse_query},
+    token::JoinToken,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -35,7 +47,7 @@ const fn target(name: &'static str, run: fn(&[u8]) -> bool) -> Target {
 }
 
 /// All ways in.
-pub(crate) const ALL: [Target; 14] = [
+pub(crate) const ALL: [Target; 25] = [
     target("csr", csr),
     target("certificate_request", body::<CertificateRequest>),
     target("report", report),
@@ -44,7 +56,18 @@ pub(crate) const ALL: [Target; 14] = [
     target("site_manifest", body::<SiteManifest>),
     target("site_proposal", body::<SiteProposal>),
     target("wanted_blobs", body::<WantedBlobs>),
+    target("host_proposal", body::<HostProposal>),
+    target("host_renewal", body::<HostRenewal>),
+    target("token_proposal", body::<TokenProposal>),
+    target("revocation_request", body::<RevocationRequest>),
+    target("rotation_request", body::<RotationRequest>),
+    target("denial", body::<Denial>),
     target("query", query),
+    target("relayed_from", relayed_from),
+    target("join_token", join_token),
+    target("host_says", host_says),
+    target("watch_stream", watch_stream),
+    target("master_says", body::<MasterSays>),
     target("event", event),
     target("inspection", inspection),
     target("networks", networks),
@@ -100,6 +123,108 @@ fn query(input: &[u8]) -> bool {
         .sum();
     assert!(decoded <= input.len(), "decoding only shortens");
     true
+}
+
+/// Where a host says that a connection came from, read as the master does.
+fn relayed_from(input: &[u8]) -> bool {
+    let read = |query: &str| {
+        let pairs = parse_query(query)?;
+        let address = |key: &str| -> Option<SocketAddr> {
+            let found = pairs.iter().find(|(name, _)| name == key)?;
+            found.1.parse().ok()
+        };
+        Some(RelayedFrom {
+            origin: address("origin")?,
+            dialled: address("dialled")?,
+        })
+    };
+    let Some(from) = std::str::from_utf8(input).ok().and_then(read) else {
+        return false;
+    };
+    let path = Route::HostRelay.path_and_query("", &from.query());
+    let (_, query) = path.split_once('?').unwrap();
+    assert_eq!(read(query), Some(from));
+    true
+}
+
+/// A token is what it was made of and nothing beside it, and tells its secret to nobody.
+fn join_token(input: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return false;
+    };
+    let token = match text.parse::<JoinToken>() {
+        Ok(token) => token,
+        Err(error) => {
+            // It may be a token with a typo.
+            assert!(text.len() < 64 || !error.to_string().contains(text));
+            return false;
+        }
+    };
+    assert_eq!(token.expose(), text);
+    let (_, secret) = text.rsplit_once('-').unwrap();
+    assert!(!format!("{token:?}").contains(secret));
+    body::<JoinToken>(&serde_json::to_vec(&token).unwrap())
+}
+
+/// What a host may vouch for here: addresses of these first three bytes, in networks of its own or shared ones.
+fn remit() -> Remit {
+    let (host, cidrs) = ("h2".parse().unwrap(), vec!["10.9.0.0/24".parse().unwrap()]);
+    Remit { host, cidrs }
+}
+
+fn is_in_remit(facts: &ContainerFacts) -> bool {
+    let is_own = |ip: &IpAddr| match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.octets()[..3] == [10, 9, 0],
+        IpAddr::V6(_) => false,
+    };
+    facts.attachments.iter().all(|attachment| {
+        let owner = attachment.network.as_str().split_once('/');
+        owner.is_none_or(|(owner, _)| owner == "h2") && attachment.ips.iter().all(is_own)
+    })
+}
+
+/// One message of a host: alone, at the beginning of a stream, within a snapshot and after one.
+fn host_says(input: &[u8]) -> bool {
+    let (begins, ends) = (HostSays::SnapshotBegins, HostSays::SnapshotEnds);
+    let [begins, ends] = [begins, ends].map(|says| frame(&serde_json::to_vec(&says).unwrap()));
+    let input_frame = frame(input);
+    for before in [vec![], begins.clone(), [begins, ends.clone()].concat()] {
+        watch_stream(&[&before[..], &input_frame, &ends].concat());
+    }
+    body::<HostSays>(input)
+}
+
+/// A message as it goes over the stream.
+pub(crate) fn frame(message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    [&length, message].concat()
+}
+
+/// All that a host says: whatever it is, nothing is believed of what is not this host's.
+fn watch_stream(input: &[u8]) -> bool {
+    let (observations, end) = raw::heard(input, &remit());
+    for observation in observations {
+        match observation {
+            Observation::Snapshot { containers, .. } => {
+                let ids = containers.iter().map(|facts| facts.id);
+                assert!(ids.is_sorted_by(|one, next| one < next), "each once");
+                assert!(containers.iter().all(is_in_remit));
+            }
+            Observation::Up(facts) => assert!(is_in_remit(&facts)),
+            Observation::Down { cause, .. } => assert!(
+                [
+                    LeaseCause::Died,
+                    LeaseCause::Missing,
+                    LeaseCause::Disconnected
+                ]
+                .contains(&cause),
+                "{cause:?} is not for a host to say"
+            ),
+            Observation::Lost(reason) => assert!(reason.len() <= 500),
+            Observation::Refused { reason, .. } => assert!(!reason.is_empty()),
+        }
+    }
+    end.is_ok()
 }
 
 fn host() -> Name {

@@ -24,6 +24,16 @@ fn an_eviction_ends_all_that_the_host_vouched_for_and_nothing_else() {
         (both == ["enrolled", "enrolled"]).then_some(())
     });
 
+    // Its certificate ends with it, and in no other way.
+    let enrolled = events(&master, "host_enrolled");
+    let of_h2 = enrolled.iter().find(|entry| entry["host"] == "h2").unwrap();
+    let serial = of_h2["serial"].as_str().unwrap();
+    let revoked = master.cli(["cert", "revoke", serial, "--yes"]);
+    assert!(
+        revoked.fails(1).contains("dockmaster host evict h2"),
+        "{revoked:?}"
+    );
+
     let said = master.cli(["host", "evict", "h2"]).ok();
     assert!(said.contains("it vouched for 1 container"), "{said}");
     assert_eq!(listed(&master, "h2"), Value::Null);

@@ -33,28 +33,34 @@ fn warns(agent: &Agent, word: &str) {
     assert!(told.any(|told| log.contains(&told)), "{log}");
 }
 
+/// The master says it too, in its log and to operators.
+fn master_warns(stand: &Stand, sign: i64, word: &str) {
+    let words = format!("s {word} the master's");
+    eventually("the clock in the master's log and in \"node show\"", || {
+        let show = ["node", "show", &stand.container.id];
+        let skew = stand.master.json(show)["clock_skew_ms"].as_i64()?;
+        let log = stand.master.log();
+        let told = log.iter().any(|line| line.contains(&words));
+        let shown = stand.master.cli(show).ok();
+        let line = shown.lines().find(|line| line.starts_with("clock "))?;
+        assert!(line.contains(&words), "{shown}");
+        ((598_000..=602_000).contains(&(sign * skew)) && told).then_some(())
+    });
+}
+
 #[test]
-fn an_agent_whose_clock_is_ahead_says_by_how_much_and_goes_on() {
+fn an_agent_whose_clock_is_ahead_says_by_how_much_and_goes_on_and_so_does_the_master() {
     if !require_all(&["vdso"]) {
         return;
     }
     let mut stand = Stand::new(10);
     let agent = meets(&mut stand, TEN_MINUTES);
     warns(&agent, "ahead of");
-    // The master says it too.
-    eventually("the clock in the master's log and in \"node show\"", || {
-        let node = stand.master.json(["node", "show", &stand.container.id]);
-        let skew = node["clock_skew_ms"].as_i64()?;
-        let log = stand.master.log();
-        let told = log
-            .iter()
-            .any(|line| line.contains("s ahead of the master's"));
-        ((598_000..=602_000).contains(&skew) && told).then_some(())
-    });
+    master_warns(&stand, 1, "ahead of");
 }
 
 #[test]
-fn an_agent_whose_clock_is_behind_says_by_how_much_and_goes_on() {
+fn an_agent_whose_clock_is_behind_says_by_how_much_and_goes_on_and_so_does_the_master() {
     if !require_all(&["vdso"]) {
         return;
     }
@@ -62,6 +68,7 @@ fn an_agent_whose_clock_is_behind_says_by_how_much_and_goes_on() {
     clock::shift(stand.master.pid(), Clocks::TimeOfDay, TEN_MINUTES);
     let agent = Agent::start(&stand.master, &stand.container);
     warns(&agent, "behind");
+    master_warns(&stand, -1, "behind");
 }
 
 #[test]

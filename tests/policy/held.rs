@@ -60,6 +60,11 @@ fn an_agent_whose_request_is_denied_says_so_and_one_that_runs_once_ends_refused(
     agent.says("waiting for an operator");
     let deny = ["request", "deny", &held, "--reason", "not this week"];
     let _ = scene.master.cli(deny).ok();
+    let again = scene.master.cli(deny);
+    assert!(
+        again.fails(1).contains("takes the denial back"),
+        "{again:?}"
+    );
     agent.says("operator admin denied request");
     agent.says("not this week");
     let status = agent.status().ok();

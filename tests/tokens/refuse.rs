@@ -21,7 +21,11 @@ fn a_token_that_was_revoked_lets_nobody_in_and_its_machines_may_go_with_it() {
     let enrolled = stage.redeem(&first, &token, &key()).unwrap();
     stage.comes_back(&first, &enrolled).unwrap();
     let (id, _) = halves(&token);
-    let _ = stage.master.cli(["token", "revoke", id]).ok();
+    let revoked = stage.master.cli(["token", "revoke", id]).ok();
+    assert!(revoked.contains("is revoked"), "{revoked}");
+    let again = stage.master.cli(["token", "revoke", id]).ok();
+    assert!(again.contains("was revoked already"), "{again}");
+    assert_eq!(stage.entries("token_revoked").len(), 1);
     is_refused(stage.redeem(&second, &token, &key()));
     assert!(stage.fact().contains("was revoked"), "{}", stage.fact());
     stage.comes_back(&first, &enrolled).unwrap();
@@ -87,6 +91,9 @@ fn an_operators_request_keeps_to_its_bounds() {
         let ran = stage.master.cli([&["token", "create"], wrong].concat());
         let _ = ran.fails(2);
     }
+    let own = ["token", "create", "--network", "h1/bridge"];
+    let ran = stage.master.cli(own);
+    assert!(ran.fails(1).contains("host h1's own"), "{ran:?}");
     let label = format!("a={}", "x".repeat(5000));
     let ran = stage.master.cli(["token", "create", "--label", &label]);
     assert!(ran.fails(1).contains("at most 32 labels"), "{ran:?}");

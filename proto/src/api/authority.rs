@@ -77,7 +77,7 @@ pub struct RotationReport {
     pub acknowledged: u64,
     /// Names of some that have not.
     pub unacknowledged: Vec<String>,
-    /// Those whose newest certificate is by the authority that signs now.
+    /// Those whose newest certificate is by the authority that signs now; none while the old one signs yet.
     pub renewed: u64,
     /// Names of some of which it is not.
     pub behind: Vec<String>,

@@ -111,4 +111,7 @@ pub struct RevokedToken {
     pub id: TokenId,
     /// The machines that it had let in and that were put out with it.
     pub evicted: Vec<ContainerId>,
+    /// Whether it had been taken back before.
+    #[serde(default)]
+    pub was_revoked: bool,
 }

@@ -12,6 +12,7 @@ mod report;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(crate) use self::link::heard;
 pub use self::{
     frame::{FrameError, MAX_FRAME},
     inventory::{RemoteError, RemoteInventory},

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use dockmaster_proto::{
     api::certs::{CertificateDetail, CertificateList, CertificateState, CertificateSummary},
     id::{ContainerId, Digest, Serial},
-    problem::Problem,
+    problem::{Problem, ProblemCode},
     time::UnixMs,
 };
 use http::StatusCode;
@@ -90,8 +90,13 @@ impl Api {
             .index
             .certificate(&serial)
             .map_err(|error| problem::from_index(&error))?;
-        let record =
-            record.ok_or_else(|| problem::not_found(format_args!("certificate {serial}")))?;
+        let record = record.ok_or_else(|| {
+            Problem::new(
+                ProblemCode::NotFound,
+                format!("there is no certificate {serial}"),
+                "\"dockmaster cert list --all\" shows all that there are",
+            )
+        })?;
         let proven = self.proven(record.index)?;
         let evidence = record.issued.evidence.clone();
         let mut summary = summary(record, env::now());

@@ -78,6 +78,12 @@ pub(super) fn from_revocation(error: &RevocationRefused) -> Problem {
             ProblemCode::NotFound,
             "\"dockmaster cert show SERIAL\" says what became of it; a master's certificate lasts a day and goes with its authority",
         ),
+        RevocationRefused::OfHost(_, host) => {
+            let hint = format!(
+                "\"dockmaster host evict {host}\" ends its certificates, and the leases of its containers with them"
+            );
+            return Problem::new(ProblemCode::Conflict, error.to_string(), hint);
+        }
         RevocationRefused::NoCertificate(_) => (
             ProblemCode::Conflict,
             "to keep it from getting one, give --ban",

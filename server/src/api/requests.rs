@@ -26,7 +26,9 @@ impl Api {
     pub(super) async fn approve(&self, request: &Request) -> Result<Reply, Problem> {
         let HeldRequest { held, decision, .. } = self.held(request)?;
         if let Some(Decision::Approved { operator, at_ms }) = decision {
-            return Err(conflict(&held.request, "approved", &operator, at_ms));
+            let what = format!("approved by {operator} at {at_ms}");
+            let hint = "its agent fetches the certificate when it asks next; until then \"dockmaster request deny\" takes the approval back";
+            return Err(conflict(&held.request, &what, hint));
         }
         let event = Event::RequestApproved(RequestApproved {
             request: held.request,
@@ -49,7 +51,9 @@ impl Api {
             operator, at_ms, ..
         }) = decision
         {
-            return Err(conflict(&held.request, "denied", &operator, at_ms));
+            let what = format!("denied by {operator} at {at_ms}");
+            let hint = "\"dockmaster request approve\" takes the denial back";
+            return Err(conflict(&held.request, &what, hint));
         }
         let event = Event::RequestDenied(RequestDenied {
             request: held.request,
@@ -110,15 +114,10 @@ fn operator(request: &Request) -> Result<Name, Problem> {
     }
 }
 
-fn conflict(
-    id: &RequestId,
-    word: &str,
-    operator: &Name,
-    at: dockmaster_proto::time::UnixMs,
-) -> Problem {
+fn conflict(id: &RequestId, what: &str, hint: &str) -> Problem {
     Problem::new(
         ProblemCode::Conflict,
-        format!("request {id} was {word} by {operator} at {at} already"),
-        "",
+        format!("request {id} was {what} already"),
+        hint,
     )
 }

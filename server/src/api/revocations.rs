@@ -3,7 +3,7 @@
 use dockmaster_proto::{
     api::certs::{MAX_REVOCATION_MESSAGE, RevocationRequest},
     event::{Event, NodeUnbanned},
-    problem::Problem,
+    problem::{Problem, ProblemCode},
 };
 use http::{StatusCode, header};
 
@@ -55,10 +55,11 @@ impl Api {
     pub(super) async fn unban(&self, request: &Request) -> Result<Reply, Problem> {
         let container = *self.find_any(&request.parameter)?.id();
         if self.journal.state().ban(&container).is_none() {
-            return Err(problem::not_found(format_args!(
-                "ban of container {}",
-                container.short()
-            )));
+            return Err(Problem::new(
+                ProblemCode::NotFound,
+                format!("container {} is not banned", container.short()),
+                "\"dockmaster node why-denied NODE\" says what else is in its way, if anything",
+            ));
         }
         let event = Event::NodeUnbanned(NodeUnbanned { container });
         self.journal

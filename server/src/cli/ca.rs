@@ -1,6 +1,6 @@
 //! `dockmaster ca`: the certificate authorities.
 
-use std::time::Duration;
+mod wait;
 
 use clap::{Args, Subcommand};
 use dockmaster_client::Call;
@@ -14,15 +14,11 @@ use dockmaster_proto::{
 use super::{
     Global,
     error::CliError,
-    output::{self, OutputArgs},
-    progress::Progress,
+    output::OutputArgs,
     prompt::{Consent, confirm},
     remote::{Remote, block_on},
     table,
 };
-
-/// How often a rotation is looked at.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Show and rotate the certificate authorities
 #[derive(Debug, Args)]
@@ -103,7 +99,7 @@ async fn show(global: &Global, args: ShowArgs) -> Result<(), CliError> {
 async fn rotate(global: &Global, args: RotateArgs) -> Result<(), CliError> {
     let mut remote = Remote::connect(global).await?;
     let before = ask(&mut remote).await?;
-    let report = match next_step(&args, before.rotation.as_ref()) {
+    let report = match next_step(&args, before.rotation.as_ref())? {
         None => before,
         Some(step) => {
             confirm(question(step), Consent::from_flag(args.yes))?;
@@ -115,7 +111,7 @@ async fn rotate(global: &Global, args: RotateArgs) -> Result<(), CliError> {
         }
     };
     let report = if args.wait {
-        wait(&mut remote, report).await?
+        wait::wait(&mut remote, report).await?
     } else {
         report
     };
@@ -127,17 +123,32 @@ async fn ask(remote: &mut Remote) -> Result<AuthorityReport, CliError> {
 }
 
 /// What is asked of the master; nothing where the wish is only to look.
-fn next_step(args: &RotateArgs, rotation: Option<&RotationReport>) -> Option<RotationStep> {
+///
+/// # Errors
+/// When there is nothing to insist on.
+fn next_step(
+    args: &RotateArgs,
+    rotation: Option<&RotationReport>,
+) -> Result<Option<RotationStep>, CliError> {
     if args.finish {
-        return Some(RotationStep::Finish);
+        return Ok(Some(RotationStep::Finish));
     }
     if args.rollback {
-        return Some(RotationStep::RollBack);
+        return Ok(Some(RotationStep::RollBack));
     }
-    match rotation.map(|rotation| rotation.phase) {
-        None => Some(RotationStep::Start),
-        Some(Phase::Announced) if args.force => Some(RotationStep::Switch),
-        Some(_) => None,
+    match (rotation.map(|rotation| rotation.phase), args.force) {
+        (None, false) => Ok(Some(RotationStep::Start)),
+        (None, true) => Err(CliError::failed(
+            "no rotation goes on, so there is nothing that --force could hurry",
+            "\"dockmaster ca rotate\" begins one; --force then goes on without the nodes that have not confirmed the new root",
+        )),
+        (Some(Phase::Announced), true) => Ok(Some(RotationStep::Switch)),
+        (Some(Phase::Withdrawing), true) => Err(CliError::failed(
+            "the rotation is taken back, and --force alone does not go on with it",
+            "\"dockmaster ca rotate --rollback --force\" drops the new root at once; after that \"dockmaster ca rotate\" begins another",
+        )),
+        // What was to be hurried is done.
+        (Some(_), _) => Ok(None),
     }
 }
 
@@ -160,42 +171,6 @@ const fn question(step: RotationStep) -> &'static str {
         }
         RotationStep::RollBack => "this takes the rotation back by one phase",
     }
-}
-
-/// Waits for the nodes: first that they know the new root, then that they have certificates under it.
-async fn wait(
-    remote: &mut Remote,
-    mut report: AuthorityReport,
-) -> Result<AuthorityReport, CliError> {
-    for (phase, what) in [
-        (Phase::Announced, "nodes that know the new root"),
-        (Phase::Switched, "nodes with new certificates"),
-    ] {
-        let mut bar: Option<(Progress, u64)> = None;
-        loop {
-            let Some(rotation) = &report.rotation else {
-                return Ok(report);
-            };
-            if rotation.phase != phase {
-                break;
-            }
-            let done = match phase {
-                Phase::Announced => rotation.acknowledged,
-                Phase::Switched | Phase::Withdrawing => rotation.renewed,
-            };
-            if phase == Phase::Switched && rotation.behind.is_empty() {
-                return Ok(report);
-            }
-            let (bar, shown) =
-                bar.get_or_insert_with(|| (Progress::start(what, rotation.nodes), 0));
-            bar.advance(done.saturating_sub(*shown));
-            *shown = done.max(*shown);
-            tokio::time::sleep(LOOK).await;
-            report = ask(remote).await?;
-        }
-        output::note(&format!("{what}: done"));
-    }
-    Ok(report)
 }
 
 fn render(report: &AuthorityReport) -> String {
@@ -246,7 +221,13 @@ fn render(report: &AuthorityReport) -> String {
             ),
             (
                 "renewed",
-                progress(rotation.renewed, rotation.nodes, &rotation.behind),
+                match rotation.phase {
+                    // The old root signs yet: there is nothing to renew.
+                    Phase::Announced => String::new(),
+                    Phase::Switched | Phase::Withdrawing => {
+                        progress(rotation.renewed, rotation.nodes, &rotation.behind)
+                    }
+                },
             ),
             ("operators behind", named(&rotation.operators_behind)),
             ("hosts behind", named(&rotation.hosts_behind)),
@@ -288,7 +269,7 @@ mod tests {
 
     use super::*;
 
-    fn rotation(phase: Phase) -> RotationReport {
+    pub(super) fn rotation(phase: Phase) -> RotationReport {
         let pin = TrustPin::of("x");
         RotationReport {
             phase,
@@ -299,10 +280,30 @@ mod tests {
             nodes: 3,
             acknowledged: 2,
             unacknowledged: vec!["web-1".into()],
-            renewed: 0,
+            renewed: match phase {
+                Phase::Announced => 0,
+                Phase::Switched | Phase::Withdrawing => 1,
+            },
             behind: vec![],
             operators_behind: vec!["ada".into()],
             hosts_behind: vec!["h2".into()],
+        }
+    }
+
+    pub(super) fn report(rotation: Option<RotationReport>) -> AuthorityReport {
+        AuthorityReport {
+            trust_domain: "td".parse().unwrap(),
+            pin: TrustPin::of("x"),
+            authorities: vec![AuthorityInfo {
+                kind: "root".into(),
+                used: Use::Current,
+                key_id: "aa".into(),
+                not_after_ms: UnixMs(1_795_528_980_000),
+                has_key: false,
+            }],
+            confirmed: vec![],
+            rotation,
+            advice: "wait".into(),
         }
     }
 
@@ -316,42 +317,50 @@ mod tests {
 
     #[test]
     fn a_rotation_that_goes_on_is_not_started_again() {
-        assert_eq!(next_step(&args(&[]), None), Some(RotationStep::Start));
-        let announced = rotation(Phase::Announced);
-        assert_eq!(next_step(&args(&[]), Some(&announced)), None);
-        let forced = args(&["--force"]);
+        let step = |words: &[&str], phase: Option<Phase>| {
+            next_step(&args(words), phase.map(rotation).as_ref()).unwrap()
+        };
+        assert_eq!(step(&[], None), Some(RotationStep::Start));
+        assert_eq!(step(&[], Some(Phase::Announced)), None);
         assert_eq!(
-            next_step(&forced, Some(&announced)),
+            step(&["--force"], Some(Phase::Announced)),
             Some(RotationStep::Switch)
         );
-        assert_eq!(next_step(&forced, Some(&rotation(Phase::Switched))), None);
+        assert_eq!(step(&["--force"], Some(Phase::Switched)), None);
+        assert_eq!(
+            step(&["--rollback", "--force"], Some(Phase::Withdrawing)),
+            Some(RotationStep::RollBack)
+        );
     }
 
     #[test]
-    fn it_is_shown_who_is_missing() {
-        let text = render(&AuthorityReport {
-            trust_domain: "td".parse().unwrap(),
-            pin: TrustPin::of("x"),
-            authorities: vec![AuthorityInfo {
-                kind: "root".into(),
-                used: Use::Current,
-                key_id: "aa".into(),
-                not_after_ms: UnixMs(1_795_528_980_000),
-                has_key: false,
-            }],
-            confirmed: vec![],
-            rotation: Some(rotation(Phase::Announced)),
-            advice: "wait".into(),
-        });
+    fn nothing_is_begun_by_force() {
+        let forced = args(&["--force"]);
+        let refused = next_step(&forced, None).unwrap_err().to_string();
+        assert!(refused.contains("no rotation goes on"), "{refused}");
+        assert!(
+            refused.contains("hint: \"dockmaster ca rotate\" begins one"),
+            "{refused}"
+        );
+        let back = rotation(Phase::Withdrawing);
+        let refused = next_step(&forced, Some(&back)).unwrap_err().to_string();
+        assert!(refused.contains("--rollback --force"), "{refused}");
+    }
+
+    #[test]
+    fn it_is_shown_who_is_missing_and_no_renewal_before_there_can_be_one() {
+        let text = render(&report(Some(rotation(Phase::Announced))));
         for part in [
             "root       current  aa      2026-11-24T14:03:00.000Z  away",
             "2 of 3 nodes; not web-1",
-            "0 of 3 nodes\n",
+            "renewed           -\n",
             "operators behind  ada",
             "hosts behind      h2",
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }
         assert!(text.ends_with("\nwait"), "{text}");
+        let text = render(&report(Some(rotation(Phase::Switched))));
+        assert!(text.contains("renewed           1 of 3 nodes\n"), "{text}");
     }
 }

@@ -206,7 +206,17 @@ impl FromStr for Reason {
     }
 }
 
-struct ImageDigest(String);
+/// The digest of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageDigest(String);
+
+impl ImageDigest {
+    /// `sha256:` and 64 hex digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl FromStr for ImageDigest {
     type Err = &'static str;

@@ -1,6 +1,6 @@
 use dockmaster_host::Observation;
 use dockmaster_proto::{
-    event::{CertIssued, Evidence, HeldAddress, OperatorGranted},
+    event::{CertIssued, Evidence, HeldAddress, HostEnrolled, OperatorGranted, Reach},
     id::Digest,
     revocation::RevocationReason,
     time::UnixMs,
@@ -163,6 +163,42 @@ fn an_operator_is_revoked_by_another_and_is_never_banned() {
         apply(&mut state, event);
     }
     assert!(state.operator(&serial(7)).is_none());
+}
+
+#[test]
+fn a_hosts_certificate_is_not_revoked_but_the_host_named() {
+    let mut state = state();
+    let enrolled = HostEnrolled {
+        host: "h2".parse().unwrap(),
+        cidrs: vec![],
+        reach: Reach::Relay,
+        serial: serial(8),
+        spki_sha256: Digest::of(b""),
+        not_after_ms: UnixMs(9_000_000),
+    };
+    apply(&mut state, Event::HostEnrolled(enrolled));
+    let issued = CertIssued {
+        subject: "spiffe://td/host/h2".parse().unwrap(),
+        container: None,
+        host: None,
+        addresses: vec![],
+        ips: vec![],
+        serial: serial(8),
+        issuer_key_id: "aa".into(),
+        not_before_ms: UnixMs(0),
+        not_after_ms: UnixMs(9_000_000),
+        spki_sha256: Digest::of(b""),
+        der_sha256: Digest::of(b""),
+        evidence: vec![],
+        rule: String::new(),
+        policy_sha256: None,
+        prev: None,
+    };
+    apply(&mut state, Event::CertIssued(issued));
+    let target = RevocationTarget::Serial(serial(8));
+    let refused = decide(&request(target, Afterwards::MayEnroll), None, &state);
+    let host = "h2".parse().unwrap();
+    assert_eq!(refused, Err(RevocationRefused::OfHost(serial(8), host)));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use dockmaster_proto::{
     api::tokens::TokenProposal,
     event::{Event, LeaseCause, TokenCreated, TokenUsed},
-    id::{ContainerId, TokenId},
+    id::{ContainerId, NetworkName, TokenId},
     label::MAX_VALUE,
     time::UnixMs,
-    token::{DEFAULT_NETWORK, JoinToken, MAX_LABEL_BYTES, MAX_LABELS, MAX_USES, Ttl},
+    token::{DEFAULT_NETWORK, JoinToken, MAX_LABEL_BYTES, MAX_LABELS, MAX_USES, TOKEN_HOST, Ttl},
 };
 
 use crate::{
@@ -33,6 +33,9 @@ pub enum Unfit {
         "a token has at most {MAX_LABELS} labels of {MAX_LABEL_BYTES} bytes together, each value of at most {MAX_VALUE}"
     )]
     Labels,
+    /// A network of a host's own, in which only that host says who holds what.
+    #[error("network {0} is host {1}'s own; a token's is a name without '/', or token/NAME")]
+    Network(NetworkName, String),
     /// There are too many.
     #[error(
         "there are {MAX_TOKENS} tokens that live or ended within the last hour, which is all that may be"
@@ -65,6 +68,13 @@ pub(super) fn create(
     if !fits {
         return Err(Unfit::Labels);
     }
+    // Rules that name a host's networks are about what that host vouches for, whether it is enrolled yet or
+    // not.
+    let network = network.unwrap_or_else(default_network);
+    if let Some(host) = network.host().filter(|host| *host != TOKEN_HOST) {
+        let host = host.to_owned();
+        return Err(Unfit::Network(network, host));
+    }
     if state.tokens().remembered(now) >= MAX_TOKENS {
         return Err(Unfit::TooMany);
     }
@@ -75,14 +85,14 @@ pub(super) fn create(
         labels: labels
             .map(|(key, value)| (key.as_str().to_owned(), value))
             .collect(),
-        network: network.unwrap_or_else(default_network),
+        network,
         uses,
         until_ms: now.plus_ms(ttl.as_ms()),
     })
 }
 
 #[expect(clippy::expect_used, reason = "a constant, and a test reads it")]
-fn default_network() -> dockmaster_proto::id::NetworkName {
+fn default_network() -> NetworkName {
     DEFAULT_NETWORK.parse().expect("a network")
 }
 

@@ -69,7 +69,7 @@ pub(super) struct Ask {
 
 /// Why a watch stream ended.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LinkError {
+pub(crate) enum LinkError {
     /// The stream or a frame in it.
     #[error("the watch stream of the host ended")]
     Frame(#[from] FrameError),
@@ -201,6 +201,27 @@ async fn listen(
             if observations.send(observation).await.is_err() {
                 return Ok(());
             }
+        }
+    }
+}
+
+/// What is taken up of a stream that brings these bytes and no more; an error where it does not end between
+/// two frames. For tests, which have no clock to wait by.
+pub(crate) async fn heard(
+    mut bytes: &[u8],
+    remit: &Remit,
+) -> (Vec<Observation>, Result<(), LinkError>) {
+    let mut hearing = Hearing::new(remit);
+    let mut heard = vec![];
+    loop {
+        let taken_up = match frame::read::<HostSays>(&mut bytes).await {
+            Ok((says, length)) => hearing.hear(says, length),
+            Err(FrameError::Closed) => return (heard, Ok(())),
+            Err(error) => Err(error.into()),
+        };
+        match taken_up {
+            Ok(observations) => heard.extend(observations),
+            Err(error) => return (heard, Err(error)),
         }
     }
 }

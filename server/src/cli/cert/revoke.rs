@@ -1,6 +1,6 @@
 //! `dockmaster cert revoke` and `cert unban`.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use dockmaster_client::Call;
 use dockmaster_proto::{
     api::certs::{Afterwards, RevocationRequest, RevocationTarget, Revoked},
@@ -12,7 +12,7 @@ use dockmaster_proto::{
 use crate::cli::{
     Global,
     error::CliError,
-    output::OutputArgs,
+    output::{self, OutputArgs},
     prompt::{Consent, confirm},
     remote::Remote,
     table,
@@ -20,7 +20,7 @@ use crate::cli::{
 
 /// End certificates before their time
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(group = ArgGroup::new("what").required(true), after_help = "Examples:
   dockmaster cert revoke --node web-1 --reason keyCompromise
   dockmaster cert revoke 0123456789abcdef0123456789abcdef --message 'laptop lost' --yes
   dockmaster cert revoke --node 172.17.0.2 --reason privilegeWithdrawn --ban
@@ -31,10 +31,10 @@ vouches for it: so a stolen key is of no use and the container goes on. --ban ke
 also when it is started again, until \"dockmaster cert unban\".")]
 pub(crate) struct RevokeArgs {
     /// The certificate: a container's or an operator's
-    #[arg(required_unless_present = "node")]
+    #[arg(group = "what")]
     serial: Option<Serial>,
     /// All certificates of this node: a container ID or its beginning, an IP, or a container name
-    #[arg(long, conflicts_with = "serial")]
+    #[arg(long, group = "what")]
     node: Option<String>,
     /// Why, by its name in RFC 5280: unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn
     #[arg(long, default_value_t, hide_default_value = true)]
@@ -93,9 +93,10 @@ pub(crate) async fn revoke(global: &Global, args: RevokeArgs) -> Result<(), CliE
 /// Lifts a ban.
 pub(crate) async fn unban(global: &Global, args: UnbanArgs) -> Result<(), CliError> {
     let mut remote = Remote::connect(global).await?;
-    remote
-        .tell(&Call::new(Route::Unban).parameter(args.node))
-        .await
+    let done = format!("{} may enroll again", table::one_line(&args.node));
+    let call = Call::new(Route::Unban).parameter(args.node);
+    remote.tell(&call).await?;
+    output::print(&done)
 }
 
 fn question(target: &RevocationTarget, afterwards: Afterwards) -> String {

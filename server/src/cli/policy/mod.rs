@@ -6,7 +6,10 @@ mod test;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
-use dockmaster::config::{Config, ConfigError};
+use dockmaster::{
+    config::{Config, ConfigError},
+    datadir::DataDir,
+};
 
 use super::error::{CliError, chain};
 
@@ -41,12 +44,49 @@ pub(crate) fn run(args: PolicyArgs) -> Result<(), CliError> {
     }
 }
 
+/// The configuration in a file that was named.
 fn load(path: &Path) -> Result<Config, CliError> {
     Config::load(path).map_err(|error| match error {
+        ConfigError::Read { path, source } => CliError::because(
+            format!("{} cannot be read", path.display()),
+            &source,
+            "name a configuration file, such as the dockmaster.yaml of a data directory",
+        ),
+        error => unusable(path, error),
+    })
+}
+
+/// The configuration of a data directory.
+fn load_from(dir: &DataDir) -> Result<Config, CliError> {
+    let path = dir.config();
+    Config::load(&path).map_err(|error| unusable(&path, error))
+}
+
+fn unusable(path: &Path, error: ConfigError) -> CliError {
+    match error {
         ConfigError::Invalid(wrong) => CliError::failed(
             format!("{} is not valid\n{wrong}", path.display()),
             "docs/policy.md says what a policy may say",
         ),
         error => CliError::failed(chain(&error), ""),
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_there_is_not_taken_for_a_data_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = load(&dir.path().join("nope.yaml")).unwrap_err().to_string();
+        assert!(
+            file.contains("nope.yaml cannot be read: No such file"),
+            "{file}"
+        );
+        assert!(file.contains("hint: name a configuration file"), "{file}");
+        let empty = load_from(&DataDir::new(dir.path().to_owned()));
+        let empty = empty.unwrap_err().to_string();
+        assert!(empty.contains("is this a data directory"), "{empty}");
+    }
 }

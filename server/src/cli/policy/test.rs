@@ -2,10 +2,10 @@
 
 use std::{net::IpAddr, path::PathBuf, str::FromStr};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use dockmaster::{
     datadir::DataDir,
-    policy::{self, Claim, Rules, Verdict},
+    policy::{self, Claim, ImageDigest, Rules, Verdict},
 };
 use dockmaster_proto::{
     address::Address,
@@ -18,12 +18,12 @@ use dockmaster_proto::{
 };
 use serde::Serialize;
 
-use super::load;
+use super::{load, load_from};
 use crate::cli::{error::CliError, output::OutputArgs, table};
 
 /// Try which rule decides upon a request, and why the rules before it do not
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(group = ArgGroup::new("where").required(true), after_help = "Examples:
   dockmaster policy test --data /var/lib/dockmaster --ip 10.0.0.7 --network h1/front --label role=web
   dockmaster policy test --config dockmaster.yaml --ip 10.0.0.7 --network h1/back --label operator:tier=db --evidence host,socket -o json
 
@@ -31,10 +31,10 @@ Nothing is asked and nothing is changed. A label is the host's; TIER: before it 
 for it: operator, host, token or agent.")]
 pub(super) struct TestArgs {
     /// The configuration file with the policy
-    #[arg(long, value_name = "FILE", required_unless_present = "data")]
+    #[arg(long, value_name = "FILE", group = "where")]
     config: Option<PathBuf>,
     /// The data directory with the configuration file
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    #[arg(long, value_name = "DIR", group = "where")]
     data: Option<PathBuf>,
     /// The address from which the request would come
     #[arg(long)]
@@ -55,8 +55,8 @@ pub(super) struct TestArgs {
     #[arg(long, default_value = "")]
     image: String,
     /// The image's digest: sha256:…
-    #[arg(long, value_name = "DIGEST", default_value = "")]
-    image_digest: String,
+    #[arg(long, value_name = "DIGEST")]
+    image_digest: Option<ImageDigest>,
     /// What supports the claim: host, socket, token, operator
     #[arg(long, value_delimiter = ',', default_value = "host")]
     evidence: Vec<EvidenceKind>,
@@ -111,12 +111,16 @@ struct TestedRule {
 
 /// Decides, and says how.
 pub(super) fn run(args: &TestArgs) -> Result<(), CliError> {
-    let path = match (&args.config, &args.data) {
-        (Some(file), _) => file.clone(),
-        (None, Some(dir)) => DataDir::new(dir.clone()).config(),
-        (None, None) => return Err(CliError::usage("no policy is named", "give --config FILE")),
+    let config = match (&args.config, &args.data) {
+        (Some(file), _) => load(file)?,
+        (None, Some(dir)) => load_from(&DataDir::new(dir.clone()))?,
+        (None, None) => {
+            return Err(CliError::usage(
+                "no policy is named",
+                "give --config FILE or --data DIR",
+            ));
+        }
     };
-    let config = load(&path)?;
     let host = args.host.clone().unwrap_or_else(|| config.host.clone());
     let network = match &args.network {
         Some(network) => network.clone(),
@@ -138,12 +142,13 @@ fn node(args: &TestArgs, host: Name, address: Address) -> NodeView {
     for TieredLabel { tier, key, value } in &args.labels {
         labels.set(key, value, *tier);
     }
+    let digest = args.image_digest.as_ref().map(ImageDigest::as_str);
     NodeView {
         id: ContainerId::from_bytes([0; 32]),
         name: args.name.clone(),
         host,
         image: args.image.clone(),
-        image_digest: args.image_digest.clone(),
+        image_digest: digest.unwrap_or_default().to_owned(),
         addresses: vec![address],
         labels,
         started_at_ms: UnixMs(0),
@@ -271,5 +276,27 @@ mod tests {
         assert_eq!((told.verdict, told.rule.as_str()), ("issue", "front"));
         let told = test(&[&FRONT[..], &["--evidence", "host,operator"]].concat());
         assert_eq!((told.verdict, told.rule.as_str()), ("issue", "rest"));
+    }
+
+    #[test]
+    fn a_digest_that_no_image_has_is_refused_and_both_places_of_a_policy_are_named() {
+        let parse = |words: &[&str]| {
+            let words = ["test"].iter().chain(words);
+            Cli::try_parse_from(words)
+                .map(|_| ())
+                .map_err(|error| error.to_string())
+        };
+        let digest = format!("sha256:{}", "0f".repeat(32));
+        let with = |digest: &str| {
+            parse(&[&["--config", "f"], &FRONT[..], &["--image-digest", digest]].concat())
+        };
+        assert_eq!(with(&digest), Ok(()));
+        let wrong = with("zzz").unwrap_err();
+        assert!(wrong.contains("sha256: and 64 hex digits"), "{wrong}");
+        let nowhere = parse(&FRONT).unwrap_err();
+        assert!(
+            nowhere.contains("<--config <FILE>|--data <DIR>>"),
+            "{nowhere}"
+        );
     }
 }

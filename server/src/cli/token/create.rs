@@ -40,7 +40,7 @@ pub(super) struct CreateArgs {
     /// A label of the machines that it lets in, of tier token
     #[arg(long = "label", value_name = "KEY=VALUE")]
     labels: Vec<String>,
-    /// The network of their addresses [default: token/direct]
+    /// The network of their addresses: a name, or token/NAME [default: token/direct]
     #[arg(long, value_name = "NETWORK")]
     network: Option<NetworkName>,
     /// How long it may be used, 1m to 24h

@@ -38,5 +38,34 @@ pub(super) async fn run(global: &Global, args: RevokeArgs) -> Result<(), CliErro
 
 fn render(revoked: &RevokedToken) -> String {
     let machines = table::count(revoked.evicted.len(), "machine");
-    format!("token {} is revoked, {machines} put out", revoked.id)
+    let word = if revoked.was_revoked {
+        "was revoked already"
+    } else {
+        "is revoked"
+    };
+    format!("token {} {word}, {machines} put out", revoked.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_revoked_before_is_not_told_as_news() {
+        let told = |was_revoked| {
+            render(&RevokedToken {
+                id: TokenId::from_bytes([0x12; 8]),
+                evicted: vec![],
+                was_revoked,
+            })
+        };
+        assert_eq!(
+            told(false),
+            "token 1212121212121212 is revoked, 0 machines put out"
+        );
+        assert_eq!(
+            told(true),
+            "token 1212121212121212 was revoked already, 0 machines put out"
+        );
+    }
 }

@@ -4,7 +4,7 @@ use dockmaster_proto::{
     event::{CertIssued, Evidence, HeldAddress, LeaseOpened, NodeObserved},
     facts::ContainerFacts,
     id::{Digest, Serial},
-    token::{TOKEN_HOST, TokenSecret},
+    token::TokenSecret,
 };
 
 use super::*;
@@ -44,6 +44,21 @@ fn a_token_lives_minutes_and_its_record_has_no_secret() {
     assert_eq!(created.labels["role"], "db");
     let json = serde_json::to_string(&Event::TokenCreated(created)).unwrap();
     assert!(!json.contains(&"01".repeat(32)), "{json}");
+}
+
+#[test]
+fn no_tokens_network_passes_for_a_hosts_own() {
+    let of = |network: &str| {
+        let network = network.parse().unwrap();
+        made(|it| it.network = Some(network))
+    };
+    for fits in ["lan", "token/direct", "token/vms"] {
+        assert_eq!(of(fits).unwrap().network.as_str(), fits);
+    }
+    for own in ["vm/bridge", "h2/bridge", "tokens/x"] {
+        let refused = of(own).unwrap_err();
+        assert!(matches!(refused, Unfit::Network(..)), "{own}: {refused}");
+    }
 }
 
 #[test]
