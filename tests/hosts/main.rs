@@ -11,3 +11,4 @@ mod remit;
 mod renewal;
 mod rogue;
 mod stage;
+mod why;
