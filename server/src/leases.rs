@@ -5,8 +5,8 @@ use std::{
     net::IpAddr,
 };
 
-use dockmaster_host::Observation;
 pub use dockmaster_host::bounded;
+use dockmaster_host::{MAX_REFUSED, Observation};
 use dockmaster_proto::{
     address::Address,
     event::{
@@ -218,7 +218,8 @@ impl<'a> Decision<'a> {
         (node.host != *self.host).then(|| node.host.clone())
     }
 
-    fn refuse(&mut self, facts: &ContainerFacts, addresses: Vec<Address>, reason: String) {
+    fn refuse(&mut self, facts: &ContainerFacts, mut addresses: Vec<Address>, reason: String) {
+        addresses.truncate(MAX_REFUSED);
         self.events.push(Event::HostRefused(HostRefused {
             host: self.host.clone(),
             container: facts.id,

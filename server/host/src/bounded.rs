@@ -12,7 +12,7 @@ const MAX_TEXT: usize = 1024;
 const MAX_ATTACHMENTS: usize = 64;
 const MAX_IPS: usize = 8;
 /// Addresses that are named of a container which its host may not vouch for: enough to find it by.
-const MAX_REFUSED: usize = 16;
+pub const MAX_REFUSED: usize = 16;
 
 /// The observation with what a container may say of itself cut to what an entry of the ledger
 /// holds: whoever starts a container chooses its labels, and must not choose that nobody's leases

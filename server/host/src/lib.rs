@@ -36,7 +36,7 @@ use tokio::sync::mpsc;
 
 use crate::socket::{Connection, SocketEvidence, Subject};
 pub use crate::{
-    bounded::{bounded, bounded_facts},
+    bounded::{MAX_REFUSED, bounded, bounded_facts},
     docker::DockerInventory,
     file::FileInventory,
     remote::RemoteInventory,

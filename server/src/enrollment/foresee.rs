@@ -2,12 +2,17 @@
 
 mod past;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
-use dockmaster_host::socket::Connection;
+use dockmaster_host::{Namespace, socket::Connection};
 use dockmaster_ledger::Status;
 use dockmaster_proto::{
     api::denials::{ForeseenRequest, ForeseenVerdict, Foresight},
+    facts::NetworkMode,
     id::{ContainerId, Digest, Name},
     problem::{Problem, ProblemCode},
 };
@@ -44,9 +49,7 @@ impl Enrollment {
             ForeseenRequest::Enrollment
         };
         let mut all = Vec::new();
-        let mut ips: Vec<_> = node.addresses.iter().map(|held| held.address.ip).collect();
-        ips.sort_unstable();
-        ips.dedup();
+        let ips = speaks_from(node, &self.journal.state());
         for ip in ips {
             let mut ways = self.journal.state().ways(&node.host, ip);
             if ways.is_empty() {
@@ -123,7 +126,11 @@ impl Enrollment {
             let refusal = Refusal::no_inventory(origin);
             return Err(token::explained(refusal, origin.ip, &state));
         }
-        let node = holder(origin, &state)?;
+        // One that shares a network is known by its socket, and not by the IP.
+        let node = match node.filter(|node| node.shares_its_address()) {
+            Some(node) => heard(node, &state)?,
+            None => holder(origin, &state)?,
+        };
         let renewing = (request == ForeseenRequest::Renewal).then(|| *node.id());
         decide::decide(
             &applicant(origin, renewing),
@@ -188,7 +195,36 @@ fn holder<'s>(origin: &Origin, state: &'s State) -> Result<&'s NodeRecord, Refus
     };
     let node = state.node(&container);
     let node = node.ok_or_else(|| Refusal::lease_closed(origin.ip, container))?;
+    heard(node, state)
+}
+
+fn heard<'n>(node: &'n NodeRecord, state: &State) -> Result<&'n NodeRecord, Refusal> {
     unheard(&node.host, state).map_or(Ok(node), Err)
+}
+
+/// The IPs that a node speaks from: its own; those of the container whose network it uses; on its host's
+/// network that of the machine itself.
+fn speaks_from(node: &NodeRecord, state: &State) -> BTreeSet<IpAddr> {
+    let ips = |node: &NodeRecord| -> Vec<IpAddr> {
+        let held = node.addresses.iter();
+        held.map(|held| held.address.ip).collect()
+    };
+    let mode = &node.facts.network_mode;
+    match mode {
+        NetworkMode::Own => ips(node).into_iter().collect(),
+        NetworkMode::Host => BTreeSet::from([Ipv4Addr::LOCALHOST.into()]),
+        NetworkMode::Container(_) => {
+            let neighbours = state.nodes().filter(|other| other.host == node.host);
+            let owner = neighbours.filter(|other| {
+                let namespace = Namespace::Container {
+                    id: *other.id(),
+                    name: other.facts.name.clone(),
+                };
+                namespace.is_used_by(mode)
+            });
+            owner.flat_map(ips).collect()
+        }
+    }
 }
 
 /// Why a host cannot be asked: then its containers get nothing new.

@@ -43,7 +43,7 @@ impl Refusal {
         }
     }
 
-    /// What a host or a container does that the master's rules have no place for, told by a problem.
+    /// What was refused elsewhere than at a request for a certificate.
     pub(super) fn of(problem: &Problem, container: Option<ContainerId>) -> Self {
         Self {
             code: problem.code,

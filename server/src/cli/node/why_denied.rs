@@ -48,7 +48,7 @@ fn render(answer: &WhyDenied) -> String {
     if answer.now.is_empty() {
         text.push_str(match answer.subjects.first().map(|one| one.standing) {
             Some(Standing::Running) => {
-                "  it shares another's network and holds no address: what it gets shows when it asks\n"
+                "  it holds no address, and shares the network of no container that does\n"
             }
             _ => "  it has ended, and held no address\n",
         });

@@ -108,3 +108,22 @@ fn a_host_that_is_not_heard_of_gets_nothing_new_for_its_containers() {
     let unseen = refusal(&relayed("h5"), &state);
     assert!(unseen.detail.contains("has not reported"), "{unseen:?}");
 }
+
+#[test]
+fn who_shares_a_network_speaks_from_the_address_of_whose_it_is_and_no_other_hosts() {
+    let mut state = State::default();
+    with_host(&mut state, "h5", 5);
+    with_host(&mut state, "h6", 6);
+    let from = |host: &str, mode: NetworkMode| -> Vec<String> {
+        let mut facts = facts(9, &[]);
+        facts.network_mode = mode;
+        let node = NodeRecord::new(name(host), facts);
+        let ips = speaks_from(&node, &state).into_iter();
+        ips.map(|ip| ip.to_string()).collect()
+    };
+    let of = |name: &str| NetworkMode::Container(name.to_owned());
+    assert_eq!(from("h5", of("c5")), [IP]);
+    assert_eq!(from("h5", of(&id(5).short())), [IP]);
+    assert_eq!(from("h5", of("c6")), [""; 0]);
+    assert_eq!(from("h5", NetworkMode::Host), ["127.0.0.1"]);
+}
