@@ -300,6 +300,7 @@ impl Event {
                 event.addresses.iter().any(|held| held.address.ip == ip)
             }
             Self::CertDenied(event) => event.source == ip,
+            Self::HostRefused(event) => event.addresses.iter().any(|address| address.ip == ip),
             Self::RequestHeld(event) => {
                 event.source == ip || event.addresses.iter().any(|held| held.address.ip == ip)
             }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    address::Address,
     id::{ContainerId, NetworkName},
     time::UnixMs,
 };
@@ -63,6 +64,27 @@ pub struct ContainerFacts {
     pub network_mode: NetworkMode,
     /// The networks that it is attached to, sorted by name.
     pub attachments: Vec<Attachment>,
+}
+
+impl ContainerFacts {
+    /// The addresses that it holds alone, sorted. One that shares a network namespace holds none.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<Address> {
+        if self.network_mode != NetworkMode::Own {
+            return Vec::new();
+        }
+        let mut addresses: Vec<Address> = self
+            .attachments
+            .iter()
+            .flat_map(|attachment| {
+                let ips = attachment.ips.iter();
+                ips.map(|ip| Address::new(attachment.network.clone(), *ip))
+            })
+            .collect();
+        addresses.sort();
+        addresses.dedup();
+        addresses
+    }
 }
 
 /// One fact that an agent observed from inside, with where it read it.

@@ -184,7 +184,7 @@ impl Api {
             Route::Reports => self.report(request),
             Route::HostRenew => self.renew_host(request).await,
             Route::HostWatch => self.watch_host(request),
-            Route::HostRelay => self.relay(request),
+            Route::HostRelay => self.relay(request).await,
             Route::Hosts => Ok(self.list_hosts()),
             Route::HostEnroll => self.enroll_host(request).await,
             Route::HostEvict => self.evict_host(request).await,

@@ -42,6 +42,7 @@ pub use continuity::{Continuity, ContinuityError};
 pub use decide::Policy;
 use failure::Failure;
 pub use failure::IssueError;
+pub use foresee::{about_host_refused, ended, host_refused};
 use grant::Decision;
 pub use grant::Grant;
 pub use next_step::{ABOUT_HELD, next_step};
@@ -295,7 +296,9 @@ impl Enrollment {
             return Ok(None);
         };
         let ledger = self.journal.ledger();
-        Ok(Some(self.continuity.read(ledger, container, note)?))
+        let seen = self.continuity.read(ledger, container, note);
+        seen.map(Some)
+            .map_err(|error| Failure::unseen(container, &error))
     }
 }
 

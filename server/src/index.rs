@@ -18,10 +18,11 @@ use std::path::PathBuf;
 
 use dockmaster_proto::{event::Entry, time::UnixMs};
 
-pub use denials::HELD;
+pub use denials::{HELD, HOST_REFUSED};
 pub use open::IndexError;
 pub use records::{
-    CertificateRecord, DenialRecord, LeaseCertificate, LeaseRecord, Revocation, WatchRecord,
+    CertificateRecord, DenialRecord, HostRefusal, LeaseCertificate, LeaseRecord, Revocation,
+    WatchRecord,
 };
 
 use overlay::Overlay;

@@ -223,10 +223,17 @@ impl LeaseKeeper {
                     }));
                 }
             }
-            Observation::Refused { id, reason } => events.push(Event::HostRefused(HostRefused {
+            Observation::Refused {
+                id,
+                name,
+                addresses,
+                reason,
+            } => events.push(Event::HostRefused(HostRefused {
                 host: self.host.clone(),
                 container: *id,
                 reason: reason.clone(),
+                name: name.clone(),
+                addresses: addresses.clone(),
             })),
             Observation::Up(_) | Observation::Down { .. } => {}
         }

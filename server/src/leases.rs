@@ -5,15 +5,15 @@ use std::{
     net::IpAddr,
 };
 
-use dockmaster_host::Observation;
 pub use dockmaster_host::bounded;
+use dockmaster_host::{MAX_REFUSED, Observation};
 use dockmaster_proto::{
     address::Address,
     event::{
         CertRevoked, Event, HostRefused, LeaseCause, LeaseClosed, LeaseOpened, NodeGone,
         NodeObserved,
     },
-    facts::{ContainerFacts, NetworkMode},
+    facts::ContainerFacts,
     id::{ContainerId, Name},
     revocation::RevocationReason,
 };
@@ -135,13 +135,21 @@ impl<'a> Decision<'a> {
         let known = self.state.node(&facts.id);
         if let Some(node) = known.filter(|node| node.host != *self.host) {
             // A host vouches only for its own containers; an ID that another host already vouches for is not its own.
-            self.refuse(facts, format!("host {} vouches for it", node.host));
+            self.refuse(
+                facts,
+                facts.addresses(),
+                format!("host {} vouches for it", node.host),
+            );
             return;
         }
         // Nor is one that another host may start again: between its end and its next start nobody else
         // may take it, though its ID is in the log for all to read.
         if let Some(other) = self.other_claim(&facts.id).filter(|_| known.is_none()) {
-            self.refuse(facts, format!("it was a container of host {other}"));
+            self.refuse(
+                facts,
+                facts.addresses(),
+                format!("it was a container of host {other}"),
+            );
             return;
         }
         // A container that was started again is a new run: nothing from before the restart may count.
@@ -158,7 +166,7 @@ impl<'a> Decision<'a> {
                 facts: facts.clone(),
             }));
         }
-        let wanted = addresses(facts);
+        let wanted = facts.addresses();
         let held: Vec<Address> = known
             .map(|node| {
                 node.addresses
@@ -176,7 +184,7 @@ impl<'a> Decision<'a> {
             match self.other_host(&address) {
                 Some(other) => {
                     let reason = format!("{address} is held by a container of host {other}");
-                    self.refuse(facts, reason);
+                    self.refuse(facts, vec![address], reason);
                 }
                 None => self.open(address, facts, cause),
             }
@@ -242,11 +250,14 @@ impl<'a> Decision<'a> {
         (node.host != *self.host).then(|| node.host.clone())
     }
 
-    fn refuse(&mut self, facts: &ContainerFacts, reason: String) {
+    fn refuse(&mut self, facts: &ContainerFacts, mut addresses: Vec<Address>, reason: String) {
+        addresses.truncate(MAX_REFUSED);
         self.events.push(Event::HostRefused(HostRefused {
             host: self.host.clone(),
             container: facts.id,
             reason,
+            name: facts.name.clone(),
+            addresses,
         }));
     }
 
@@ -324,25 +335,6 @@ fn revocation(serial: dockmaster_proto::id::Serial, container: ContainerId, reas
         reason: reason.to_owned(),
         code: Some(RevocationReason::CessationOfOperation),
     })
-}
-
-/// The addresses that a container holds alone. One that shares a network namespace holds none.
-fn addresses(facts: &ContainerFacts) -> Vec<Address> {
-    if facts.network_mode != NetworkMode::Own {
-        return Vec::new();
-    }
-    let attachments = facts.attachments.iter();
-    let mut addresses: Vec<Address> = attachments
-        .flat_map(|attachment| {
-            attachment
-                .ips
-                .iter()
-                .map(|ip| Address::new(attachment.network.clone(), *ip))
-        })
-        .collect();
-    addresses.sort();
-    addresses.dedup();
-    addresses
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub(crate) use authority::apply as apply_to_authorities;
 pub use authority::{AuthorityNames, AuthorityState, Rotation};
 pub(crate) use dormant::Dormant;
 pub use hosts::{EnrolledHost, HostKey, LostWatch};
+pub(crate) use lookup::MIN_PREFIX;
 pub use lookup::{LookupError, NodeReference};
 pub use node::{Approved, CurrentCertificate, Joined, NodeRecord};
 pub use requests::Requests;
@@ -251,6 +252,18 @@ impl State {
                         .is_some_and(|enrolled| enrolled.is_reached_at(origin.ip))
             }
         }
+    }
+
+    /// The ways by which a container of this host comes to the master from an IP: by the host's relay,
+    /// straight, or either. None where nobody hears of the host any more.
+    #[must_use]
+    pub fn ways(&self, host: &Name, ip: IpAddr) -> Vec<Origin> {
+        let ways = [Origin::relayed(ip, host.clone()), Origin::direct(ip)];
+        let is_way = |way: &Origin| match way.relay {
+            Some(_) => self.host(host).is_some(),
+            None => self.may_come_from(host, way),
+        };
+        ways.into_iter().filter(is_way).collect()
     }
 
     /// The open leases whose holder may be at the beginning of a connection.

@@ -72,6 +72,11 @@ fn a_sidecar_gets_an_identity_of_its_own_without_an_address_and_never_its_neighb
     );
     assert_eq!(catalog(&web, &webs, at), 200);
 
+    let why = master.json(["node", "why-denied", sidecar.name()]);
+    let now = &why["now"][0];
+    assert_eq!(now["verdict"], "issued", "{why}");
+    assert_eq!(now["source"], web.ip(&network).to_string());
+
     // Its certificate counts from the namespace in which it was asked for, and from nowhere else.
     assert_eq!(catalog(&sidecar, &its, at), 200);
     let other = image.run("other").agent(&master, &network, &[]).start();

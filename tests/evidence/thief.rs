@@ -41,6 +41,11 @@ fn is_refused(master: &Master, victim: &Container, had: &[Value], thief: &Contai
         denied.iter().any(|it| it["reason"] == "socket-mismatch"),
         "{denied:?}"
     );
+    let why = master.json(["node", "why-denied", victim.name()]);
+    let told = why["refusals"].as_array().unwrap();
+    let told = told.iter().find(|one| one["code"] == "socket-mismatch");
+    let hint = told.unwrap()["hint"].as_str().unwrap();
+    assert!(hint.contains("NET_RAW"), "{hint}");
     assert!(!thief.logs().contains("enrolled as"), "{}", thief.logs());
     assert_eq!(thief.file("/run/dockmaster/cert.pem"), None);
     assert_eq!(serials(master, victim), had);

@@ -13,3 +13,4 @@ mod renewal;
 mod rogue;
 mod stage;
 mod thief;
+mod why;

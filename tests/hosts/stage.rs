@@ -10,6 +10,7 @@ pub(crate) fn container(id: u16, number: u8) -> StandIn {
         name: format!("c{id}"),
         labels: vec![],
         ips: vec![[172, 30, 0, number].into()],
+        network: None,
         started_at: None,
     }
 }

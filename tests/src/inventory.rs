@@ -24,8 +24,10 @@ pub struct StandIn {
     pub name: String,
     /// Its labels.
     pub labels: Vec<(String, String)>,
-    /// Its addresses, all in the file's own network.
+    /// Its addresses, all in one network.
     pub ips: Vec<IpAddr>,
+    /// That network; the file's own where none is given.
+    pub network: Option<String>,
     /// When it was started (RFC 3339); 1970 where none is given.
     pub started_at: Option<String>,
 }
@@ -40,6 +42,7 @@ impl StandIn {
             name: format!("stand-in-{number}"),
             labels: Vec::new(),
             ips: vec![[127, 77, high, low].into()],
+            network: None,
             started_at: None,
         }
     }
@@ -64,9 +67,14 @@ impl StandIn {
             .iter()
             .map(|(key, value)| (key.clone(), json!(value)))
             .collect();
+        let ip = |ip: &IpAddr| match &self.network {
+            Some(network) => json!({ "ip": ip, "network": network }),
+            None => json!(ip),
+        };
+        let ips: Vec<Value> = self.ips.iter().map(ip).collect();
         json!({
             "id": self.id, "name": self.name, "image": "stand-in:1",
-            "labels": labels, "ips": self.ips, "started_at": self.started_at,
+            "labels": labels, "ips": ips, "started_at": self.started_at,
         })
     }
 }

@@ -34,7 +34,18 @@ fn a_token_for_two_lets_in_two_machines_and_refuses_the_third() {
     assert_eq!(listed["created_by"], "/operator/admin");
     assert_eq!(stage.entries("token_used").len(), 2);
 
+    // Its certificate goes on; a machine that loses it needs another token.
     let ip = machines[0].ip.to_string();
+    let why = stage.master.json(["node", "why-denied", &ip]);
+    let [renewal, again] = [0, 1].map(|at| &why["now"][at]);
+    assert_eq!(renewal["request"], "renewal", "{why}");
+    assert_eq!(renewal["verdict"], "issued");
+    assert_eq!(again["request"], "token", "{why}");
+    assert_eq!(again["code"], "token-refused");
+    let detail = again["detail"].as_str().unwrap();
+    assert!(detail.contains("is used up"), "{detail}");
+    assert!(again["hint"].as_str().unwrap().contains("token create"));
+
     let node = stage.master.json(["node", "show", &ip]);
     assert_eq!(node["id"], machines[0].node().to_string());
     assert_eq!(node["state"], "enrolled");

@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    address::Address,
     id::{ContainerId, Digest, Name, Serial},
     time::UnixMs,
 };
@@ -54,4 +55,10 @@ pub struct HostRefused {
     pub container: ContainerId,
     /// Why it was refused, in words.
     pub reason: String,
+    /// The container's name, as the host says.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The addresses that it does without, as the host says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Address>,
 }

@@ -11,6 +11,8 @@ const MAX_TEXT: usize = 1024;
 /// Networks of a container, and its addresses in each.
 const MAX_ATTACHMENTS: usize = 64;
 const MAX_IPS: usize = 8;
+/// Addresses that are named of a container which its host may not vouch for: enough to find it by.
+pub const MAX_REFUSED: usize = 16;
 
 /// The observation with what a container may say of itself cut to what an entry of the ledger
 /// holds: whoever starts a container chooses its labels, and must not choose that nobody's leases
@@ -26,9 +28,22 @@ pub fn bounded(observation: Observation) -> Observation {
             unclear,
         },
         Observation::Up(facts) => Observation::Up(bounded_facts(facts)),
-        other @ (Observation::Down { .. } | Observation::Lost(_) | Observation::Refused { .. }) => {
-            other
+        Observation::Refused {
+            id,
+            mut name,
+            mut addresses,
+            reason,
+        } => {
+            cut(&mut name);
+            addresses.truncate(MAX_REFUSED);
+            Observation::Refused {
+                id,
+                name,
+                addresses,
+                reason,
+            }
         }
+        other @ (Observation::Down { .. } | Observation::Lost(_)) => other,
     }
 }
 
@@ -50,15 +65,19 @@ pub fn bounded_facts(mut facts: ContainerFacts) -> ContainerFacts {
         tracing::warn!(container = %facts.id.short(), name = %facts.name, "labels beyond {MAX_LABEL_BYTES} bytes are left out");
     }
     for text in [&mut facts.name, &mut facts.image, &mut facts.image_digest] {
-        let mut end = MAX_TEXT.min(text.len());
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
+        cut(text);
     }
     facts.attachments.truncate(MAX_ATTACHMENTS);
     for attachment in &mut facts.attachments {
         attachment.ips.truncate(MAX_IPS);
     }
     facts
+}
+
+fn cut(text: &mut String) {
+    let mut end = MAX_TEXT.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
 }

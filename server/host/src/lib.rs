@@ -26,6 +26,7 @@ pub mod socket;
 use std::net::IpAddr;
 
 use dockmaster_proto::{
+    address::Address,
     error::chain,
     event::LeaseCause,
     facts::{ContainerFacts, NetworkMode},
@@ -35,7 +36,7 @@ use tokio::sync::mpsc;
 
 use crate::socket::{Connection, SocketEvidence, Subject};
 pub use crate::{
-    bounded::{bounded, bounded_facts},
+    bounded::{MAX_REFUSED, bounded, bounded_facts},
     docker::DockerInventory,
     file::FileInventory,
     remote::RemoteInventory,
@@ -69,6 +70,10 @@ pub enum Observation {
     Refused {
         /// The container.
         id: ContainerId,
+        /// Its name, as the host says.
+        name: String,
+        /// The addresses that are refused to it, as the host says.
+        addresses: Vec<Address>,
         /// Why, in words.
         reason: String,
     },

@@ -188,21 +188,43 @@ fn node(peer: &Peer, state: &State, now: UnixMs) -> Result<ContainerId, Problem>
             id.short()
         )));
     }
-    let source = peer.origin();
-    if !state.may_come_from(&node.host, &source) {
-        return Err(ended(format!(
-            "the certificate is that of container {} of host {}, and the connection comes from {source}",
-            id.short(),
-            node.host
-        )));
-    }
-    if !may_speak_from(node, &source, &identity.serial, state) {
-        return Err(ended(format!(
-            "the certificate is that of container {}, which does not hold {source}",
-            id.short()
-        )));
-    }
+    is_its_own_address(node, &peer.origin(), &identity.serial, state).map_err(ended)?;
     Ok(*id)
+}
+
+/// The container whose honoured certificate is shown from an address that is not its own: somebody
+/// has its key, or NAT stands between. The log is to know; of what ended and was revoked it does.
+pub(super) fn shown_elsewhere(peer: &Peer, state: &State) -> Option<ContainerId> {
+    let identity = peer.identity.as_ref()?;
+    let Principal::Container { id, .. } = &identity.id.principal else {
+        return None;
+    };
+    let node = state
+        .node(id)
+        .filter(|node| node.honours(&identity.serial))?;
+    let own = is_its_own_address(node, &peer.origin(), &identity.serial, state);
+    own.is_err().then_some(*id)
+}
+
+fn is_its_own_address(
+    node: &NodeRecord,
+    source: &Origin,
+    serial: &Serial,
+    state: &State,
+) -> Result<(), String> {
+    let id = node.id().short();
+    if !state.may_come_from(&node.host, source) {
+        return Err(format!(
+            "the certificate is that of container {id} of host {}, and the connection comes from {source}",
+            node.host
+        ));
+    }
+    if !may_speak_from(node, source, serial, state) {
+        return Err(format!(
+            "the certificate is that of container {id}, which does not hold {source}"
+        ));
+    }
+    Ok(())
 }
 
 fn host(peer: &Peer, state: &State, now: UnixMs) -> Result<Name, Problem> {

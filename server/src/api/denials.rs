@@ -1,20 +1,25 @@
 //! Why a node or an IP got no certificate.
 
-use std::{collections::BTreeSet, net::IpAddr};
+mod subject;
+
+use std::net::IpAddr;
 
 use dockmaster_proto::{
     api::denials::{Foresight, Refusals, WhyDenied},
-    id::ContainerId,
+    event::HostRefused,
     problem::{Problem, ProblemCode},
-    time::UnixMs,
 };
 use http::StatusCode;
 
+use subject::{Asked, Who};
+
 use super::{Api, Reply, Request, problem, reply};
 use crate::{
-    enrollment::{ABOUT_HELD, next_step},
+    enrollment::{ABOUT_HELD, about_host_refused, next_step},
     env,
-    index::{DenialRecord, HELD, IndexError},
+    index::{DenialRecord, HELD, HOST_REFUSED, HostRefusal, IndexError},
+    origin::Origin,
+    state::{MIN_PREFIX, NodeRecord},
 };
 
 /// How many entries of each IP and container are looked at, the newest first.
@@ -22,7 +27,7 @@ const MAX_LOOKED_AT: usize = 500;
 
 impl Api {
     pub(super) fn why_denied(&self, request: &Request) -> Result<Reply, Problem> {
-        let subject = self.subject(&request.parameter)?;
+        let asked = self.asked(&request.parameter)?;
         let mut found: Vec<DenialRecord> = Vec::new();
         let mut more = false;
         let mut take = |mut records: &mut dyn Iterator<Item = Result<DenialRecord, IndexError>>| {
@@ -36,14 +41,14 @@ impl Api {
             more |= records.next().is_some();
             Ok::<(), Problem>(())
         };
-        if let Some(container) = &subject.container {
-            take(&mut self.index.denials_of(container))?;
+        for who in &asked.who {
+            take(&mut self.index.denials_of(who.container()))?;
         }
-        for ip in &subject.ips {
+        let ips = asked.ips();
+        for ip in &ips {
             let of_it = |record: &Result<DenialRecord, IndexError>| {
-                record
-                    .as_ref()
-                    .map_or(true, |record| subject.concerns(record))
+                let record = record.as_ref();
+                record.map_or(true, |record| asked.concerns(record, &self.journal.state()))
             };
             take(&mut self.index.denials_from(*ip).filter(of_it))?;
         }
@@ -51,95 +56,112 @@ impl Api {
         let requests = {
             let state = self.journal.state();
             let all = state.requests().at(now);
-            let of_it = all.into_iter().filter(|one| match &subject.container {
-                Some(container) => one.held.container == *container,
-                None => subject.ips.contains(&one.held.source),
+            let of_it = all.into_iter().filter(|one| {
+                let (container, source) = (&one.held.container, &one.held.source);
+                asked.who.iter().any(|who| who.container() == container)
+                    || (asked.who.is_empty() && ips.contains(source))
             });
             of_it.cloned().collect()
         };
+        let subjects = asked.subjects();
+        let one = match &subjects[..] {
+            [one] => Some(one),
+            _ => None,
+        };
         let answer = WhyDenied {
-            container: subject.container,
-            name: subject.name.clone(),
+            container: one.map(|one| one.container),
+            name: one.map(|one| one.name.clone()).unwrap_or_default(),
             refusals: gathered(found),
             more,
             requests,
-            now: subject.ips.iter().map(|ip| self.foresight(*ip)).collect(),
-            ips: subject.ips.iter().copied().collect(),
+            now: self.now(&asked),
+            ips: ips.into_iter().collect(),
+            subjects,
         };
         Ok(reply::json(StatusCode::OK, &answer))
     }
 
-    /// Whom a reference means: a node, or else an IP that no node holds.
-    fn subject(&self, reference: &str) -> Result<Subject, Problem> {
-        let ip = reference.parse::<IpAddr>().ok();
-        let ip = ip.map(|ip| ip.to_canonical());
-        let node = match (self.find_any(reference), ip) {
-            (Ok(node), None) => node,
-            // Whoever held it once is not whom an IP means now.
-            (Ok(node), Some(_)) if node.gone_at_ms.is_none() => node,
-            (_, Some(ip)) => {
-                return Ok(Subject {
-                    container: None,
-                    name: String::new(),
-                    ips: BTreeSet::from([ip]),
-                    since: UnixMs(0),
-                    is_ip: true,
-                });
-            }
-            (Err(problem), None) => return Err(problem),
+    /// Whom a reference means: all live nodes that hold an IP, or the one node of another reference.
+    /// Where there is none, containers that their hosts may not vouch for.
+    fn asked(&self, reference: &str) -> Result<Asked, Problem> {
+        let Ok(ip) = reference.parse::<IpAddr>() else {
+            let who = match self.find_any(reference) {
+                Ok(node) if node.gone_at_ms.is_some() => self.ended(node)?,
+                Ok(node) => Who::Live(node),
+                Err(unknown) if unknown.code == ProblemCode::NotFound => {
+                    let is_meant = |of: &HostRefused| fits(reference, of);
+                    let found = self.host_refusals(is_meant)?;
+                    let newest = found.into_iter().max_by_key(|found| found.at_ms);
+                    Who::Refused(newest.ok_or(unknown)?)
+                }
+                Err(problem) => return Err(problem),
+            };
+            let who = vec![who];
+            return Ok(Asked { ip: None, who });
         };
-        let held = node.addresses.iter().map(|held| held.address.ip);
-        Ok(Subject {
-            container: Some(*node.id()),
-            name: node.facts.name.clone(),
-            ips: held.chain(ip).collect(),
-            since: node.facts.started_at_ms,
-            is_ip: ip.is_some(),
-        })
-    }
-
-    fn foresight(&self, ip: IpAddr) -> Foresight {
-        let first = self.enrollment.foresee(ip, None);
-        let holder = {
+        let ip = ip.to_canonical();
+        // Whoever held it once is not whom an IP means now.
+        let mut who: Vec<Who> = {
             let state = self.journal.state();
-            let mut leases = state.leases_of_ip(ip);
-            let holder = leases.next().map(|(_, lease)| lease.container);
-            holder.filter(|holder| {
-                let node = state.node(holder);
-                node.is_some_and(|node| !node.certificates.is_empty())
-            })
+            let holds = |node: &&NodeRecord| node.addresses.iter().any(|it| it.address.ip == ip);
+            let holders = state.nodes().filter(holds);
+            holders.cloned().map(Who::Live).collect()
         };
-        // Who has a certificate does not enroll but renews.
-        holder.map_or(first, |holder| self.enrollment.foresee(ip, Some(holder)))
+        if who.is_empty() {
+            let is_meant = |of: &HostRefused| of.addresses.iter().any(|address| address.ip == ip);
+            let found = self.host_refusals(is_meant)?;
+            who.extend(found.into_iter().map(Who::Refused));
+        }
+        Ok(Asked { ip: Some(ip), who })
+    }
+
+    fn ended(&self, node: NodeRecord) -> Result<Who, Problem> {
+        let lease = self.index.last_lease(&node);
+        let lease = lease.map_err(|error| problem::from_index(&error))?;
+        let cause = lease.and_then(|lease| lease.closed_cause);
+        Ok(Who::Ended(node, cause))
+    }
+
+    fn host_refusals(
+        &self,
+        is_meant: impl Fn(&HostRefused) -> bool,
+    ) -> Result<Vec<HostRefusal>, Problem> {
+        let found = self.index.host_refusals().collect::<Result<Vec<_>, _>>();
+        let mut found = found.map_err(|error| problem::from_index(&error))?;
+        found.retain(|found| is_meant(&found.refused));
+        Ok(found)
+    }
+
+    fn now(&self, asked: &Asked) -> Vec<Foresight> {
+        let all = asked.who.iter();
+        let mut now: Vec<Foresight> = all
+            .flat_map(|who| who.now(&self.enrollment, &self.journal))
+            .collect();
+        if let (Some(ip), []) = (asked.ip, &asked.who[..]) {
+            now.push(self.enrollment.foresee_nobody(&Origin::direct(ip)));
+        }
+        now
     }
 }
 
-struct Subject {
-    container: Option<ContainerId>,
-    name: String,
-    ips: BTreeSet<IpAddr>,
-    /// When the container was started: what came from its addresses before is another's.
-    since: UnixMs,
-    /// Whether an IP was asked for, with all that came from it.
-    is_ip: bool,
-}
-
-impl Subject {
-    fn concerns(&self, record: &DenialRecord) -> bool {
-        self.is_ip
-            || record.container == self.container
-            || (record.container.is_none() && record.at_ms >= self.since)
-    }
+/// Whether a reference means a container by its name or ID, or the beginning of that.
+fn fits(reference: &str, of: &HostRefused) -> bool {
+    let is_beginning = reference.len() >= MIN_PREFIX;
+    of.name == reference || (is_beginning && of.container.to_string().starts_with(reference))
 }
 
 /// The next step where the entry does not say it.
-fn hint_of(code: &str) -> &'static str {
+fn hint_of(record: &DenialRecord) -> String {
+    let code = &record.code[..];
+    if let (HOST_REFUSED, Some(host)) = (code, &record.relay) {
+        return about_host_refused(host);
+    }
     if code == HELD {
-        return ABOUT_HELD;
+        return ABOUT_HELD.to_owned();
     }
     let mut codes = ProblemCode::ALL.into_iter();
     let code = codes.find(|known| known.as_str() == code);
-    code.and_then(next_step).unwrap_or_default()
+    code.and_then(next_step).unwrap_or_default().to_owned()
 }
 
 /// Like ones as one, newest first.
@@ -152,6 +174,7 @@ fn gathered(mut found: Vec<DenialRecord>) -> Vec<Refusals> {
                 && one.detail == record.detail
                 && one.rule == record.rule
                 && one.source == record.source
+                && one.relay == record.relay
                 && one.container == record.container
         };
         if let Some(one) = gathered.iter_mut().find(is_like) {
@@ -160,7 +183,7 @@ fn gathered(mut found: Vec<DenialRecord>) -> Vec<Refusals> {
             continue;
         }
         let hint = if record.hint.is_empty() {
-            hint_of(&record.code).to_owned()
+            hint_of(&record)
         } else {
             record.hint
         };
@@ -171,6 +194,7 @@ fn gathered(mut found: Vec<DenialRecord>) -> Vec<Refusals> {
             rule: record.rule,
             container: record.container,
             source: record.source,
+            relay: record.relay,
             request: record.request,
             count: record.count,
             first_at_ms: record.at_ms,
@@ -183,12 +207,15 @@ fn gathered(mut found: Vec<DenialRecord>) -> Vec<Refusals> {
 
 #[cfg(test)]
 mod tests {
-    use dockmaster_proto::event::{CertDenied, Event};
+    use dockmaster_proto::{
+        event::{CertDenied, Event, HostEvicted, NodeObserved},
+        id::Name,
+    };
 
     use super::*;
     use crate::{
         index::Index,
-        testing::{entry, id},
+        testing::{entry, facts, id},
     };
 
     fn denied(code: ProblemCode, count: u64, rule: &str) -> Event {
@@ -233,6 +260,74 @@ mod tests {
             assert_eq!(codes, newest_first);
             assert!(told.iter().all(|one| !one.hint.is_empty()));
         }
+    }
+
+    fn host_refused(host: &str) -> Event {
+        Event::HostRefused(HostRefused {
+            host: host.parse().unwrap(),
+            container: id(1),
+            reason: "10.0.0.1 is outside the ranges".into(),
+            name: "c1".into(),
+            addresses: vec!["net/10.0.0.1".parse().unwrap()],
+        })
+    }
+
+    #[test]
+    fn what_a_host_may_not_vouch_for_is_found_by_ip_and_by_name_until_it_is_a_node_or_the_host_is_gone()
+     {
+        let by_ip = |index: &Index| -> Vec<Refusals> {
+            let found = index.denials_from([10, 0, 0, 1].into());
+            gathered(found.collect::<Result<_, _>>().unwrap())
+        };
+        let kept = |index: &Index| index.host_refusals().count();
+        let (_dir, index) = indexed(vec![host_refused("h3")]);
+        let told = by_ip(&index);
+        assert_eq!(told[0].code, HOST_REFUSED);
+        assert_eq!(told[0].relay, Some("h3".parse().unwrap()));
+        assert!(told[0].hint.contains("host enroll h3 --cidr"), "{told:?}");
+        let found = index.host_refusals().next().unwrap().unwrap();
+        assert!(fits("c1", &found.refused) && fits("0101", &found.refused));
+        assert!(!fits("c", &found.refused) && !fits("", &found.refused));
+
+        let host: Name = "h3".parse().unwrap();
+        let observed = Event::NodeObserved(NodeObserved {
+            host: host.clone(),
+            facts: facts(1, &[]),
+        });
+        let (_dir, index) = indexed(vec![host_refused("h3"), observed.clone()]);
+        assert_eq!((kept(&index), by_ip(&index).len()), (0, 1));
+        // A node does without an address that it may not have.
+        let (_dir, index) = indexed(vec![observed, host_refused("h4")]);
+        assert_eq!((kept(&index), by_ip(&index).len()), (0, 1));
+        let evicted = Event::HostEvicted(HostEvicted { host });
+        let (_dir, index) = indexed(vec![
+            host_refused("h3"),
+            host_refused("h4"),
+            evicted.clone(),
+        ]);
+        assert_eq!(kept(&index), 1, "of h4, whose word was the last");
+        let (_dir, index) = indexed(vec![host_refused("h3"), evicted]);
+        assert_eq!(kept(&index), 0);
+    }
+
+    #[test]
+    fn like_refusals_by_different_relays_are_not_one() {
+        let by = |relay: Option<&str>| match denied(ProblemCode::NoLease, 1, "") {
+            Event::CertDenied(denied) => Event::CertDenied(CertDenied {
+                relay: relay.map(|relay| relay.parse().unwrap()),
+                ..denied
+            }),
+            other => other,
+        };
+        let (_dir, index) = indexed(vec![by(None), by(Some("h5")), by(Some("h6")), by(None)]);
+        let found = index.denials_from([10, 0, 0, 1].into());
+        let told = gathered(found.collect::<Result<_, _>>().unwrap());
+        let relays: Vec<_> = told
+            .iter()
+            .map(|one| (one.relay.as_ref().map(ToString::to_string), one.count))
+            .collect();
+        let of = |relay: &str, count| (Some(relay.to_owned()), count);
+        assert_eq!(relays, [(None, 2), of("h6", 1), of("h5", 1)]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use super::{Api, Caller, Peer, Reply, Request, problem, reply, service};
 use crate::{
     hosts::{HostsError, evicted},
+    origin::Origin,
     state::{EnrolledHost, State},
     watchers::Watcher,
 };
@@ -117,13 +118,21 @@ impl Api {
     }
 
     /// A connection of a container of the host.
-    pub(super) fn relay(&self, request: &Request) -> Result<Reply, Problem> {
+    pub(super) async fn relay(&self, request: &Request) -> Result<Reply, Problem> {
         let (host, watcher) = self.watcher(request)?;
         let from = RelayedFrom {
             origin: required(request, "origin")?,
             dialled: required(request, "dialled")?,
         };
-        self.hosts.admit_relay(&host, &from)?;
+        if let Err(problem) = self.hosts.admit_relay(&host, &from) {
+            // Whoever waits behind the relay hears nothing; its operator is to find it.
+            let origin = Origin::relayed(from.origin.ip(), host);
+            let enrollment = &self.enrollment;
+            enrollment
+                .record_problem(&origin, None, &problem, &request.cause)
+                .await;
+            return Err(problem);
+        }
         let upgrade = wanted(request, RELAY_PROTOCOL)?;
         let carrier = request.peer.clone();
         let relays = self.relays.clone();

@@ -63,11 +63,9 @@ pub(super) fn from_lookup(error: &LookupError) -> Problem {
             error.to_string(),
             "\"dockmaster node list\" shows the live nodes, with --all those that ended too",
         ),
-        LookupError::Ambiguous { .. } => Problem::new(
-            ProblemCode::Ambiguous,
-            error.to_string(),
-            "give more digits of the container ID",
-        ),
+        LookupError::Ambiguous { hint, .. } => {
+            Problem::new(ProblemCode::Ambiguous, error.to_string(), *hint)
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use super::{
     Admitted, Api, Caller, Peer, Reply, Request, admit, auth, budget::Held, reply, too_large,
 };
-use crate::{env, origin::Party};
+use crate::{env, journal::Cause, origin::Party};
 
 /// How long the body of a request may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -98,7 +98,13 @@ impl Api {
             parameter,
             query,
             cause,
-        } = admit(self, peer, head, request_id)?;
+        } = match admit(self, peer, head, request_id) {
+            Ok(admitted) => admitted,
+            Err(problem) => {
+                self.note_elsewhere(peer, &problem, request_id).await;
+                return Err(problem);
+            }
+        };
         // Held until the request is dealt with.
         let mut held = self.budget.hold(party.clone());
         let body = read(route, body, &mut held).await?;
@@ -125,6 +131,27 @@ impl Api {
         }
         tracing::debug!(request_id, peer = %peer.actor(), method = %head.method, path = head.uri.path(), status = reply.status().as_u16(), "answered");
         Ok(reply)
+    }
+}
+
+impl Api {
+    /// Records that a container's certificate was shown from an address that is not its own.
+    async fn note_elsewhere(&self, peer: &Peer, problem: &Problem, request_id: &str) {
+        if problem.code != ProblemCode::CertificateRevoked {
+            return;
+        }
+        let shown = auth::shown_elsewhere(peer, &self.journal.state());
+        if let Some(container) = shown {
+            let cause = Cause {
+                actor: peer.actor(),
+                request_id: request_id.to_owned(),
+            };
+            let (origin, of) = (peer.origin(), Some(container));
+            let enrollment = &self.enrollment;
+            enrollment
+                .record_problem(&origin, of, problem, &cause)
+                .await;
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     Global,
     error::CliError,
     output::OutputArgs,
+    reference,
     remote::{Remote, block_on},
     table,
 };
@@ -42,6 +43,7 @@ enum Command {
   dockmaster catalog show 172.17.0.2 -o json")]
 pub(crate) struct ShowArgs {
     /// A container ID or its beginning, an IP, or a container name
+    #[arg(value_parser = reference::node)]
     node: String,
     #[command(flatten)]
     output: OutputArgs,

@@ -59,7 +59,7 @@ pub(crate) struct ListArgs {
     #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "node")]
     selector: Option<Selector>,
     /// Only those of this node: a container ID or its beginning, an IP, or a container name
-    #[arg(long)]
+    #[arg(long, value_parser = super::reference::node)]
     node: Option<String>,
     /// Only those issued under this policy: its SHA-256, or the beginning of that
     #[arg(long, value_name = "DIGEST")]

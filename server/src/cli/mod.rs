@@ -23,6 +23,7 @@ mod prompt;
 mod proof;
 mod public_log;
 mod quickstart;
+mod reference;
 mod remote;
 mod renewal;
 mod request;

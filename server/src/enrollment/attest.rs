@@ -308,14 +308,8 @@ impl Attestor {
 
 /// The containers that a connection may be of by the word of a host. What holds the IP by a join token
 /// alone is no container's business.
-fn attested(state: &State, source: &Origin) -> Vec<ContainerId> {
+pub(super) fn attested(state: &State, source: &Origin) -> Vec<ContainerId> {
     let holders = state.leases_from(source).map(|lease| lease.container);
-    holders.filter(|id| !is_by_token(state, id)).collect()
-}
-
-/// The containers that hold an IP by the word of any host.
-pub(super) fn attested_anywhere(state: &State, ip: IpAddr) -> Vec<ContainerId> {
-    let holders = state.leases_of_ip(ip).map(|(_, lease)| lease.container);
     holders.filter(|id| !is_by_token(state, id)).collect()
 }
 
@@ -348,7 +342,7 @@ fn look_at(watcher: &Watcher, container: ContainerId) {
 }
 
 /// The hosts whose container may be at the beginning of a connection.
-fn hosts_of(source: &Origin, state: &State) -> Vec<Name> {
+pub(super) fn hosts_of(source: &Origin, state: &State) -> Vec<Name> {
     let enrolled = state.hosts().map(|(name, _)| name);
     enrolled
         .chain(state.here())

@@ -5,12 +5,31 @@ use std::sync::PoisonError;
 use dockmaster_proto::{
     error::chain,
     event::{CertDenied, Event},
+    id::ContainerId,
+    problem::Problem,
 };
 
 use super::{Enrollment, Refusal};
-use crate::{env, journal::Cause, origin::Origin};
+use crate::{
+    env,
+    journal::Cause,
+    origin::{Origin, Party},
+};
 
 impl Enrollment {
+    /// Records what was refused before it came to a request for a certificate: a connection that a host
+    /// may not relay, or a certificate that was shown from an address that is not its own.
+    pub async fn record_problem(
+        &self,
+        source: &Origin,
+        container: Option<ContainerId>,
+        problem: &Problem,
+        cause: &Cause,
+    ) {
+        let refusal = Refusal::of(problem, container);
+        self.record(source, &refusal, cause).await;
+    }
+
     /// Records a refusal; the first of its kind in a minute at once.
     pub(super) async fn record(&self, source: &Origin, refusal: &Refusal, cause: &Cause) {
         let denied = CertDenied {
@@ -23,11 +42,13 @@ impl Enrollment {
             rule: refusal.rule.clone(),
             hint: refusal.hint.clone(),
         };
+        let is_known = self.journal.state().knows(source);
+        let Party { group, .. } = Party::new(source.clone(), is_known);
         let first = self
             .refusals
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .record(refusal.code, denied, env::now());
+            .record(refusal.code, denied, group, env::now());
         if let Some(denied) = first {
             self.commit_refusals(cause, vec![denied]).await;
         }

@@ -3,6 +3,7 @@
 use dockmaster_ledger::CommitError;
 use dockmaster_proto::{
     error::chain,
+    id::ContainerId,
     problem::{Problem, ProblemCode},
 };
 
@@ -36,18 +37,6 @@ impl From<Refusal> for Failure {
     }
 }
 
-impl From<ContinuityError> for Failure {
-    fn from(error: ContinuityError) -> Self {
-        match error {
-            ContinuityError::NotOurs(_) => {
-                Self::Ours(Problem::new(ProblemCode::BadRequest, error.to_string(), ""))
-            }
-            ContinuityError::Broken(why) => Self::broken(&why),
-            ContinuityError::Read(error) => Self::internal(&error),
-        }
-    }
-}
-
 impl From<Unclaimed> for Failure {
     fn from(unclaimed: Unclaimed) -> Self {
         match unclaimed {
@@ -57,11 +46,7 @@ impl From<Unclaimed> for Failure {
                 "the container host gave no answer about this address in time",
                 "ask again; /readyz and the master's log say how the host does",
             )),
-            Unclaimed::Crowded => Self::Ours(Problem::new(
-                ProblemCode::TooManyRequests,
-                "several requests of this address, or many of addresses that nobody is known to have, are being looked into already",
-                "one agent in a container is enough; ask again in a moment",
-            )),
+            Unclaimed::Crowded => Self::Refused(Refusal::crowded()),
             Unclaimed::Stopping => Self::Ours(Problem::new(
                 ProblemCode::Unavailable,
                 "the master stops, and does not wait for the host's report on this address any more",
@@ -72,6 +57,15 @@ impl From<Unclaimed> for Failure {
 }
 
 impl Failure {
+    /// What a container says that it saw of the log comes to nothing.
+    pub(super) fn unseen(container: ContainerId, error: &ContinuityError) -> Self {
+        match error {
+            ContinuityError::NotOurs(_) => Self::Refused(Refusal::foreign_log(container, error)),
+            ContinuityError::Broken(why) => Self::broken(why),
+            ContinuityError::Read(error) => Self::internal(error),
+        }
+    }
+
     pub(super) fn broken(why: &str) -> Self {
         Self::Ours(Problem::new(ProblemCode::Unavailable, why, WAY_OUT))
     }

@@ -95,7 +95,8 @@ impl Enrollment {
         let consistency = match &seen {
             Some(seen) => {
                 let ledger = self.journal.ledger();
-                self.continuity.prove(ledger, container, seen, &receipt)?
+                let proved = self.continuity.prove(ledger, container, seen, &receipt);
+                proved.map_err(|error| Failure::unseen(container, &error))?
             }
             None => Vec::new(),
         };

@@ -10,7 +10,7 @@ use dockmaster_proto::{
 use tokio::sync::OwnedRwLockWriteGuard;
 
 use super::{
-    Applicant, Claimed, Enrollment, Failure, Grant,
+    Applicant, Claimed, Enrollment, Failure, Grant, Refusal,
     attest::Unclaimed,
     decide::Given,
     token::{self, Admission},
@@ -39,19 +39,11 @@ impl Enrollment {
         key: &Digest,
         signing: &Signing,
     ) -> Result<(Admission, OwnedRwLockWriteGuard<()>), Failure> {
-        if applicant.renewing.is_some() {
-            return Err(Failure::Ours(Problem::new(
-                ProblemCode::BadRequest,
-                "a renewal takes no join token",
-                "the certificate is enough; a token is for enrolling",
-            )));
+        if let Some(container) = applicant.renewing {
+            return Err(Refusal::token_at_renewal(container).into());
         }
         if applicant.relay.is_some() {
-            return Err(Failure::Ours(Problem::new(
-                ProblemCode::BadRequest,
-                "a host relays its containers, and they take no join token",
-                "leave out DOCKMASTER_TOKEN_FILE; the host vouches for its containers. A machine dials the master itself",
-            )));
+            return Err(Refusal::token_by_relay().into());
         }
         let attempt = self
             .attempts

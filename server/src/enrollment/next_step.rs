@@ -9,6 +9,9 @@ pub const ABOUT_HELD: &str = "an operator decides: \"dockmaster request list\", 
 #[must_use]
 pub const fn next_step(code: ProblemCode) -> Option<&'static str> {
     match code {
+        ProblemCode::BadRequest => Some(
+            "dockmaster-agent makes requests that are right; see which settings the container has (DOCKMASTER_TOKEN_FILE, DOCKMASTER_TRUST)",
+        ),
         ProblemCode::BadCsr => {
             Some("let dockmaster-agent make the request; its format is in docs/enrollment.md")
         }
@@ -38,9 +41,8 @@ pub const fn next_step(code: ProblemCode) -> Option<&'static str> {
         ProblemCode::RequestDenied => Some(
             "\"dockmaster request approve\" takes a denial back; a container that is started again may ask again",
         ),
-        // The caller's or the master's fault, and no evidence about anyone: not recorded.
-        ProblemCode::BadRequest
-        | ProblemCode::TooLarge
+        // What no agent does, or the master's own fault, which is no evidence about anyone: not recorded.
+        ProblemCode::TooLarge
         | ProblemCode::NoCertificate
         | ProblemCode::Forbidden
         | ProblemCode::NotFound

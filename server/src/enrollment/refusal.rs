@@ -10,7 +10,7 @@ use dockmaster_proto::{
     problem::{Problem, ProblemCode},
 };
 
-use super::BindingError;
+use super::{BindingError, ContinuityError};
 use crate::{
     origin::Origin,
     state::{Ban, State},
@@ -38,6 +38,57 @@ impl Refusal {
             detail: format!("the certificate request is not acceptable: {error}"),
             hint: "let dockmaster-agent make the request; its format is in docs/enrollment.md"
                 .into(),
+            container: None,
+            rule: String::new(),
+        }
+    }
+
+    /// What was refused elsewhere than at a request for a certificate.
+    pub(super) fn of(problem: &Problem, container: Option<ContainerId>) -> Self {
+        Self {
+            code: problem.code,
+            detail: problem.detail.clone(),
+            hint: problem.hint.clone(),
+            container,
+            rule: String::new(),
+        }
+    }
+
+    pub(super) fn crowded() -> Self {
+        Self {
+            code: ProblemCode::TooManyRequests,
+            detail: "several requests of this address, or many of addresses that nobody is known to have, are being looked into already".into(),
+            hint: "one agent in a container is enough; ask again in a moment".into(),
+            container: None,
+            rule: String::new(),
+        }
+    }
+
+    pub(super) fn foreign_log(container: ContainerId, error: &ContinuityError) -> Self {
+        Self {
+            code: ProblemCode::BadRequest,
+            detail: error.to_string(),
+            hint: "it has seen another master's log, or its copy is damaged: start the container anew, with this master's trust pin".into(),
+            container: Some(container),
+            rule: String::new(),
+        }
+    }
+
+    pub(super) fn token_at_renewal(container: ContainerId) -> Self {
+        Self {
+            code: ProblemCode::BadRequest,
+            detail: "a renewal takes no join token".into(),
+            hint: "the certificate is enough; a token is for enrolling".into(),
+            container: Some(container),
+            rule: String::new(),
+        }
+    }
+
+    pub(super) fn token_by_relay() -> Self {
+        Self {
+            code: ProblemCode::BadRequest,
+            detail: "a host relays its containers, and they take no join token".into(),
+            hint: "leave out DOCKMASTER_TOKEN_FILE; the host vouches for its containers. A machine dials the master itself".into(),
             container: None,
             rule: String::new(),
         }

@@ -177,6 +177,25 @@ pub(super) fn renew(
     grant(node, source, joined.token, given)
 }
 
+/// What is left to a machine that has lost its certificate: a request with the token that let it in
+/// and a new key.
+pub(super) fn again(
+    applicant: &Applicant,
+    node: &NodeRecord,
+    key: &Digest,
+    given: &Given<'_>,
+) -> Result<Grant, Refusal> {
+    let joined = node.joined.as_ref();
+    let token = joined.and_then(|joined| given.state.tokens().get(&joined.token));
+    let Some(token) = token else {
+        return Err(bad(
+            "the token that let the machine in ended more than an hour ago".to_owned(),
+        ));
+    };
+    lets_in(token, key, given.now)?;
+    renew(applicant, node, given)
+}
+
 /// The token of a request, when it is one and lets this key in.
 fn good_token<'s>(
     redemption: &Redemption,
@@ -208,9 +227,16 @@ fn good_token<'s>(
             burn.node.short()
         )));
     }
+    lets_in(token, key, now)?;
+    Ok(token)
+}
+
+/// Whether a token lets a key in, once its secret was shown.
+fn lets_in(token: &TokenRecord, key: &Digest, now: UnixMs) -> Result<(), Refusal> {
+    let id = token.id;
     match (token.state(now), token.burn(key)) {
-        (TokenState::Live | TokenState::UsedUp, Some(burn)) if !burn.confirmed => Ok(token),
-        (TokenState::Live, None) => Ok(token),
+        (TokenState::Live | TokenState::UsedUp, Some(burn)) if !burn.confirmed => Ok(()),
+        (TokenState::Live, None) => Ok(()),
         (TokenState::Live | TokenState::UsedUp, Some(_)) => Err(bad(format!(
             "token {id} gave this key a certificate already, and the machine came back with it"
         ))),

@@ -36,6 +36,8 @@ pub(super) const POLICY: &[u8] = b"d/policy";
 pub(super) const REQUESTS: &[u8] = b"r/";
 pub(super) const WATCHES: &[u8] = b"w/";
 pub(super) const TOKENS: &[u8] = b"t/";
+/// Containers that their hosts may not vouch for.
+pub(super) const HOST_REFUSALS: &[u8] = b"q/";
 const DENIALS_BY_IP: &[u8] = b"x/";
 const DENIALS_OF: &[u8] = b"y/";
 const LEASES: &[u8] = b"l/";
@@ -162,6 +164,10 @@ pub(super) fn watch(host: &Name, since: UnixMs) -> Vec<u8> {
 
 pub(super) fn request(id: &RequestId) -> Vec<u8> {
     key(REQUESTS, &[id.as_bytes()])
+}
+
+pub(super) fn host_refusal(id: &ContainerId) -> Vec<u8> {
+    key(HOST_REFUSALS, &[id.as_bytes()])
 }
 
 pub(super) fn denials_by_ip(ip: IpAddr) -> Vec<u8> {

@@ -28,12 +28,10 @@ const WATCHED: &[u8] = b"m/watched";
 
 pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
     match &entry.event {
-        Event::HostRefused(_)
-        | Event::BackupTaken(_)
-        | Event::RequestApproved(_)
-        | Event::RequestDenied(_) => {}
+        Event::BackupTaken(_) | Event::RequestApproved(_) | Event::RequestDenied(_) => {}
         Event::Restored(_) => tokens::end_all(Ended::Restored, to)?,
         Event::CertDenied(event) => denials::refused(index, event, entry.ts_ms, to),
+        Event::HostRefused(event) => denials::host_refused(index, event, entry.ts_ms, to)?,
         Event::RequestHeld(event) => denials::held(index, event, entry.ts_ms, to),
         Event::PolicyChanged(event) => to.put(keys::POLICY, &event.policy_sha256),
         Event::CaCreated(_)
@@ -65,6 +63,7 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         Event::LeaseClosed(event) => close(index, event, entry, to)?,
         Event::NodeObserved(event) => {
             let key = keys::node(&event.facts.id);
+            to.delete(&keys::host_refusal(&event.facts.id));
             let node = match to.get::<NodeRecord>(&key)? {
                 // As in the view: what another host says of it does not count.
                 Some(live) if live.host != event.host => None,
@@ -135,6 +134,7 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         }
         Event::HostEvicted(event) => {
             end_watches(Some(&event.host), to)?;
+            denials::forget_host(&event.host, to)?;
             to.delete(&keys::host(&event.host));
         }
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use dockmaster_proto::{
     address::Address,
-    event::{CertIssued, LeaseCause},
+    event::{CertIssued, HostRefused, LeaseCause},
     id::{ContainerId, Name, RequestId, Serial},
     time::UnixMs,
 };
@@ -91,9 +91,12 @@ pub struct DenialRecord {
     pub at_ms: UnixMs,
     /// Where it came from.
     pub source: IpAddr,
+    /// The host that relayed it, or that said what it may not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Name>,
     /// The container, where one was known.
     pub container: Option<ContainerId>,
-    /// The problem code, or `held`.
+    /// The problem code, `held` or `host-refused`.
     pub code: String,
     /// The failing fact.
     pub detail: String,
@@ -105,4 +108,13 @@ pub struct DenialRecord {
     pub request: Option<RequestId>,
     /// How many.
     pub count: u64,
+}
+
+/// A container that its host reported and may not vouch for, and that is no node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRefusal {
+    /// When the host was refused.
+    pub at_ms: UnixMs,
+    /// What was refused.
+    pub refused: HostRefused,
 }

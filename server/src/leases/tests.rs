@@ -1,5 +1,6 @@
 use dockmaster_proto::{
     event::{HostEnrolled, HostEvicted, LabelsChanged, Reach},
+    facts::NetworkMode,
     id::{Digest, Serial},
     label::LabelChange,
     time::UnixMs,

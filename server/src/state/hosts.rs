@@ -168,6 +168,26 @@ mod tests {
     }
 
     #[test]
+    fn a_container_comes_by_its_hosts_relay_or_straight_and_every_way_is_one_that_it_may_come_by() {
+        let mut state = State::default();
+        state.watch_here(host());
+        enroll(&mut state, "h2", &[], Reach::Relay);
+        enroll(&mut state, "h3", &["10.3.0.0/16"], Reach::Direct);
+        let ways = |host: &str, ip: &str| -> Vec<String> {
+            let host = host.parse().unwrap();
+            let ways = state.ways(&host, ip.parse().unwrap());
+            assert!(ways.iter().all(|way| state.may_come_from(&host, way)));
+            ways.iter().map(Origin::to_string).collect()
+        };
+        assert_eq!(ways("h1", "172.17.0.2"), ["172.17.0.2"]);
+        assert_eq!(ways("h2", "172.17.0.2"), ["172.17.0.2 on host h2"]);
+        let routed = ["10.3.0.9 on host h3", "10.3.0.9"];
+        assert_eq!(ways("h3", "10.3.0.9"), routed);
+        assert_eq!(ways("token", "10.0.0.9"), ["10.0.0.9"]);
+        assert_eq!(ways("h4", "172.17.0.2"), [""; 0]);
+    }
+
+    #[test]
     fn nobody_comes_straight_to_a_master_without_a_host_of_its_own() {
         let mut state = State::default();
         let h3: Name = "h3".parse().unwrap();

@@ -22,13 +22,15 @@ pub enum LookupError {
     Ambiguous {
         /// What was asked for.
         reference: String,
-        /// `NAME (short ID)` of each.
+        /// `NAME (short ID) on host HOST` of each.
         candidates: Vec<String>,
+        /// What tells one from the others.
+        hint: &'static str,
     },
 }
 
 /// The shortest ID prefix that counts: `a` or `db` is rather a name with a typo.
-const MIN_PREFIX: usize = 3;
+pub(crate) const MIN_PREFIX: usize = 3;
 
 /// What a reference can be.
 enum Meaning<'a> {
@@ -60,6 +62,17 @@ impl<'a> NodeReference<'a> {
         }
     }
 
+    /// What tells one from the others, where several fit.
+    fn hint(self, is_name: bool) -> &'static str {
+        match self.meaning() {
+            Meaning::Ip(_) => {
+                "containers of several networks or hosts hold this IP; give the container's name or its ID"
+            }
+            Meaning::Text(_) if is_name => "it is the name of each; give the container ID",
+            Meaning::Id(_) | Meaning::Text(_) => "give more digits of the container ID",
+        }
+    }
+
     /// Whether it is the node's name.
     fn names(self, node: &NodeRecord) -> bool {
         matches!(self.meaning(), Meaning::Text(text) if node.facts.name == text)
@@ -83,13 +96,16 @@ impl State {
             ([], []) => Err(LookupError::Unknown(reference.0.to_owned())),
             _ => Err(LookupError::Ambiguous {
                 reference: reference.0.to_owned(),
-                candidates: fitting
-                    .iter()
-                    .map(|node| format!("{} ({})", node.facts.name, node.id().short()))
-                    .collect(),
+                candidates: fitting.iter().map(|node| candidate(node)).collect(),
+                hint: reference.hint(!named.is_empty()),
             }),
         }
     }
+}
+
+fn candidate(node: &NodeRecord) -> String {
+    let (name, id) = (&node.facts.name, node.id().short());
+    format!("{name} ({id}) on host {}", node.host)
 }
 
 #[cfg(test)]
@@ -131,5 +147,26 @@ mod tests {
         assert_eq!(find(&state, "0202"), Ok(id(2)));
         assert!(matches!(find(&state, "02"), Err(LookupError::Unknown(_))));
         assert!(matches!(find(&state, "0"), Err(LookupError::Unknown(_))));
+    }
+
+    #[test]
+    fn whoever_names_several_is_told_of_each_with_its_host_and_how_to_name_one() {
+        let mut state = State::default();
+        let first = facts(1, &["172.17.0.2"]);
+        let mut second = facts(2, &["172.17.0.2"]);
+        second.attachments[0].network = "h1/other".parse().unwrap();
+        second.name = first.name.clone();
+        for container in [first, second] {
+            observe(&mut state, &Observation::Up(container));
+        }
+        let told = |reference: &str| match find(&state, reference) {
+            Err(error @ LookupError::Ambiguous { hint, .. }) => (error.to_string(), hint),
+            other => panic!("{other:?}"),
+        };
+        let (text, hint) = told("172.17.0.2");
+        let each = "c1 (010101010101) on host h1, c1 (020202020202) on host h1";
+        assert!(text.ends_with(each), "{text}");
+        assert!(hint.contains("name or its ID"), "{hint}");
+        assert!(told("c1").1.ends_with("give the container ID"));
     }
 }

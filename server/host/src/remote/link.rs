@@ -285,7 +285,7 @@ impl<'a> Hearing<'a> {
                 snapshot.grow(length)?;
                 match self.remit.admits(&facts) {
                     Ok(()) => snapshot.containers.push(*facts),
-                    Err(trespass) => snapshot.refused.push(refused(facts.id, &trespass)),
+                    Err(trespass) => snapshot.refused.push(refused(*facts, &trespass)),
                 }
                 Ok(vec![])
             }
@@ -315,13 +315,13 @@ impl<'a> Hearing<'a> {
                 Ok(match self.remit.admits(&facts) {
                     Ok(()) => vec![Observation::Up(*facts)],
                     // What was known of it does not hold any more, and what is said of it may not.
-                    Err(trespass) => vec![
-                        refused(facts.id, &trespass),
-                        Observation::Down {
+                    Err(trespass) => {
+                        let down = Observation::Down {
                             id: facts.id,
                             cause: LeaseCause::Disconnected,
-                        },
-                    ],
+                        };
+                        vec![refused(*facts, &trespass), down]
+                    }
                 })
             }
             (HostSays::Down { id, cause }, None) if self.begun => {
@@ -365,9 +365,11 @@ impl Snapshot {
     }
 }
 
-fn refused(id: ContainerId, trespass: &super::Trespass) -> Observation {
+fn refused(facts: ContainerFacts, trespass: &super::Trespass) -> Observation {
     Observation::Refused {
-        id,
+        id: facts.id,
+        addresses: facts.addresses(),
+        name: facts.name,
         reason: trespass.to_string(),
     }
 }

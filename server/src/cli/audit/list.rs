@@ -14,7 +14,7 @@ use dockmaster_proto::{
 
 use super::summary::summary;
 use crate::cli::{
-    Global, cert::next_page, error::CliError, output::OutputArgs, remote::Remote, table,
+    Global, cert::next_page, error::CliError, output::OutputArgs, reference, remote::Remote, table,
 };
 
 /// The most entries that the master gives at once.
@@ -33,7 +33,7 @@ pub(super) struct ListArgs {
     #[arg(long)]
     ip: Option<IpAddr>,
     /// About this node: a container ID or its beginning, or a container name
-    #[arg(long)]
+    #[arg(long, value_parser = reference::node)]
     node: Option<String>,
     /// About this certificate
     #[arg(long)]

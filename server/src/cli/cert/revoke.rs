@@ -14,6 +14,7 @@ use crate::cli::{
     error::CliError,
     output::{self, OutputArgs},
     prompt::{Consent, confirm},
+    reference,
     remote::Remote,
     table,
 };
@@ -34,7 +35,7 @@ pub(crate) struct RevokeArgs {
     #[arg(group = "what")]
     serial: Option<Serial>,
     /// All certificates of this node: a container ID or its beginning, an IP, or a container name
-    #[arg(long, group = "what")]
+    #[arg(long, group = "what", value_parser = reference::node)]
     node: Option<String>,
     /// Why, by its name in RFC 5280: unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn
     #[arg(long, default_value_t, hide_default_value = true)]
@@ -58,6 +59,7 @@ pub(crate) struct RevokeArgs {
   dockmaster cert unban web-1")]
 pub(crate) struct UnbanArgs {
     /// A container ID or its beginning, an IP, or a container name
+    #[arg(value_parser = reference::node)]
     node: String,
 }
 

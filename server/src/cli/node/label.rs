@@ -4,7 +4,7 @@ use clap::Args;
 use dockmaster_client::Call;
 use dockmaster_proto::{api::nodes::NodeSummary, label::LabelChange, route::Route};
 
-use crate::cli::{Global, error::CliError, output::OutputArgs, remote::Remote, table};
+use crate::cli::{Global, error::CliError, output::OutputArgs, reference, remote::Remote, table};
 
 /// Set and remove an operator's labels of a node
 #[derive(Debug, Args)]
@@ -15,6 +15,7 @@ use crate::cli::{Global, error::CliError, output::OutputArgs, remote::Remote, ta
 A host's label of the same key shows again when the operator's is removed.")]
 pub(crate) struct LabelArgs {
     /// A container ID or its beginning, an IP, or a container name
+    #[arg(value_parser = reference::node)]
     node: String,
     /// KEY=VALUE to set, KEY- to remove
     #[arg(required = true, value_name = "KEY=VALUE|KEY-")]

@@ -11,7 +11,9 @@ use dockmaster_proto::{
 };
 
 use super::list::state;
-use crate::cli::{Global, error::CliError, evidence, output::OutputArgs, remote::Remote, table};
+use crate::cli::{
+    Global, error::CliError, evidence, output::OutputArgs, reference, remote::Remote, table,
+};
 
 /// Show everything about a node, its last report included
 #[derive(Debug, Args)]
@@ -20,6 +22,7 @@ use crate::cli::{Global, error::CliError, evidence, output::OutputArgs, remote::
   dockmaster node show 172.17.0.2 -o yaml")]
 pub(crate) struct ShowArgs {
     /// A container ID or its beginning, an IP, or a container name
+    #[arg(value_parser = reference::node)]
     node: String,
     #[command(flatten)]
     output: OutputArgs,

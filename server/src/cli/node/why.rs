@@ -7,7 +7,7 @@ use dockmaster_proto::{
     route::Route,
 };
 
-use crate::cli::{Global, error::CliError, output::OutputArgs, remote::Remote, table};
+use crate::cli::{Global, error::CliError, output::OutputArgs, reference, remote::Remote, table};
 
 /// Explain why a node has its classes and parameters, or lacks one
 #[derive(Debug, Args)]
@@ -17,6 +17,7 @@ use crate::cli::{Global, error::CliError, output::OutputArgs, remote::Remote, ta
   dockmaster node why web-1 nginx.workers")]
 pub(crate) struct WhyArgs {
     /// A container ID or its beginning, an IP, or a container name
+    #[arg(value_parser = reference::node)]
     node: String,
     /// Only what concerns this class or parameter
     #[arg(value_name = "CLASS[.PARAM]")]
