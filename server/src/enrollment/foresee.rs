@@ -62,7 +62,7 @@ impl Enrollment {
         renewing: Option<ContainerId>,
     ) -> Result<Decision, Refusal> {
         let origin = Origin::direct(source);
-        let explained = |refusal| token::explained(refusal, source, state);
+        let explained = |refusal| token::explained(refusal, source, state, env::now());
         let signing = self.authorities.now();
         let permits = |ip| signing.containers.permits(ip);
         let machine = renewing.and_then(|id| state.node(&id));
@@ -70,6 +70,11 @@ impl Enrollment {
             let applicant = applicant(source, None, renewing);
             let given = self.given(state, &permits);
             return token::renew(&applicant, machine, &given).map(Decision::Grant);
+        }
+        let returning =
+            token::foresee(&applicant(source, None, None), &self.given(state, &permits));
+        if let Some(decided) = returning {
+            return decided.map(|admission| Decision::Grant(admission.grant));
         }
         if !self.attestor.has_inventory() {
             return Err(explained(Refusal::no_inventory(&origin)));
