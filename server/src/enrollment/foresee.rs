@@ -20,7 +20,7 @@ use crate::{env, origin::Origin, state::State, store::WAY_OUT};
 
 impl Enrollment {
     /// What a request from an IP would come to, with the evidence that its host can give and a key that
-    /// nobody has seen;
+    /// nobody has seen; where a machine left the address, with the key that brings it back;
     /// `renewing` when the holder would show its certificate.
     #[must_use]
     pub fn foresee(&self, source: IpAddr, renewing: Option<ContainerId>) -> Foresight {
