@@ -85,7 +85,7 @@ impl Link<'_> {
         kept: &Kept,
     ) -> Result<(), LinkError> {
         say!(
-            "certificate {} until {}, of an earlier start, counts no more; asking for another with its key",
+            "certificate {} until {}, which this machine kept, counts no more; asking for another with its key",
             kept.serial,
             kept.not_after
         );
@@ -105,8 +105,8 @@ impl Link<'_> {
         Ok(())
     }
 
-    /// Takes up the certificate of an earlier start, where this machine joined by a token. It is renewed at
-    /// once.
+    /// Takes up the certificate of an earlier start, where this machine joined by a token, unless it has
+    /// expired. It is renewed at once.
     fn resume(&mut self, kept: &Kept) -> bool {
         let now = env::now();
         if kept.not_after <= now {

@@ -82,7 +82,7 @@ pub enum Standing {
     /// An operator revoked a certificate of it.
     Revoked,
     /// The installation was restored from a backup: what became of the machine since the backup is not
-    /// known, and another may have been let in under its key.
+    /// known, and it may have been put out.
     Restored,
 }
 

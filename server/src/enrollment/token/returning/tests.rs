@@ -1,4 +1,5 @@
 use dockmaster_proto::{
+    api::certs::{Afterwards, RevocationRequest, RevocationTarget},
     event::{
         CertConfirmed, CertIssued, CertRevoked, NodeBanned, NodeGone, NodeUnbanned, TokenUsed,
     },
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    leases,
+    leases, revocation,
     testing::{apply, facts, host, id as container_id, observe},
 };
 
@@ -259,6 +260,33 @@ fn whoever_was_put_out_revoked_or_banned_does_not_come_back() {
     assert_eq!(barred(END, &banned).code, ProblemCode::Banned);
     apply(&mut banned, Event::NodeUnbanned(NodeUnbanned { container }));
     assert!(matches!(asks(1, FIRST.ip, END, &banned), Some(Ok(_))));
+}
+
+#[test]
+fn an_operator_reaches_a_machine_that_is_away_by_its_name_its_id_and_its_certificate() {
+    let node = away();
+    let newest = me(&node).newest.serial;
+    let id = machine(1).node();
+    for target in [
+        RevocationTarget::Node(format!("machine-{}", id.short())),
+        RevocationTarget::Node(id.to_string()),
+        RevocationTarget::Serial(newest),
+    ] {
+        let mut state = away();
+        let request = RevocationRequest {
+            target,
+            reason: RevocationReason::KeyCompromise,
+            message: String::new(),
+            afterwards: Afterwards::MayEnroll,
+        };
+        let (events, revoked) = revocation::decide(&request, None, &state).unwrap();
+        assert_eq!(revoked.container, Some(id));
+        for event in events {
+            apply(&mut state, event);
+        }
+        assert!(barred(END, &state).detail.contains("revoked"));
+        assert!(revocation::decide(&request, None, &state).is_err());
+    }
 }
 
 #[test]
