@@ -74,6 +74,9 @@ impl Enrolled {
             run.write_durably(rundir::MACHINE, text.as_bytes())?;
             // What cannot be removed does no harm: it is the key that the certificate has already.
             let _ = run.remove(rundir::JOIN_KEY);
+        } else {
+            // A host vouches now: what a token gave once is not to be asked with for ever.
+            let _ = run.remove(rundir::MACHINE);
         }
         run.write(rundir::BUNDLE, self.issued.bundle.as_bytes())?;
         run.write(rundir::ENTRY, self.issued.entry.as_bytes())?;

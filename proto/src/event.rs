@@ -20,7 +20,9 @@ pub use authority::{
     CaRenewed, CaRolledBack, CaRotationFinished, CaRotationStarted, CaSwitched, CaSwitchedBack,
 };
 pub use ban::{NodeBanned, NodeUnbanned};
-pub use certificate::{CertDenied, CertIssued, CertRevoked, Evidence, EvidenceKind, HeldAddress};
+pub use certificate::{
+    CertConfirmed, CertDenied, CertIssued, CertRevoked, Evidence, EvidenceKind, HeldAddress,
+};
 pub use host::{
     HostLost, HostWatched, LabelsChanged, LeaseCause, LeaseClosed, LeaseOpened, NodeGone,
     NodeObserved,
@@ -82,6 +84,8 @@ pub enum Event {
     CertIssued(CertIssued),
     /// A certificate with a new key on an open lease.
     CertRenewed(CertIssued),
+    /// A machine came back with a renewed certificate.
+    CertConfirmed(CertConfirmed),
     /// A request for a certificate was refused.
     CertDenied(CertDenied),
     /// A certificate ended before its time.
@@ -151,6 +155,7 @@ impl Event {
             Self::NodeGone(_) => "node_gone",
             Self::CertIssued(_) => "cert_issued",
             Self::CertRenewed(_) => "cert_renewed",
+            Self::CertConfirmed(_) => "cert_confirmed",
             Self::CertDenied(_) => "cert_denied",
             Self::CertRevoked(_) => "cert_revoked",
             Self::NodeBanned(_) => "node_banned",
@@ -181,7 +186,7 @@ impl Event {
     }
 
     /// All names, for filters and their completion.
-    pub const NAMES: [&'static str; 36] = [
+    pub const NAMES: [&'static str; 37] = [
         "ca_created",
         "master_started",
         "host_watched",
@@ -192,6 +197,7 @@ impl Event {
         "node_gone",
         "cert_issued",
         "cert_renewed",
+        "cert_confirmed",
         "cert_denied",
         "cert_revoked",
         "node_banned",
@@ -229,6 +235,7 @@ impl Event {
             Self::NodeObserved(event) => Some(&event.facts.id),
             Self::NodeGone(event) => Some(&event.container),
             Self::CertIssued(event) | Self::CertRenewed(event) => event.container.as_ref(),
+            Self::CertConfirmed(event) => Some(&event.container),
             Self::CertDenied(event) => event.container.as_ref(),
             Self::CertRevoked(event) => event.container.as_ref(),
             Self::NodeBanned(event) => Some(&event.container),
@@ -278,6 +285,7 @@ impl Event {
     pub const fn serial(&self) -> Option<&Serial> {
         match self {
             Self::CertIssued(event) | Self::CertRenewed(event) => Some(&event.serial),
+            Self::CertConfirmed(event) => Some(&event.serial),
             Self::CertRevoked(event) => Some(&event.serial),
             Self::OperatorGranted(event) => Some(&event.serial),
             Self::HostEnrolled(event) => Some(&event.serial),

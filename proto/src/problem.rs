@@ -30,7 +30,8 @@ pub enum ProblemCode {
     SocketMismatch,
     /// The address lies outside what this master may certify.
     AddressNotPermitted,
-    /// The join token does not let this request in.
+    /// The join token does not let this request in, or a machine that joined by one does not come back by
+    /// this key.
     TokenRefused,
     /// Too many requests from one source.
     TooManyRequests,

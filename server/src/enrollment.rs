@@ -226,6 +226,9 @@ impl Enrollment {
             admission
         } else if let Some(grant) = self.renew_by_token(applicant, &signing)? {
             grant.into()
+        } else if let Some((admission, turn)) = self.come_back(applicant, &key, &signing).await? {
+            _turn = Some(turn);
+            admission
         } else {
             let claimed = self.claim(applicant).await?;
             let permits = |ip| signing.containers.permits(ip);

@@ -7,6 +7,7 @@
 
 mod denials;
 mod keys;
+mod machines;
 mod open;
 mod overlay;
 mod project;

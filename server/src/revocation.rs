@@ -4,9 +4,10 @@ use dockmaster_proto::{
     api::certs::{Afterwards, RevocationRequest, RevocationTarget, Revoked},
     event::{CertRevoked, Event, NodeBanned},
     id::{ContainerId, Name, Serial},
+    time::UnixMs,
 };
 
-use crate::state::{NodeRecord, NodeReference, State};
+use crate::state::{LookupError, MachineRecord, NodeRecord, NodeReference, State};
 
 /// The events that end what the request names, and what the operator is told.
 ///
@@ -19,7 +20,13 @@ pub fn decide(
 ) -> Result<(Vec<Event>, Revoked), RevocationRefused> {
     match &request.target {
         RevocationTarget::Node(reference) => {
-            let node = state.find(NodeReference(reference))?;
+            let found = state.find(NodeReference(reference));
+            if let (Err(LookupError::Unknown(_)), Some(machine)) =
+                (&found, state.machines().away(NodeReference(reference)))
+            {
+                return Ok(of_machine(request, machine));
+            }
+            let node = found?;
             let serials = node.certificates.iter().map(|it| it.serial).collect();
             of_node(request, node, serials)
         }
@@ -29,6 +36,10 @@ pub fn decide(
             }
             if let Some(host) = host_of(serial, state) {
                 return Err(RevocationRefused::OfHost(*serial, host.clone()));
+            }
+            let is_its = |machine: &&MachineRecord| machine.keys().any(|it| it.serial == *serial);
+            if let Some(machine) = state.machines().all_away().find(is_its) {
+                return Ok(of_machine(request, machine));
             }
             let operator = state.operator(serial);
             let operator = operator.ok_or(RevocationRefused::NotCurrent(*serial))?;
@@ -97,6 +108,29 @@ fn host_of<'s>(serial: &Serial, state: &'s State) -> Option<&'s Name> {
     found.map(|(name, _)| name)
 }
 
+/// The events by which a machine that is away comes back by no key. Its certificates have expired; that
+/// they are revoked says so of their keys.
+fn of_machine(request: &RevocationRequest, machine: &MachineRecord) -> (Vec<Event>, Revoked) {
+    let container = machine.id;
+    let mut serials: Vec<Serial> = machine.keys().map(|key| key.serial).collect();
+    serials.dedup();
+    let ban = (request.afterwards == Afterwards::Banned).then(|| {
+        let reason = words(request);
+        Event::NodeBanned(NodeBanned { container, reason })
+    });
+    let revocations = serials
+        .iter()
+        .map(|serial| revocation(request, *serial, Some(container)));
+    let events = ban.into_iter().chain(revocations).collect();
+    let revoked = Revoked {
+        container: Some(container),
+        name: machine.node(UnixMs(0)).facts.name,
+        afterwards: request.afterwards,
+        serials,
+    };
+    (events, revoked)
+}
+
 fn revocation(
     request: &RevocationRequest,
     serial: Serial,
@@ -123,7 +157,7 @@ fn words(request: &RevocationRequest) -> String {
 pub enum RevocationRefused {
     /// The reference names no node.
     #[error(transparent)]
-    Lookup(#[from] crate::state::LookupError),
+    Lookup(#[from] LookupError),
     /// No such certificate counts.
     #[error("no certificate {0} of a container or an operator counts now")]
     NotCurrent(Serial),

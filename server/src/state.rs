@@ -8,6 +8,7 @@ mod authority;
 mod dormant;
 mod hosts;
 mod lookup;
+mod machines;
 mod node;
 pub mod requests;
 mod revocations;
@@ -37,6 +38,10 @@ pub(crate) use dormant::Dormant;
 pub use hosts::{EnrolledHost, HostKey, LostWatch};
 pub(crate) use lookup::MIN_PREFIX;
 pub use lookup::{LookupError, NodeReference};
+pub use machines::{
+    CertifiedKey, MAX_ABSENCE_MS, MachineRecord, Machines, Standing, came_back, machine_facts,
+    token_host,
+};
 pub use node::{Approved, CurrentCertificate, Joined, NodeRecord};
 pub use requests::Requests;
 pub use revocations::{Ban, Revocations, RevokedCertificate};
@@ -61,6 +66,7 @@ pub struct State {
     suspended: HashSet<ContainerId>,
     documents: Documents,
     tokens: Tokens,
+    machines: Machines,
     /// Requests that wait for an operator.
     requests: Requests,
     /// Grows whenever one of them changes.
@@ -315,6 +321,12 @@ impl State {
     #[must_use]
     pub const fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// The machines that join tokens let in, those that are away among them.
+    #[must_use]
+    pub const fn machines(&self) -> &Machines {
+        &self.machines
     }
 
     /// Requests that wait for an operator.

@@ -8,7 +8,7 @@ use dockmaster_proto::{
     api::tokens::{CreatedToken, RevokedToken, TokenProposal, TokenSummary},
     error::chain,
     event::{Event, LeaseCause, TokenRevoked},
-    id::{ContainerId, TokenId},
+    id::{ContainerId, Serial, TokenId},
     token::{JoinToken, TokenSecret},
 };
 use tokio::sync::Mutex;
@@ -130,8 +130,14 @@ impl TokenDesk {
             let ends = let_in
                 .iter()
                 .flat_map(|node| leases::end(node, &state, LeaseCause::Evicted));
-            let events: Vec<Event> = ends.collect();
-            let ids: Vec<ContainerId> = let_in.iter().map(|node| *node.id()).collect();
+            let mut events: Vec<Event> = ends.collect();
+            let ids = let_in.iter().map(|node| *node.id());
+            let away: Vec<_> = match machines {
+                Machines::Keep => Vec::new(),
+                Machines::Evict => decide::away_by(&id, &state).collect(),
+            };
+            let ids: Vec<ContainerId> = ids.chain(away.iter().map(|machine| machine.id)).collect();
+            events.extend(away.into_iter().map(decide::put_out));
             let known = state.tokens().get(&id).map(|token| token.ended);
             (known, ids, events)
         };
@@ -165,20 +171,19 @@ impl TokenDesk {
         Ok(())
     }
 
-    /// Records that a machine came back with the certificate that its token gave it, where that is news:
-    /// from then on the token gives this key no other.
-    pub async fn confirm(&self, node: &ContainerId, cause: &Cause) {
-        if decide::confirm(node, &self.journal.state()).is_none() {
+    /// Records that a machine came back with the certificate that it shows, where that is news: from then
+    /// on its token gives this key no other, and no key before it brings the machine back.
+    pub async fn confirm(&self, node: &ContainerId, shown: &Serial, cause: &Cause) {
+        if decide::confirm(node, shown, &self.journal.state()).is_none() {
             return;
         }
         let _turn = self.turn.lock().await;
-        let Some(used) = decide::confirm(node, &self.journal.state()) else {
+        let Some(event) = decide::confirm(node, shown, &self.journal.state()) else {
             return;
         };
-        let event = Event::TokenUsed(used);
         if let Err(error) = self.journal.commit(cause, vec![event], vec![]).await {
             // Whoever has the certificate is served all the same; the next request tries again.
-            tracing::error!(error = %chain(&error), "the use of a token is not in the ledger");
+            tracing::error!(error = %chain(&error), "that a machine came back is not in the ledger");
         }
     }
 

@@ -141,6 +141,12 @@ impl RunningMachine {
         fs::read_to_string(&self.log).unwrap()
     }
 
+    /// Its process ID.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until it has said this.
     ///
     /// # Panics

@@ -2,11 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use dockmaster_tests::{
-    Machine,
-    clock::{self, Clocks},
-    eventually, require_all,
-};
+use dockmaster_tests::{Machine, clock, eventually, require_all};
 
 use crate::stage::{Stage, halves};
 
@@ -84,31 +80,6 @@ fn a_machine_that_was_put_out_joins_again_with_a_new_token() {
     eventually("another enrollment", || {
         (agent.log().matches("enrolled as").count() == 2).then_some(())
     });
-}
-
-#[test]
-fn a_certificate_that_expired_while_the_machine_was_off_says_what_to_do() {
-    if !require_all(&["vdso"]) {
-        return;
-    }
-    let mut stage = Stage::new();
-    let machine = Machine::numbered(83);
-    machine.give(&stage.token(&[]));
-    // For this master it is seven hours ago, so that what it issues is over when the clock is right.
-    clock::shift(stage.master.pid(), Clocks::TimeOfDay, -7 * 3600);
-    // By that clock the authority is not valid yet, so that it does not get far with what it has.
-    let first = machine.once(&stage.master);
-    assert!(first.stderr.contains("enrolled as"), "{first:?}");
-    assert!(machine.kept("machine.pem").exists());
-    stage.master.terminate();
-    stage.master.serve();
-    fs::remove_file(machine.token_file()).unwrap();
-    let late = machine.once(&stage.master);
-    let told = late.fails(3);
-    assert!(told.contains("expired at"), "{told}");
-    assert!(told.contains("token create"), "{told}");
-    machine.give(&stage.token(&[]));
-    let _ = machine.once(&stage.master).ok();
 }
 
 #[test]

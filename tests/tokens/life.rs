@@ -1,8 +1,8 @@
 //! Tokens and what happens to the whole installation.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Duration};
 
-use dockmaster_tests::{Machine, Ran, binary};
+use dockmaster_tests::{Machine, Peer, Ran, binary};
 
 use crate::stage::{Stage, is_refused, key};
 
@@ -29,6 +29,11 @@ fn no_token_of_before_a_restore_lets_anyone_in() {
     assert!(stage.fact().contains("restored from a backup"));
     // Not even to the key that it burned into: it may have come back since.
     is_refused(stage.redeem(&machine, &token, &own));
+    // Nor does that key bring the machine back: it may have been put out since.
+    let peer = Peer::of(&stage.master, &machine);
+    let returned = stage.runtime.block_on(peer.ask(&own, Duration::ZERO));
+    let refused = returned.unwrap_err().to_string();
+    assert!(refused.contains("restored from a backup"), "{refused}");
     let new = stage.token(&[]);
     let _ = stage.redeem(&other, &new, &key()).unwrap();
 }

@@ -7,6 +7,7 @@ mod keep;
 mod life;
 mod namespace;
 mod refuse;
+mod returning;
 mod stage;
 mod uses;
 mod watched;

@@ -1,5 +1,7 @@
 //! Machines beside containers: what a host vouches for counts more.
 
+use std::fs;
+
 use dockmaster_client::ClientError;
 use dockmaster_proto::problem::ProblemCode;
 use dockmaster_tests::{Inventory, Machine, Peer, Setup, StandIn, eventually};
@@ -58,4 +60,27 @@ fn without_its_token_a_machine_is_told_what_it_lacks() {
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("which a join token let in"), "{refused}");
     stage.comes_back(&machine, &enrolled).unwrap();
+}
+
+#[test]
+fn a_machine_that_a_host_vouches_for_by_now_is_what_the_host_says() {
+    let container = StandIn::numbered(902);
+    let inventory = Inventory::new(&[]);
+    let stage = Stage::with(Setup::inventory(&inventory));
+    let machine = Machine::at(container.ips[0], 902);
+    machine.give(&stage.token(&[]));
+    let _ = machine.once(&stage.master).ok();
+    fs::remove_file(machine.token_file()).unwrap();
+    inventory.set(std::slice::from_ref(&container));
+    eventually("the end of the machine", || {
+        (!stage.entries("node_gone").is_empty()).then_some(())
+    });
+    let agent = machine.start(&stage.master);
+    agent.says("renewed as");
+    let ip = machine.ip.to_string();
+    let node = stage.master.json(["node", "show", &ip]);
+    assert_eq!(node["id"], container.id.as_str(), "{node}");
+    assert_eq!(node["evidence"][0]["kind"], "host");
+    // What it kept as a machine is of no use to it any more.
+    assert!(!machine.kept("machine.pem").exists());
 }

@@ -58,6 +58,8 @@ fn drawn(run: &RunDir, random: &dyn SecureRandom) -> Result<MachineId, JoinError
 pub struct Kept {
     /// What a connection shows.
     pub identity: Identity,
+    /// Its key: it brings the machine back when the certificate counts no more.
+    pub key: KeyPair,
     /// Its serial number.
     pub serial: Serial,
     /// Valid until.
@@ -82,6 +84,7 @@ impl Kept {
                 chain: chain.to_owned(),
                 key: key.to_pem(),
             },
+            key,
             serial: names.serial,
             not_after: names.not_after,
         })

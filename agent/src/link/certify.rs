@@ -32,8 +32,23 @@ impl Link<'_> {
             let key = VerifierKey::parse(bundle.log_key()).ok();
             self.seen = key.and_then(|key| SeenHead::load(self.run, &key));
         }
-        if self.resume() {
-            return Ok(());
+        if let Some(kept) = Kept::load(self.run) {
+            // Tried by turns with asking anew: what failed with it may have been the master's trouble.
+            let doubtful = [self.suspected.take(), self.rejected];
+            if !doubtful.contains(&Some(kept.serial)) && self.resume(&kept) {
+                return Ok(());
+            }
+            match self.come_back(&mut connection, &bundle, &kept).await {
+                // What else there is to ask with is a token.
+                Err(error)
+                    if self.settings.join.is_some()
+                        && error.problem().is_some()
+                        && !error.is_for_later() =>
+                {
+                    say!("{error}");
+                }
+                other => return other,
+            }
         }
         let joining = match &self.settings.join {
             Some(join) => Some(join.prepare(self.run, &self.random)?),
@@ -57,27 +72,44 @@ impl Link<'_> {
         };
         let asked = identity::request(&mut connection, &bundle, ask, env::now).await;
         let enrolled = self.settle(asked)?;
-        // It was told with the answer, if it is.
-        let master = enrolled.issued.master_time_ms;
-        self.is_clock_off = identity::skew(master, env::now()).is_some();
         self.adopt(enrolled, "enrolled")
     }
 
-    /// Takes up the certificate of an earlier start, where this machine joined by a token: nobody
-    /// gives it another. It is renewed at once.
-    fn resume(&mut self) -> bool {
-        // Tried by turns with asking anew: what failed with it may have been the master's trouble.
-        let doubtful = [self.suspected.take(), self.rejected];
-        let kept = Kept::load(self.run);
-        let Some(kept) = kept.filter(|kept| !doubtful.contains(&Some(kept.serial))) else {
-            return false;
+    /// Asks with the key of a certificate that counts no more. The master gives that key another one, where
+    /// the machine may come back; a lost answer costs nothing, since the same key asks again. The new
+    /// certificate is renewed at once, so that the key is used no longer than that.
+    async fn come_back(
+        &mut self,
+        connection: &mut Connection,
+        bundle: &TrustBundle,
+        kept: &Kept,
+    ) -> Result<(), LinkError> {
+        say!(
+            "certificate {} until {}, which this machine kept, counts no more; asking for another with its key",
+            kept.serial,
+            kept.not_after
+        );
+        let ask = Ask {
+            route: Route::Enroll,
+            key: &kept.key,
+            seen: self.seen.as_ref(),
+            wait: Duration::ZERO,
+            token: None,
         };
+        let asked = identity::request(connection, bundle, ask, env::now).await;
+        let enrolled = self.settle(asked)?;
+        self.adopt(enrolled, "back")?;
+        if let Some(certificate) = &mut self.certificate {
+            certificate.schedule.renew_now(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Takes up the certificate of an earlier start, where this machine joined by a token, unless it has
+    /// expired. It is renewed at once.
+    fn resume(&mut self, kept: &Kept) -> bool {
         let now = env::now();
         if kept.not_after <= now {
-            say!(
-                "the certificate that this machine kept expired at {}; it needs a new join token (\"dockmaster token create\" on the master, DOCKMASTER_TOKEN_FILE here)",
-                kept.not_after
-            );
             return false;
         }
         say!(
@@ -86,7 +118,7 @@ impl Link<'_> {
             kept.not_after
         );
         self.certificate = Some(Certificate {
-            identity: kept.identity,
+            identity: kept.identity.clone(),
             serial: kept.serial,
             schedule: Schedule::kept(kept.not_after.since(now), Instant::now()),
         });
@@ -155,6 +187,9 @@ impl Link<'_> {
     }
 
     fn adopt(&mut self, enrolled: Enrolled, word: &str) -> Result<(), LinkError> {
+        // It was told with the answer, if it is.
+        let master = enrolled.issued.master_time_ms;
+        self.is_clock_off = identity::skew(master, env::now()).is_some();
         match enrolled.save(self.run) {
             Ok(()) => self.has_saved = true,
             // Nothing can be kept here: the settings are wrong.

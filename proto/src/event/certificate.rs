@@ -39,10 +39,15 @@ pub enum Evidence {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         no_socket: String,
     },
-    /// Whoever sent the request held a join token, or renews what a join token began.
+    /// Whoever sent the request held a join token, renews what a join token began, or came back by the
+    /// key that it was handed on to.
     Token {
         /// The token's public name.
         token: TokenId,
+        /// The certificate whose key the machine came back by, without a token; none at a first use and
+        /// at a renewal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        returned_with: Option<Serial>,
     },
     /// An operator approved the request, or the first one of this run of the container.
     Operator {
@@ -176,6 +181,16 @@ pub struct CertIssued {
     /// name. None for certificates that no policy is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_sha256: Option<Digest>,
+}
+
+/// A machine that a join token let in came back with a renewed certificate: from then on the keys before
+/// it bring nobody back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertConfirmed {
+    /// The certificate.
+    pub serial: Serial,
+    /// The machine's node.
+    pub container: ContainerId,
 }
 
 /// A request for a certificate was refused.

@@ -45,6 +45,8 @@ pub enum LeaseCause {
     Superseded,
     /// A machine enrolled with a join token.
     Enrolled,
+    /// A machine whose certificates had expired came back by its key, without a token.
+    Returned,
     /// No certificate of a machine counts any more, so that nobody speaks for it.
     Expired,
     /// An operator put the machine out.

@@ -110,8 +110,8 @@ impl Api {
         let body = read(route, body, &mut held).await?;
         // And after it: a body may take its time, and what was honoured before may be no more.
         let caller = auth::authorise(route, peer, &self.journal.state(), env::now())?;
-        if let Caller::Node(node) = &caller {
-            self.tokens.confirm(node, &cause).await;
+        if let (Caller::Node(node), Some(shown)) = (&caller, &peer.identity) {
+            self.tokens.confirm(node, &shown.serial, &cause).await;
         }
         let request = Request {
             route,

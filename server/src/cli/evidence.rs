@@ -16,7 +16,14 @@ pub(crate) fn words(evidence: &[Evidence]) -> String {
         Evidence::Socket {
             host, source, pid, ..
         } => format!("socket {source} of process {pid} on host {host}"),
-        Evidence::Token { token } => format!("token {token}"),
+        Evidence::Token {
+            token,
+            returned_with: None,
+        } => format!("token {token}"),
+        Evidence::Token {
+            token,
+            returned_with: Some(serial),
+        } => format!("token {token}, back by the key of certificate {serial}"),
         Evidence::Operator { operator, request } => {
             format!("operator {operator}, request {request}")
         }

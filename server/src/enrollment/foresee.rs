@@ -122,9 +122,16 @@ impl Enrollment {
             };
             return grant.map(Decision::Grant);
         }
+        // Where a machine left the address: with the key that brings it back.
+        if node.is_none()
+            && origin.relay.is_none()
+            && let Some(decided) = token::foresee(&applicant(origin, None), &given)
+        {
+            return decided.map(|admission| Decision::Grant(admission.grant));
+        }
         if !self.attestor.has_inventory() {
             let refusal = Refusal::no_inventory(origin);
-            return Err(token::explained(refusal, origin.ip, &state));
+            return Err(token::explained(refusal, origin.ip, &state, env::now()));
         }
         // One that shares a network is known by its socket, and not by the IP.
         let node = match node.filter(|node| node.shares_its_address()) {
@@ -189,7 +196,7 @@ fn holder<'s>(origin: &Origin, state: &'s State) -> Result<&'s NodeRecord, Refus
                 return Err(refusal);
             }
             let refusal = Refusal::no_lease(origin, state);
-            return Err(token::explained(refusal, origin.ip, state));
+            return Err(token::explained(refusal, origin.ip, state, env::now()));
         }
         _ => return Err(Refusal::ambiguous(origin, &holders)),
     };

@@ -58,15 +58,39 @@ impl Enrollment {
         };
         // Whoever has no good token takes no turn.
         decide()?;
+        let turn = self.take_turn().await?;
+        Ok((decide()?, turn))
+    }
+
+    /// Whether a machine comes back by this key, without a token; none where the key is no machine's.
+    /// Until the turn is over no lease changes.
+    pub(super) async fn come_back(
+        &self,
+        applicant: &Applicant,
+        key: &Digest,
+        signing: &Signing,
+    ) -> Result<Option<(Admission, OwnedRwLockWriteGuard<()>)>, Failure> {
+        let permits = |ip| signing.containers.permits(ip);
+        let decide = || {
+            let state = self.journal.state();
+            token::come_back(applicant, key, &self.given(&state, &permits)).transpose()
+        };
+        if decide()?.is_none() {
+            return Ok(None);
+        }
+        let turn = self.take_turn().await?;
+        Ok(decide()?.map(|admission| (admission, turn)))
+    }
+
+    async fn take_turn(&self) -> Result<OwnedRwLockWriteGuard<()>, Failure> {
         let turn = self.journal.claim_leases().await;
-        let turn = turn.ok_or_else(|| {
+        turn.ok_or_else(|| {
             Failure::Ours(Problem::new(
                 ProblemCode::Unavailable,
                 "other changes of leases are not in the ledger yet",
                 "ask again; /readyz says when the master can",
             ))
-        })?;
-        Ok((decide()?, turn))
+        })
     }
 
     /// The renewal of a machine that a token let in; none where it is no such renewal.
@@ -90,7 +114,8 @@ impl Enrollment {
         let claimed = self.attestor.claim(&self.journal, applicant).await;
         claimed.map_err(|unclaimed| match unclaimed {
             Unclaimed::Refused(refusal) => {
-                token::explained(refusal, applicant.source(), &self.journal.state()).into()
+                let state = self.journal.state();
+                token::explained(refusal, applicant.source(), &state, env::now()).into()
             }
             other => other.into(),
         })

@@ -8,13 +8,13 @@ use dockmaster_proto::{
     address::Address,
     api::tokens::{Redemption, TokenState},
     event::{Event, Evidence, EvidenceKind, HeldAddress, LeaseCause, LeaseOpened, NodeObserved},
-    facts::{Attachment, ContainerFacts, Limits, NetworkMode},
-    id::{ContainerId, Digest, Name, TokenId},
+    id::{ContainerId, Digest},
     problem::{Problem, ProblemCode},
     time::UnixMs,
-    token::TOKEN_HOST,
 };
 use subtle::ConstantTimeEq as _;
+
+mod returning;
 
 use super::{Applicant, Grant, Refusal, decide::Given};
 use crate::{
@@ -22,8 +22,10 @@ use crate::{
     origin::Origin,
     policy::{self, Claim, Verdict},
     quota::Allowance,
-    state::{NodeRecord, State, TokenRecord},
+    state::{NodeRecord, State, TokenRecord, machine_facts, token_host},
 };
+
+pub(super) use returning::{come_back, foresee};
 
 /// Requests with a token from one address. Nobody guesses 256 random bits; this keeps whoever tries
 /// from keeping the master busy.
@@ -119,10 +121,10 @@ pub(super) fn redeem(
         before.extend(leases::end(other, state, LeaseCause::Superseded));
     }
     let started_at_ms = same.map_or(now, |node| node.facts.started_at_ms);
-    let facts = facts(id, token, source, started_at_ms);
+    let facts = machine_facts(id, &token.labels, (&token.network, source), started_at_ms);
     if same.is_none_or(|node| node.facts != facts) {
         before.push(Event::NodeObserved(NodeObserved {
-            host: host(),
+            host: token_host(),
             facts: facts.clone(),
         }));
     }
@@ -136,7 +138,7 @@ pub(super) fn redeem(
             container: id,
             name: facts.name.clone(),
             image: facts.image.clone(),
-            host: host(),
+            host: token_host(),
             cause: LeaseCause::Enrolled,
         }));
         HeldAddress { address, epoch }
@@ -145,14 +147,18 @@ pub(super) fn redeem(
         // What operators said of a machine that ended is its again as soon as it is back.
         operator_labels: known
             .map(|node| &node.operator_labels)
-            .or_else(|| state.dormant_labels(&id, &host()))
+            .or_else(|| state.dormant_labels(&id, &token_host()))
             .cloned()
             .unwrap_or_default(),
         addresses: vec![held],
         last_certificate: same.and_then(|node| node.last_certificate),
-        ..NodeRecord::new(host(), facts)
+        ..NodeRecord::new(token_host(), facts)
     };
-    let grant = grant(&would_be, source, token.id, given).map_err(Refused::Told)?;
+    let evidence = Evidence::Token {
+        token: token.id,
+        returned_with: None,
+    };
+    let grant = grant(&would_be, source, evidence, given).map_err(Refused::Told)?;
     Ok(Admission { before, grant })
 }
 
@@ -174,7 +180,11 @@ pub(super) fn renew(
     if !(given.permits)(source) {
         return Err(not_permitted(source));
     }
-    grant(node, source, joined.token, given)
+    let evidence = Evidence::Token {
+        token: joined.token,
+        returned_with: None,
+    };
+    grant(node, source, evidence, given)
 }
 
 /// What is left to a machine that has lost its certificate: a request with the token that let it in
@@ -281,7 +291,7 @@ fn vouched_for(ip: IpAddr, state: &State) -> Option<ContainerId> {
 fn grant(
     node: &NodeRecord,
     source: IpAddr,
-    token: TokenId,
+    evidence: Evidence,
     given: &Given<'_>,
 ) -> Result<Grant, Refusal> {
     let rules = &given.policy.rules;
@@ -316,42 +326,13 @@ fn grant(
         started_at_ms,
         image_digest: String::new(),
         validity: Validity::of_container(given.now, started_at_ms, lifetime.as_ms()),
-        evidence: vec![Evidence::Token { token }],
+        evidence: vec![evidence],
         rule: judgement.rule.to_owned(),
         policy_sha256: rules.sha256(),
         prev: node.last_certificate,
         held: node.addresses.clone(),
         superseded: Vec::new(),
     })
-}
-
-/// What is known of a machine: what its token says, and the address that it came from.
-fn facts(
-    id: ContainerId,
-    token: &TokenRecord,
-    source: IpAddr,
-    started_at_ms: UnixMs,
-) -> ContainerFacts {
-    ContainerFacts {
-        id,
-        // A name of the machine's own choice would be taken for a container's.
-        name: format!("machine-{}", id.short()),
-        image: String::new(),
-        image_digest: String::new(),
-        labels: token.labels.clone(),
-        started_at_ms,
-        limits: Limits::default(),
-        network_mode: NetworkMode::Own,
-        attachments: vec![Attachment {
-            network: token.network.clone(),
-            ips: vec![source],
-        }],
-    }
-}
-
-#[expect(clippy::expect_used, reason = "a constant, and a test reads it")]
-fn host() -> Name {
-    TOKEN_HOST.parse().expect("a name")
 }
 
 fn bad(detail: String) -> Refusal {
@@ -400,15 +381,18 @@ pub(super) fn too_many(source: IpAddr, wait_ms: u64) -> Refusal {
 }
 
 /// A refusal for want of a lease, where the address is that of a machine that a token let in.
-pub(super) fn explained(refusal: Refusal, source: IpAddr, state: &State) -> Refusal {
+pub(super) fn explained(refusal: Refusal, source: IpAddr, state: &State, now: UnixMs) -> Refusal {
     let machine = by_token(source, state).map(NodeRecord::id).next();
     match machine {
+        None if refusal.code == ProblemCode::NoLease => {
+            returning::explained(refusal, source, state, now)
+        }
         Some(machine) if refusal.code == ProblemCode::NoLease => Refusal {
             detail: format!(
                 "{source} is the address of machine {}, which a join token let in, and no host vouches for it",
                 machine.short()
             ),
-            hint: "it renews with its certificate, which the agent keeps in its run dir; if that is lost or has expired, give the machine a new token (\"dockmaster token create\", DOCKMASTER_TOKEN_FILE)".into(),
+            hint: "it renews with its certificate, or comes back by the key of its newest one, which the agent keeps in its run dir; if that is lost, give the machine a new token (\"dockmaster token create\", DOCKMASTER_TOKEN_FILE)".into(),
             container: Some(*machine),
             ..refusal
         },

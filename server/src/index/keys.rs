@@ -38,6 +38,8 @@ pub(super) const WATCHES: &[u8] = b"w/";
 pub(super) const TOKENS: &[u8] = b"t/";
 /// Containers that their hosts may not vouch for.
 pub(super) const HOST_REFUSALS: &[u8] = b"q/";
+/// Machines that a join token let in. There is no end to their number; what is long past is not read.
+pub(super) const MACHINES: &[u8] = b"a/";
 const DENIALS_BY_IP: &[u8] = b"x/";
 const DENIALS_OF: &[u8] = b"y/";
 const LEASES: &[u8] = b"l/";
@@ -148,6 +150,10 @@ pub(super) fn ban(id: &ContainerId) -> Vec<u8> {
 
 pub(super) fn token(id: &TokenId) -> Vec<u8> {
     key(TOKENS, &[id.as_bytes()])
+}
+
+pub(super) fn machine(id: &ContainerId) -> Vec<u8> {
+    key(MACHINES, &[id.as_bytes()])
 }
 
 pub(super) fn host(name: &Name) -> Vec<u8> {

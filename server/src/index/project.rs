@@ -9,7 +9,7 @@ use dockmaster_proto::{
 };
 
 use super::{
-    IndexError, denials, keys,
+    IndexError, denials, keys, machines,
     overlay::Overlay,
     records::{CertificateRecord, LeaseRecord, Revocation, WatchRecord},
     tokens,
@@ -28,7 +28,10 @@ const WATCHED: &[u8] = b"m/watched";
 
 pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result<(), IndexError> {
     match &entry.event {
-        Event::BackupTaken(_) | Event::RequestApproved(_) | Event::RequestDenied(_) => {}
+        Event::CertConfirmed(_)
+        | Event::BackupTaken(_)
+        | Event::RequestApproved(_)
+        | Event::RequestDenied(_) => {}
         Event::Restored(_) => tokens::end_all(Ended::Restored, to)?,
         Event::CertDenied(event) => denials::refused(index, event, entry.ts_ms, to),
         Event::HostRefused(event) => denials::host_refused(index, event, entry.ts_ms, to)?,
@@ -80,10 +83,10 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
         }
         Event::CertIssued(event) => {
             tokens::burn(event, to)?;
-            certify(index, event, entry.ts_ms, to)?;
+            certify(index, event, entry, to)?;
         }
         Event::CertRenewed(event) => {
-            certify(index, event, entry.ts_ms, to)?;
+            certify(index, event, entry, to)?;
         }
         Event::CertRevoked(event) => {
             let known = to.get::<CertificateRecord>(&keys::certificate(&event.serial))?;
@@ -138,6 +141,7 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
             to.delete(&keys::host(&event.host));
         }
     }
+    machines::project(&entry.event, to)?;
     project_requests(index, entry, to)?;
     to.put(LAST_TIME, &entry.ts_ms);
     Ok(())
@@ -322,9 +326,10 @@ fn list(
 fn certify(
     index: u64,
     event: &CertIssued,
-    at_ms: UnixMs,
+    entry: &Entry,
     to: &mut Overlay<'_>,
 ) -> Result<(), IndexError> {
+    let at_ms = entry.ts_ms;
     let (mut name, mut superseded) = (String::new(), Vec::new());
     let mut replaced = Vec::new();
     if let Principal::Host(name) = &event.subject.principal {
@@ -348,6 +353,7 @@ fn certify(
             superseded = node.certify(certificate);
             node.approved = Approved::of(&event.evidence);
         })?;
+        machines::certify(id, &entry.event, to)?;
     }
     for held in &event.addresses {
         if let Some(opened_at) = to.get::<UnixMs>(&keys::open_lease(&held.address))? {

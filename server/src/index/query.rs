@@ -91,6 +91,7 @@ impl Index {
             size: self.applied()?,
         });
         self.load_tokens(&mut state)?;
+        self.load_machines(&mut state)?;
         Ok(state)
     }
 

@@ -34,6 +34,10 @@ enum Step {
     Token(u8),
     /// A machine at one of the addresses asks with a token, and may come back.
     Join(u8, usize, ComesBack),
+    /// A machine renews, and may come back; its certificate expires; it comes back by its key.
+    Renew(u8, ComesBack),
+    Leave(u8),
+    Return(u8),
     Revoke(u8),
     Restore,
     Hold(u8, u8),
@@ -59,6 +63,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (1u8..4).prop_map(Step::Token),
         (1u8..4, 0usize..3, any::<bool>())
             .prop_map(|(token, ip, back)| Step::Join(token, ip, back)),
+        (1u8..4, any::<bool>()).prop_map(|(token, back)| Step::Renew(token, back)),
+        (1u8..4).prop_map(Step::Leave),
+        (1u8..4).prop_map(Step::Return),
         (1u8..4).prop_map(Step::Revoke),
         Just(Step::Restore),
         (1u8..5, 0u8..3).prop_map(|(container, key)| Step::Hold(container, key)),
@@ -110,6 +117,9 @@ fn events(step: &Step, state: &State) -> Vec<Event> {
         }
         Step::Token(token) => vec![joins::created(*token)],
         Step::Join(token, ip, back) => joins::joined(*token, IPS[*ip], *back, state),
+        Step::Renew(token, back) => joins::renewed(*token, *back, state),
+        Step::Leave(token) => joins::left(*token, state),
+        Step::Return(token) => joins::returned(*token, state),
         Step::Revoke(token) => vec![joins::revoked(*token)],
         Step::Restore => vec![joins::restored()],
         Step::Hold(container, key) => vec![Event::RequestHeld(held(*container, *key, state))],
@@ -261,6 +271,14 @@ fn assert_same(loaded: &State, view: &State) {
         loaded.tokens().iter().collect::<Vec<_>>(),
         view.tokens().iter().collect::<Vec<_>>()
     );
+    assert_eq!(
+        loaded.machines().iter().collect::<Vec<_>>(),
+        view.machines().iter().collect::<Vec<_>>()
+    );
+    for machine in view.machines().iter() {
+        let of_key = |state: &State| state.machines().of_key(&machine.newest.key).cloned();
+        assert_eq!(of_key(loaded), of_key(view));
+    }
     assert_eq!(loaded.documents(), view.documents());
     assert_eq!(loaded.requests(), view.requests());
     assert_eq!(loaded.policy(), view.policy());

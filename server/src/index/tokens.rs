@@ -34,7 +34,7 @@ pub(super) fn burn(event: &CertIssued, to: &mut Overlay<'_>) -> Result<(), Index
     let (Some(token), Some(node)) = (token_of(event), event.container) else {
         return Ok(());
     };
-    change(&token, to, |token| token.take(event.spki_sha256, node))
+    change(&token, to, |token| token.take(event, node))
 }
 
 pub(super) fn change(

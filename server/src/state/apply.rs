@@ -15,7 +15,7 @@ use dockmaster_proto::{
 
 use super::{
     Approved, AuthorityState, Ban, CurrentCertificate, Dormant, Ended, EnrolledHost, HostKey,
-    Lease, LostWatch, NodeRecord, Operator, RevokedCertificate, State, TokenRecord,
+    Lease, LostWatch, MachineRecord, NodeRecord, Operator, RevokedCertificate, State, TokenRecord,
     apply_to_authorities, revocation_reason, token_of,
 };
 
@@ -23,7 +23,10 @@ impl State {
     /// Takes up the entry with this index. Entries come in order, each once.
     pub fn apply(&mut self, index: u64, entry: &Entry) {
         match &entry.event {
-            Event::CertDenied(_) | Event::HostRefused(_) | Event::BackupTaken(_) => {}
+            Event::CertConfirmed(_)
+            | Event::CertDenied(_)
+            | Event::HostRefused(_)
+            | Event::BackupTaken(_) => {}
             Event::CaCreated(_)
             | Event::CaRenewed(_)
             | Event::CaRotationStarted(_)
@@ -68,12 +71,11 @@ impl State {
             }
             Event::CertIssued(event) => {
                 if let (Some(token), Some(node)) = (token_of(event), event.container) {
-                    self.tokens
-                        .change(&token, |token| token.take(event.spki_sha256, node));
+                    self.tokens.change(&token, |token| token.take(event, node));
                 }
-                self.certify(index, event, entry.ts_ms);
+                self.certify(index, event, entry);
             }
-            Event::CertRenewed(event) => self.certify(index, event, entry.ts_ms),
+            Event::CertRenewed(event) => self.certify(index, event, entry),
             Event::CertRevoked(event) => self.revoke(event, entry.ts_ms),
             Event::NodeBanned(event) => {
                 let ban = ban(event, entry);
@@ -113,6 +115,7 @@ impl State {
             }
             Event::HostEvicted(event) => self.hosts.evict(&event.host),
         }
+        self.machines.apply(&entry.event);
         let is_changed = self.requests.apply(index, entry);
         self.request_generation += u64::from(is_changed);
         self.size = index + 1;
@@ -184,6 +187,11 @@ impl State {
         self.generation += 1;
     }
 
+    /// Puts back a machine.
+    pub(crate) fn restore_machine(&mut self, machine: MachineRecord) {
+        self.machines.restore(machine);
+    }
+
     /// Puts back a token.
     pub(crate) fn restore_token(&mut self, token: TokenRecord) {
         self.tokens.restore(token);
@@ -233,7 +241,7 @@ impl State {
         }
     }
 
-    fn certify(&mut self, index: u64, event: &CertIssued, at: UnixMs) {
+    fn certify(&mut self, index: u64, event: &CertIssued, entry: &Entry) {
         if let Principal::Host(name) = &event.subject.principal
             && let Some(host) = self.hosts.enrolled.get_mut(name)
         {
@@ -247,14 +255,18 @@ impl State {
             Some(node) => {
                 node.join(event);
                 node.approved = Approved::of(&event.evidence);
-                node.certify(certificate)
+                let ended = node.certify(certificate);
+                if node.honours(&event.serial) {
+                    self.machines.certify(&entry.event, node, entry.ts_ms);
+                }
+                ended
             }
             // Its container ended while it was being issued.
             None => vec![certificate],
         };
         for certificate in ended {
             let reason = displacement(&certificate, event);
-            self.list([certificate], at, reason);
+            self.list([certificate], entry.ts_ms, reason);
         }
     }
 
@@ -339,6 +351,7 @@ const fn concerns_catalogs(event: &Event) -> bool {
         | Event::HostLost(_)
         | Event::CertIssued(_)
         | Event::CertRenewed(_)
+        | Event::CertConfirmed(_)
         | Event::CertDenied(_)
         | Event::CertRevoked(_)
         | Event::NodeBanned(_)

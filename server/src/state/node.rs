@@ -14,7 +14,7 @@ use dockmaster_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{requests::approval_in, token_of};
+use super::{came_back, requests::approval_in, token_of};
 
 /// Everything that the ledger says about one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,7 +221,7 @@ impl NodeRecord {
             self.joined = Some(Joined {
                 token,
                 key: event.spki_sha256,
-                confirmed: false,
+                confirmed: came_back(event),
             });
         }
     }

@@ -10,6 +10,8 @@ use dockmaster_proto::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::came_back;
+
 /// How long a token is remembered after its time is over, so that a refusal can say what it was.
 const KEEP_MS: u64 = 3_600_000;
 
@@ -109,8 +111,12 @@ impl TokenRecord {
         self.burnt.iter().find(|burn| burn.key == *key)
     }
 
-    /// Takes up that a certificate was issued for it.
-    pub fn take(&mut self, key: Digest, node: ContainerId) {
+    /// Takes up that a certificate was issued for it. Who comes back by a key uses up nothing.
+    pub fn take(&mut self, event: &CertIssued, node: ContainerId) {
+        let key = event.spki_sha256;
+        if came_back(event) {
+            return self.confirm(&key);
+        }
         match self.burnt.iter_mut().find(|burn| burn.key == key) {
             // The same machine asked again, perhaps as another node.
             Some(burn) => burn.node = node,
@@ -163,7 +169,7 @@ impl TokenRecord {
 #[must_use]
 pub fn token_of(event: &CertIssued) -> Option<TokenId> {
     event.evidence.iter().find_map(|evidence| match evidence {
-        Evidence::Token { token } => Some(*token),
+        Evidence::Token { token, .. } => Some(*token),
         _ => None,
     })
 }

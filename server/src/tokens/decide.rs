@@ -2,8 +2,8 @@
 
 use dockmaster_proto::{
     api::tokens::TokenProposal,
-    event::{Event, LeaseCause, TokenCreated, TokenUsed},
-    id::{ContainerId, NetworkName, TokenId},
+    event::{CertConfirmed, Event, LeaseCause, NodeGone, TokenCreated, TokenUsed},
+    id::{ContainerId, NetworkName, Serial, TokenId},
     label::MAX_VALUE,
     time::UnixMs,
     token::{DEFAULT_NETWORK, JoinToken, MAX_LABEL_BYTES, MAX_LABELS, MAX_USES, TOKEN_HOST, Ttl},
@@ -11,7 +11,7 @@ use dockmaster_proto::{
 
 use crate::{
     leases,
-    state::{NodeRecord, State},
+    state::{MachineRecord, NodeRecord, State},
 };
 
 /// Tokens that are remembered at a time: those that live, and those that ended within the last hour.
@@ -109,13 +109,40 @@ pub(super) fn let_in_by<'s>(
     state.nodes().filter(by_it)
 }
 
-/// The record of a first request with the certificate that a token gave; none where it is not the first.
-pub(super) fn confirm(node: &ContainerId, state: &State) -> Option<TokenUsed> {
+/// The record of a first request with a certificate that a token gave, itself or by a renewal; none where
+/// it is not the first.
+pub(super) fn confirm(node: &ContainerId, shown: &Serial, state: &State) -> Option<Event> {
     let joined = state.node(node)?.joined.as_ref()?;
-    (!joined.confirmed).then_some(TokenUsed {
-        token: joined.token,
-        container: *node,
-        spki_sha256: joined.key,
+    if !joined.confirmed {
+        return Some(Event::TokenUsed(TokenUsed {
+            token: joined.token,
+            container: *node,
+            spki_sha256: joined.key,
+        }));
+    }
+    let machine = state.machines().get(node)?;
+    machine
+        .is_news(shown)
+        .then_some(Event::CertConfirmed(CertConfirmed {
+            serial: *shown,
+            container: *node,
+        }))
+}
+
+/// The machines that a token let in, that are away, and that might come back.
+pub(super) fn away_by<'s>(
+    token: &TokenId,
+    state: &'s State,
+) -> impl Iterator<Item = &'s MachineRecord> {
+    let all = state.machines().all_away();
+    all.filter(move |machine| machine.token == *token)
+}
+
+/// The end of a machine that is away: it comes back by no key.
+pub(super) fn put_out(machine: &MachineRecord) -> Event {
+    Event::NodeGone(NodeGone {
+        container: machine.id,
+        cause: LeaseCause::Evicted,
     })
 }
 

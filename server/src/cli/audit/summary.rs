@@ -107,6 +107,7 @@ pub(super) fn summary(event: &Event) -> String {
                 joined(labels)
             )
         }
+        Event::CertConfirmed(e) => format!("{} by {}", e.serial, short_id(&e.container)),
         Event::TokenUsed(e) => format!("{} by {}", e.token, short_id(&e.container)),
         Event::TokenRevoked(e) => e.token.to_string(),
         Event::HostEnrolled(e) => {
@@ -191,6 +192,7 @@ pub(super) const fn cause(cause: LeaseCause) -> &'static str {
         LeaseCause::Missing => "found gone",
         LeaseCause::Superseded => "another took the address",
         LeaseCause::Enrolled => "enrolled by a join token",
+        LeaseCause::Returned => "came back by its key",
         LeaseCause::Expired => "no certificate counts any more",
         LeaseCause::Evicted => "an operator put it out",
         LeaseCause::HostLost => "its host was lost",

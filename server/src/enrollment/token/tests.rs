@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use dockmaster_host::{Observation, socket::Connection};
 use dockmaster_proto::{
     event::{CertIssued, NodeBanned, NodeUnbanned, TokenCreated, TokenUsed},
-    id::{Serial, TrustDomain},
+    id::{Serial, TokenId, TrustDomain},
     spiffe::{Principal, SpiffeId},
     token::{JoinToken, MachineId, TokenSecret},
 };
@@ -21,10 +21,10 @@ use crate::{
     testing::{apply, decide, facts as container, host as own_host, id as container_id, observe},
 };
 
-const NOW: UnixMs = UnixMs(100_000);
+pub(super) const NOW: UnixMs = UnixMs(100_000);
 const UNTIL: UnixMs = UnixMs(200_000);
 
-fn token(number: u8) -> JoinToken {
+pub(super) fn token(number: u8) -> JoinToken {
     JoinToken {
         id: TokenId::from_bytes([number; 8]),
         secret: TokenSecret::from_bytes([number; 32]),
@@ -42,15 +42,15 @@ fn created(number: u8, uses: u32) -> Event {
     })
 }
 
-fn key(number: u8) -> Digest {
+pub(super) fn key(number: u8) -> Digest {
     Digest::of(&[number])
 }
 
-fn machine(number: u8) -> MachineId {
+pub(super) fn machine(number: u8) -> MachineId {
     MachineId::from_bytes([number; 16])
 }
 
-fn policy(rules: Rules) -> Policy {
+pub(super) fn policy(rules: Rules) -> Policy {
     Policy {
         trust_domain: "td".parse().unwrap(),
         rules,
@@ -58,7 +58,7 @@ fn policy(rules: Rules) -> Policy {
 }
 
 /// What a decision rests on, under the policy of an installation that wrote none.
-fn given<'a>(state: &'a State, policy: &'a Policy, now: UnixMs) -> Given<'a> {
+pub(super) fn given<'a>(state: &'a State, policy: &'a Policy, now: UnixMs) -> Given<'a> {
     Given {
         state,
         policy,
@@ -67,11 +67,11 @@ fn given<'a>(state: &'a State, policy: &'a Policy, now: UnixMs) -> Given<'a> {
     }
 }
 
-fn unwritten() -> Policy {
+pub(super) fn unwritten() -> Policy {
     policy(Rules::unwritten(Lifetime::default()))
 }
 
-fn applicant(source: &str) -> Applicant {
+pub(super) fn applicant(source: &str) -> Applicant {
     let source = SocketAddr::new(source.parse().unwrap(), 999);
     Applicant {
         connection: Connection {
@@ -86,21 +86,21 @@ fn applicant(source: &str) -> Applicant {
 
 /// A request with a token.
 #[derive(Debug, Clone, Copy)]
-struct Request {
-    token: u8,
-    machine: u8,
-    key: u8,
-    ip: &'static str,
+pub(super) struct Request {
+    pub(super) token: u8,
+    pub(super) machine: u8,
+    pub(super) key: u8,
+    pub(super) ip: &'static str,
 }
 
-const FIRST: Request = Request {
+pub(super) const FIRST: Request = Request {
     token: 1,
     machine: 1,
     key: 1,
     ip: "10.0.0.1",
 };
 
-fn ask(request: Request, state: &State, now: UnixMs) -> Result<Admission, Refused> {
+pub(super) fn ask(request: Request, state: &State, now: UnixMs) -> Result<Admission, Refused> {
     let redemption = Redemption {
         token: token(request.token),
         machine: machine(request.machine),
@@ -115,7 +115,7 @@ fn ask(request: Request, state: &State, now: UnixMs) -> Result<Admission, Refuse
 }
 
 /// Takes up what an admission says, with the certificate; gives its serial.
-fn admit(admission: Admission, by: u8, state: &mut State) -> Serial {
+pub(super) fn admit(admission: Admission, by: u8, state: &mut State) -> Serial {
     let Admission { before, grant } = admission;
     for event in before {
         apply(state, event);
@@ -168,7 +168,7 @@ fn confirm(request: Request, state: &mut State) {
     );
 }
 
-fn state(tokens: &[(u8, u32)]) -> State {
+pub(super) fn state(tokens: &[(u8, u32)]) -> State {
     let mut state = State::default();
     for (number, uses) in tokens {
         apply(&mut state, created(*number, *uses));
@@ -190,7 +190,10 @@ fn a_token_gives_an_address_its_labels_and_a_certificate_that_names_it() {
     let admission = ask(FIRST, &state, NOW).unwrap();
     let names: Vec<&str> = admission.before.iter().map(Event::name).collect();
     assert_eq!(names, ["node_observed", "lease_opened"]);
-    let evidence = Evidence::Token { token: token(1).id };
+    let evidence = Evidence::Token {
+        token: token(1).id,
+        returned_with: None,
+    };
     assert_eq!(admission.grant.evidence, [evidence]);
     assert_eq!(admission.grant.container, machine(1).node());
     let serial = admit(admission, 1, &mut state);
@@ -394,7 +397,13 @@ fn a_machine_renews_from_its_address_only() {
     let ask = |ip| renew(&applicant(ip), node, &given(&state, &policy, NOW));
     let grant = ask("10.0.0.1").unwrap();
     assert_eq!(grant.prev, node.last_certificate);
-    assert_eq!(grant.evidence, [Evidence::Token { token: token(1).id }]);
+    assert_eq!(
+        grant.evidence,
+        [Evidence::Token {
+            token: token(1).id,
+            returned_with: None,
+        }]
+    );
     assert_eq!(ask("10.0.0.2").unwrap_err().code, ProblemCode::NoLease);
 }
 
@@ -506,7 +515,7 @@ fn an_applicant_without_a_token_is_told_whose_address_it_is() {
     let mut state = state(&[(1, 1)]);
     grant_to(FIRST, &mut state);
     let (ours, other) = (FIRST.ip.parse().unwrap(), "10.0.0.2".parse().unwrap());
-    let refusal = |ip| explained(Refusal::no_inventory(&Origin::direct(ip)), ip, &state);
+    let refusal = |ip| explained(Refusal::no_inventory(&Origin::direct(ip)), ip, &state, NOW);
     assert!(refusal(ours).hint.contains("DOCKMASTER_TOKEN_FILE"));
     assert_eq!(
         refusal(other),

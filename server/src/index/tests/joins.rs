@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use dockmaster_proto::{
     address::Address,
     event::{
-        CertIssued, Event, Evidence, HeldAddress, LeaseCause, LeaseOpened, NodeObserved, Restored,
-        TokenCreated, TokenRevoked, TokenUsed,
+        CertConfirmed, CertIssued, Event, Evidence, HeldAddress, LeaseCause, LeaseOpened,
+        NodeObserved, Restored, TokenCreated, TokenRevoked, TokenUsed,
     },
     id::{Digest, Name, Serial, TokenId},
     time::UnixMs,
@@ -15,7 +15,7 @@ use dockmaster_proto::{
 
 use crate::{
     leases,
-    state::State,
+    state::{Standing, State, token_host},
     testing::{facts, id},
 };
 
@@ -78,28 +78,9 @@ pub(super) fn joined(number: u8, ip: &str, comes_back: bool, state: &State) -> V
         facts,
     };
     events.insert(events.len() - 1, Event::NodeObserved(observed));
-    let key = Digest::of(&state.size().to_be_bytes());
-    events.push(Event::CertIssued(CertIssued {
-        subject: format!("spiffe://td/host/token/container/{machine}")
-            .parse()
-            .unwrap(),
-        container: Some(machine),
-        host: Some(host),
-        addresses: vec![HeldAddress { address, epoch }],
-        ips: vec![],
-        serial: Serial::from_bytes((u128::from(state.size()) << 32).to_be_bytes()),
-        issuer_key_id: String::new(),
-        not_before_ms: UnixMs(0),
-        not_after_ms: UnixMs(1 << 40),
-        spki_sha256: key,
-        der_sha256: Digest::of(b""),
-        evidence: vec![Evidence::Token {
-            token: token(number),
-        }],
-        rule: String::new(),
-        policy_sha256: None,
-        prev: None,
-    }));
+    let issued = certificate(number, HeldAddress { address, epoch }, None, state);
+    let key = issued.spki_sha256;
+    events.push(Event::CertIssued(issued));
     if comes_back {
         events.push(Event::TokenUsed(TokenUsed {
             token: token(number),
@@ -108,4 +89,96 @@ pub(super) fn joined(number: u8, ip: &str, comes_back: bool, state: &State) -> V
         }));
     }
     events
+}
+
+/// The machine renews, and may come back with that.
+pub(super) fn renewed(number: u8, comes_back: bool, state: &State) -> Vec<Event> {
+    let Some(node) = state.node(&id(100 + number)) else {
+        return vec![];
+    };
+    let issued = certificate(number, node.addresses[0].clone(), None, state);
+    let confirmed = CertConfirmed {
+        serial: issued.serial,
+        container: *node.id(),
+    };
+    let mut events = vec![Event::CertRenewed(issued)];
+    if comes_back {
+        events.push(Event::CertConfirmed(confirmed));
+    }
+    events
+}
+
+/// The machine's certificate expires.
+pub(super) fn left(number: u8, state: &State) -> Vec<Event> {
+    let node = state.node(&id(100 + number));
+    node.map_or_else(Vec::new, |node| {
+        leases::end(node, state, LeaseCause::Expired)
+    })
+}
+
+/// The machine that is away comes back by its newest key.
+pub(super) fn returned(number: u8, state: &State) -> Vec<Event> {
+    let known = state.machines().get(&id(100 + number));
+    let known = known.filter(|machine| machine.standing == Standing::Away);
+    let Some(machine) = known.filter(|machine| state.lease(&machine.held.address).is_none()) else {
+        return vec![];
+    };
+    let node = machine.node(UnixMs(2000));
+    let held = HeldAddress {
+        address: machine.held.address.clone(),
+        epoch: state.next_epoch(&machine.held.address),
+    };
+    let opened = LeaseOpened {
+        address: held.address.clone(),
+        epoch: held.epoch,
+        container: machine.id,
+        name: node.facts.name.clone(),
+        image: String::new(),
+        host: token_host(),
+        cause: LeaseCause::Returned,
+    };
+    let observed = NodeObserved {
+        host: token_host(),
+        facts: node.facts,
+    };
+    let issued = CertIssued {
+        spki_sha256: machine.newest.key,
+        ..certificate(number, held, Some(machine.newest.serial), state)
+    };
+    vec![
+        Event::NodeObserved(observed),
+        Event::LeaseOpened(opened),
+        Event::CertIssued(issued),
+    ]
+}
+
+fn certificate(
+    number: u8,
+    held: HeldAddress,
+    returned_with: Option<Serial>,
+    state: &State,
+) -> CertIssued {
+    let machine = id(100 + number);
+    CertIssued {
+        subject: format!("spiffe://td/host/token/container/{machine}")
+            .parse()
+            .unwrap(),
+        container: Some(machine),
+        host: Some(token_host()),
+        addresses: vec![held],
+        ips: vec![],
+        serial: Serial::from_bytes((u128::from(state.size()) << 32).to_be_bytes()),
+        issuer_key_id: String::new(),
+        not_before_ms: UnixMs(0),
+        not_after_ms: UnixMs(1 << 40),
+        spki_sha256: Digest::of(&state.size().to_be_bytes()),
+        der_sha256: Digest::of(b""),
+        evidence: vec![Evidence::Token {
+            token: token(number),
+            returned_with,
+        }],
+        rule: String::new(),
+        policy_sha256: None,
+        prev: None,
+    }
 }

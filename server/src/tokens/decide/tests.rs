@@ -117,12 +117,21 @@ fn with_machine(not_after_ms: UnixMs) -> State {
     };
     apply(&mut state, Event::NodeObserved(observed));
     apply(&mut state, Event::LeaseOpened(opened));
-    let issued = CertIssued {
+    apply(&mut state, Event::CertIssued(issued(not_after_ms)));
+    state
+}
+
+fn issued(not_after_ms: UnixMs) -> CertIssued {
+    let held = HeldAddress {
+        address: "token/direct/10.0.0.1".parse().unwrap(),
+        epoch: 1,
+    };
+    CertIssued {
         subject: format!("spiffe://td/host/token/container/{}", id(1))
             .parse()
             .unwrap(),
         container: Some(id(1)),
-        host: Some(host),
+        host: Some(TOKEN_HOST.parse().unwrap()),
         addresses: vec![held],
         ips: vec![],
         serial: Serial::from_bytes([1; 16]),
@@ -131,23 +140,55 @@ fn with_machine(not_after_ms: UnixMs) -> State {
         not_after_ms,
         spki_sha256: Digest::of(b"key"),
         der_sha256: Digest::of(b""),
-        evidence: vec![Evidence::Token { token: token(1).id }],
+        evidence: vec![Evidence::Token {
+            token: token(1).id,
+            returned_with: None,
+        }],
         rule: String::new(),
         policy_sha256: None,
         prev: None,
-    };
-    apply(&mut state, Event::CertIssued(issued));
-    state
+    }
 }
 
 #[test]
-fn the_first_request_with_the_certificate_is_news_and_the_second_is_none() {
+fn the_first_request_with_a_certificate_is_news_and_the_second_is_none() {
     let mut state = with_machine(NOW);
-    assert_eq!(confirm(&id(2), &state), None);
-    let used = confirm(&id(1), &state).unwrap();
-    assert_eq!(used.spki_sha256, Digest::of(b"key"));
-    apply(&mut state, Event::TokenUsed(used));
-    assert_eq!(confirm(&id(1), &state), None);
+    let first = Serial::from_bytes([1; 16]);
+    assert_eq!(confirm(&id(2), &first, &state), None);
+    let used = confirm(&id(1), &first, &state).unwrap();
+    assert!(matches!(&used, Event::TokenUsed(used) if used.spki_sha256 == Digest::of(b"key")));
+    apply(&mut state, used);
+    assert_eq!(confirm(&id(1), &first, &state), None);
+
+    let second = Serial::from_bytes([2; 16]);
+    let renewed = CertIssued {
+        serial: second,
+        spki_sha256: Digest::of(b"next"),
+        ..issued(NOW)
+    };
+    apply(&mut state, Event::CertRenewed(renewed));
+    assert_eq!(confirm(&id(1), &first, &state), None, "it is not back yet");
+    let back = confirm(&id(1), &second, &state).unwrap();
+    assert_eq!(back.name(), "cert_confirmed");
+    apply(&mut state, back);
+    assert_eq!(confirm(&id(1), &second, &state), None);
+    assert_eq!(confirm(&id(1), &first, &state), None);
+}
+
+#[test]
+fn a_machine_that_is_away_goes_with_its_token() {
+    let mut state = with_machine(NOW);
+    assert_eq!(away_by(&token(1).id, &state).count(), 0, "it is there");
+    for event in expired(&state, NOW) {
+        apply(&mut state, event);
+    }
+    assert_eq!(away_by(&token(2).id, &state).count(), 0);
+    let events: Vec<Event> = away_by(&token(1).id, &state).map(put_out).collect();
+    assert_eq!(events.len(), 1);
+    for event in events {
+        apply(&mut state, event);
+    }
+    assert_eq!(away_by(&token(1).id, &state).count(), 0);
 }
 
 #[test]
