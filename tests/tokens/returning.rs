@@ -100,10 +100,10 @@ fn a_machine_that_was_off_past_its_certificates_life_comes_back_without_a_token(
     fs::remove_dir_all(stage.master.data().join("index.sled")).unwrap();
     stage.master.serve();
 
-    let foreseen = stage
-        .master
-        .json(["node", "why-denied", &machine.ip.to_string()]);
-    assert_eq!(foreseen["now"][0]["verdict"], "issued", "{foreseen}");
+    for of in [machine.ip.to_string(), machine.node().to_string()] {
+        let foreseen = stage.master.json(["node", "why-denied", &of]);
+        assert_eq!(foreseen["now"][0]["verdict"], "issued", "{foreseen}");
+    }
     let back = machine.once(&stage.master);
     assert_eq!(back.code, 0, "{back:?}");
     assert!(back.stderr.contains("back as"), "{back:?}");

@@ -128,10 +128,17 @@ impl Who {
         let ips = self.ips().into_iter();
         match self {
             Self::Live(node) => enrollment.foresee(node),
-            Self::Ended(node, cause) => {
-                let state = journal.state();
-                ips.map(|ip| ended(node, ip, *cause, &state)).collect()
-            }
+            Self::Ended(node, cause) => ips
+                .map(|ip| {
+                    let is_free = journal.state().leases_of_ip(ip).next().is_none();
+                    if node.is_by_token() && is_free {
+                        // It may come back by its key.
+                        enrollment.foresee_nobody(&Origin::direct(ip))
+                    } else {
+                        ended(node, ip, *cause, &journal.state())
+                    }
+                })
+                .collect(),
             Self::Refused(refusal) => {
                 let state = journal.state();
                 ips.map(|ip| host_refused(&refusal.refused, ip, &state))
