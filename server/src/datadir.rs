@@ -137,6 +137,12 @@ impl DataDir {
         self.0.join("blobs")
     }
 
+    /// `host-addresses.json`: where enrolled hosts spoke from the last time; may be deleted.
+    #[must_use]
+    pub fn host_addresses(&self) -> PathBuf {
+        self.0.join("host-addresses.json")
+    }
+
     /// `reports/`: the last report of each live node.
     #[must_use]
     pub fn reports(&self) -> PathBuf {

@@ -185,7 +185,7 @@ impl LeaseKeeper {
             let state = self.journal.state();
             leases::unknown(observation, &state).copied().collect()
         };
-        let last_host = |id: ContainerId| match self.index.gone_node(&id) {
+        let last_host = |id: ContainerId| match self.index.last_run(&id) {
             Ok(node) => Some((id, node?.host)),
             Err(error) => {
                 tracing::warn!(container = %id.short(), error = %chain(&error), "where a container ran before is not known");

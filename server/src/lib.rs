@@ -21,6 +21,7 @@ pub mod delivery;
 pub mod documents;
 pub mod enrollment;
 pub mod env;
+pub(crate) mod files;
 pub mod flow;
 pub mod hosts;
 pub mod identity;

@@ -1,5 +1,6 @@
 //! Connections: accept, TLS handshake, who is it, HTTP.
 
+mod addresses;
 mod sources;
 
 use std::{
@@ -67,7 +68,7 @@ pub async fn serve(
         .min(MAX_CONNECTIONS);
     let connections = Arc::new(Semaphore::new(most));
     let graceful = GracefulShutdown::new();
-    let sources = Arc::new(Sources::new(most));
+    let sources = Arc::new(Sources::new(most, api.dir.host_addresses()));
     let handshakes = Arc::new(Pace::of_handshakes());
     let mut complained = None;
     loop {
@@ -76,7 +77,8 @@ pub async fn serve(
             Some(relayed) = relays.recv() => {
                 let origin = Origin::relayed(relayed.from.origin.ip(), relayed.host.clone());
                 let party = Party::new(origin, true);
-                let Some(place) = sources.admit(&party) else {
+                let admitted = sources.admit(&party, &api.journal.state());
+                let Some(place) = admitted else {
                     tracing::debug!(origin = %party.origin, "more connections of one address than may be; this one is closed");
                     continue;
                 };
@@ -105,7 +107,8 @@ pub async fn serve(
             let is_known = api.journal.state().knows(&origin);
             Party::new(origin, is_known)
         };
-        let Some(place) = sources.admit(&party) else {
+        let admitted = sources.admit(&party, &api.journal.state());
+        let Some(place) = admitted else {
             tracing::debug!(%address, "more connections of one address than may be; this one is closed");
             continue;
         };
@@ -115,7 +118,8 @@ pub async fn serve(
         tokio::spawn(async move {
             // An enrolled host's address has all of its containers' connections, and those that they
             // dial themselves: they must not make it late.
-            if !sources.is_hosts(address.ip()) {
+            let pays = !sources.is_hosts(address.ip(), &api.journal.state());
+            if pays {
                 tokio::select! {
                     () = handshakes.handshake(&party) => {}
                     _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -136,7 +140,7 @@ pub async fn serve(
                         return;
                     };
                     peer.seat = Some(Arc::new((permit, place)));
-                    if api.appoints(&peer) {
+                    if pays && api.appoints(&peer) {
                         handshakes.forgive_handshake(&party);
                     }
                     converse(stream, peer, api, watcher).await;

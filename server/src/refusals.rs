@@ -47,9 +47,20 @@ impl Refusals {
     ) -> Option<CertDenied> {
         let mut key = (denied.relay.clone(), denied.source, code);
         let of_group = group.as_ref().and_then(|group| self.of_group.get(group));
+        let mut denied = denied;
         if of_group.is_some_and(|known| *known >= MAX_OF_GROUP) && !self.gathered.contains_key(&key)
         {
             key.1 = Ipv6Addr::UNSPECIFIED.into();
+            // What is gathered here is of many, and must be told of none.
+            denied = CertDenied {
+                source: key.1,
+                container: None,
+                detail: format!(
+                    "of more than {MAX_OF_GROUP} addresses in a minute, the last of them {}",
+                    denied.source
+                ),
+                ..denied
+            };
         }
         if let Some(gathered) = self.gathered.get_mut(&key) {
             gathered.more += 1;

@@ -64,7 +64,9 @@ pub fn decide(
 /// is the index of the revocation's first entry.
 #[must_use]
 pub fn overtaken(request: &RevocationRequest, node: &NodeRecord, at: u64) -> Vec<Event> {
-    if !matches!(request.target, RevocationTarget::Node(_)) {
+    let is_of_all = matches!(request.target, RevocationTarget::Node(_))
+        || request.afterwards == Afterwards::Banned;
+    if !is_of_all {
         return Vec::new();
     }
     let certificates = node.certificates.iter();

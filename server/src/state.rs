@@ -290,7 +290,13 @@ impl State {
             IpAddr::V4(ip) => ip == Ipv4Addr::LOCALHOST,
             IpAddr::V6(ip) => ip == Ipv6Addr::LOCALHOST,
         };
-        (is_this_machine && origin.relay.is_none()) || self.leases_from(origin).next().is_some()
+        let is_holders = || self.leases_from(origin).next().is_some();
+        // Or of a machine that is away and comes back by its key.
+        let is_machines = || {
+            let mut machines = self.machines.at(origin.ip);
+            machines.any(|machine| machine.standing == Standing::Away)
+        };
+        is_holders() || (origin.relay.is_none() && (is_this_machine || is_machines()))
     }
 
     /// Whether a container's loss of a lease is decided and not durable yet: it gets nothing and its

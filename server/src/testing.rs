@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use dockmaster_host::Observation;
 use dockmaster_ledger::{Config, Ledger};
 use dockmaster_proto::{
-    event::{ENTRY_VERSION, Entry, Event},
+    event::{ENTRY_VERSION, Entry, Event, HostEnrolled, Reach},
     facts::{Attachment, ContainerFacts, Limits, NetworkMode},
-    id::{ContainerId, Name},
+    id::{ContainerId, Digest, Name, Serial},
     time::UnixMs,
 };
 
@@ -71,6 +71,21 @@ pub(crate) fn apply(state: &mut State, event: Event) {
 /// What an observation comes to where nothing is known of containers that ended.
 pub(crate) fn decide(observation: &Observation, host: &Name, state: &State) -> Vec<Event> {
     leases::decide(observation, host, state, &leases::LastHosts::new())
+}
+
+/// A view that knows an enrolled host.
+pub(crate) fn with_host(name: &str) -> State {
+    let mut state = State::default();
+    let enrolled = HostEnrolled {
+        host: name.parse().unwrap(),
+        cidrs: vec![],
+        reach: Reach::Relay,
+        serial: Serial::from_bytes([9; 16]),
+        spki_sha256: Digest::of(b""),
+        not_after_ms: UnixMs(1 << 40),
+    };
+    apply(&mut state, Event::HostEnrolled(enrolled));
+    state
 }
 
 /// Decides upon an observation and takes the events up; the events' names.

@@ -5,6 +5,7 @@ use std::{
     net::IpAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{docker, eventually, image::Image, process::Ran};
@@ -12,20 +13,25 @@ use crate::{docker, eventually, image::Image, process::Ran};
 /// The bridge of each network, as the kernel has it; the other ends of the names are its addresses.
 const NETWORKS: [(&str, &str); 2] = [("first", "dmpod0"), ("second", "dmpod1")];
 
-/// The service, stopped when dropped, its containers and networks with it. One of a machine at a time.
+/// The bridges have the names and the addresses that they have, so there is one service at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// The service, stopped when dropped, its containers and networks with it.
 #[derive(Debug)]
 pub struct Podman {
     running: Child,
     dir: tempfile::TempDir,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Podman {
-    /// Starts it, with the networks `first` and `second`.
+    /// Starts it, with the networks `first` and `second`, when no other test of this process has one.
     ///
     /// # Panics
     /// When it does not answer.
     #[must_use]
     pub fn start() -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let log = File::create(path("log")).unwrap();
@@ -48,7 +54,11 @@ impl Podman {
             .stderr(log)
             .spawn()
             .unwrap();
-        let podman = Self { running, dir };
+        let podman = Self {
+            running,
+            dir,
+            _turn: turn,
+        };
         eventually("an answer of Podman", || {
             (podman.docker(&["version"]).code == 0).then_some(())
         });

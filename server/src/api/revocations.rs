@@ -19,6 +19,15 @@ impl Api {
             )));
         }
         let own = request.peer.identity.as_ref().map(|own| own.serial);
+        // A machine that comes back is decided upon and recorded in one turn: before this, or after.
+        let turn = self.journal.claim_leases().await;
+        let turn = turn.ok_or_else(|| {
+            Problem::new(
+                ProblemCode::Unavailable,
+                "leases are being changed, and that does not end: is the disk full?",
+                "ask again; /readyz says whether the ledger takes entries",
+            )
+        })?;
         let (events, mut revoked) = revocation::decide(&body, own.as_ref(), &self.journal.state())
             .map_err(|refused| problem::from_revocation(&refused))?;
         let receipt = self
@@ -40,6 +49,7 @@ impl Api {
                 .await
                 .map_err(|error| problem::from_commit(&error))?;
         }
+        drop(turn);
         if let Some(container) = &revoked.container {
             self.delivery.nudge(container);
             let (lists, delivery) = (self.lists.clone(), self.delivery.clone());

@@ -8,6 +8,7 @@ use dockmaster_proto::{
     event::Evidence,
     facts::{ContainerFacts, NetworkMode},
     id::{ContainerId, Name},
+    time::UnixMs,
 };
 use tokio::{sync::watch, time::Instant};
 
@@ -60,7 +61,7 @@ pub(super) enum Unclaimed {
     Refused(Refusal),
     /// The host gave no answer, so nothing can be said of the address.
     NoAnswer,
-    /// There are as many requests of this address already as may be.
+    /// There are as many requests of this address, or of all strangers, already as may be.
     Crowded,
     /// The master stops: nothing is known about the address yet, and nobody waits for it any more.
     Stopping,
@@ -92,6 +93,24 @@ enum Look {
     Refused(Refusal),
     /// Not yet.
     Again,
+}
+
+/// Since when each look has found a container without the process that its host names.
+#[derive(Debug, Default)]
+struct Missing(Option<(ContainerId, UnixMs, Instant)>);
+
+impl Missing {
+    /// Since when that is so of this run.
+    fn since(&mut self, facts: &ContainerFacts) -> Instant {
+        let known = self
+            .0
+            .filter(|(id, started_at, _)| (*id, *started_at) == (facts.id, facts.started_at_ms));
+        let (.., since) =
+            *self
+                .0
+                .insert(known.unwrap_or((facts.id, facts.started_at_ms, Instant::now())));
+        since
+    }
 }
 
 /// Whose requests that are being looked into are counted together.
@@ -141,9 +160,13 @@ impl Attestor {
         self.stopping.clone()
     }
 
-    /// The engine is asked for every request, so one address must not ask for all of its time.
-    fn park(&self, state: &State, source: &Origin) -> Option<Held<Place>> {
-        let Party { origin, group } = Party::new(source.clone(), state.knows(source));
+    /// The engine is asked about the container for every request, so one address must not ask for all of
+    /// its time.
+    fn park(&self, state: &State, applicant: &Applicant) -> Option<Held<Place>> {
+        let source = applicant.origin();
+        // Who shows a certificate that counts is known, wherever it is shown from.
+        let is_known = state.knows(&source) || applicant.renewing.is_some();
+        let Party { origin, group } = Party::new(source, is_known);
         let places = iter::once(Place::Origin(origin)).chain(group.map(Place::Group));
         self.parked.take(places.collect::<Vec<_>>())
     }
@@ -163,16 +186,17 @@ impl Attestor {
             return Err(Refusal::no_inventory(source).into());
         }
         let _parked = self
-            .park(&journal.state(), source)
+            .park(&journal.state(), applicant)
             .ok_or(Unclaimed::Crowded)?;
         let mut stopping = self.stopping.clone();
         let begun = Instant::now();
         let deadline = begun + self.park;
         let mut changes = journal.changes();
+        let mut missing = Missing::default();
         loop {
             changes.mark_unchanged();
             let mut is_answered = true;
-            let look = self.look(journal, applicant, begun.elapsed());
+            let look = self.look(journal, applicant, begun.elapsed(), &mut missing);
             match look.await {
                 Ok(Look::Claimed(claimed)) => return Ok(*claimed),
                 Ok(Look::Refused(refusal)) => return Err(refusal.into()),
@@ -203,6 +227,7 @@ impl Attestor {
         journal: &Journal,
         applicant: &Applicant,
         waited: Duration,
+        missing: &mut Missing,
     ) -> Result<Look, HostError> {
         let source = &applicant.origin();
         let (holders, hosts) = {
@@ -219,6 +244,7 @@ impl Attestor {
             (&[container], [host]) => match self.watchers.get(host) {
                 Some(watcher) => {
                     let answering = (host, &watcher);
+                    let waited = (waited, missing);
                     self.look_at_holder(journal, applicant, answering, container, waited)
                         .await
                 }
@@ -235,7 +261,7 @@ impl Attestor {
         applicant: &Applicant,
         (host, watcher): (&Name, &Watcher),
         container: ContainerId,
-        waited: Duration,
+        (waited, missing): (Duration, &mut Missing),
     ) -> Result<Look, HostError> {
         let (inventory, connection) = (&*watcher.inventory, applicant.connection);
         match inventory.inspect(&container).await? {
@@ -243,10 +269,16 @@ impl Attestor {
                 let facts = holder.facts.clone();
                 let at = (host, inventory);
                 let speaker = match self.witness.speaker(at, connection, holder).await? {
-                    Speaker::NoProcess { holder, why } if waited >= UNLISTED => {
+                    Speaker::NoProcess { holder, why } => {
+                        if missing.since(&facts).elapsed() < UNLISTED {
+                            return Ok(Look::Again);
+                        }
                         self.witness.without_processes(at, *holder, why).await?
                     }
-                    speaker => speaker,
+                    speaker => {
+                        *missing = Missing::default();
+                        speaker
+                    }
                 };
                 if matches!(speaker, Speaker::Unlisted) && waited >= UNLISTED {
                     return Ok(Look::Claimed(Box::new(Claimed {

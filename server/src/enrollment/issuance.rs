@@ -17,7 +17,7 @@ use crate::{
     authorities::Signing,
     env,
     journal::Cause,
-    state::{Ban, NodeRecord, State},
+    state::{Ban, NodeRecord, Standing, State},
 };
 
 impl Enrollment {
@@ -77,6 +77,14 @@ impl Enrollment {
                 self.take_back(&issued, container, (reason, code), cause)
                     .await?;
                 return Err(Refusal::banned(&ban).into());
+            }
+            Outcome::Revoked => {
+                let reason =
+                    "an operator revoked the machine's certificates while it was being issued";
+                let code = RevocationReason::PrivilegeWithdrawn;
+                self.take_back(&issued, container, (reason, code), cause)
+                    .await?;
+                return Err(Refusal::revoked_meanwhile(container).into());
             }
             // Nobody would ever tell the agent.
             Outcome::Outdated => {
@@ -152,6 +160,8 @@ enum Outcome {
     Closed,
     /// It was banned.
     Banned(Ban),
+    /// It is a machine that a token let in, and an operator revoked what it had.
+    Revoked,
     /// It holds an address more.
     Outdated,
 }
@@ -169,9 +179,16 @@ fn outcome(state: &State, grant: &Grant, serial: &Serial) -> Outcome {
     match state.node(&grant.container).filter(holds) {
         None => Outcome::Closed,
         Some(node) if !node.honours(serial) => Outcome::Displaced,
+        // No host vouches for it, so nothing else would keep it out.
+        Some(node) if node.is_by_token() && is_revoked(state, &grant.container) => Outcome::Revoked,
         Some(node) if node.addresses != grant.held => Outcome::Outdated,
         Some(_) => Outcome::Counts,
     }
+}
+
+fn is_revoked(state: &State, machine: &ContainerId) -> bool {
+    let machine = state.machines().get(machine);
+    machine.is_some_and(|machine| machine.standing == Standing::Revoked)
 }
 
 impl Grant {

@@ -54,6 +54,22 @@ impl Refusal {
         }
     }
 
+    /// An operator put a machine out while it was being certified.
+    pub(super) fn revoked_meanwhile(machine: ContainerId) -> Self {
+        Self {
+            code: ProblemCode::TokenRefused,
+            detail: format!(
+                "an operator revoked the certificates of machine {} while this one was being issued",
+                machine.short()
+            ),
+            hint:
+                "give the machine a new token (\"dockmaster token create\", DOCKMASTER_TOKEN_FILE)"
+                    .into(),
+            container: Some(machine),
+            rule: String::new(),
+        }
+    }
+
     pub(super) fn crowded() -> Self {
         Self {
             code: ProblemCode::TooManyRequests,

@@ -151,8 +151,15 @@ impl SocketWitness {
         holder: Inspected,
         why: String,
     ) -> Result<Speaker, HostError> {
-        self.processes().insert(host.clone(), Processes::Elsewhere);
-        self.unavailable(inventory, holder, why).await
+        let known = *self
+            .processes()
+            .entry(host.clone())
+            .or_insert(Processes::Elsewhere);
+        match known {
+            Processes::Elsewhere => self.unavailable(inventory, holder, why).await,
+            // Its kernel has answered meanwhile.
+            Processes::Here => Ok(Speaker::Changed),
+        }
     }
 
     fn processes(&self) -> MutexGuard<'_, HashMap<Name, Processes>> {

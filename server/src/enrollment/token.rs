@@ -241,10 +241,22 @@ fn good_token<'s>(
     Ok(token)
 }
 
+/// How many times a key may come as another machine than before. One that is set up anew before it has
+/// kept its first answer does so; each is remembered.
+const MAX_MOVES: u32 = 8;
+
 /// Whether a token lets a key in, once its secret was shown.
 fn lets_in(token: &TokenRecord, key: &Digest, now: UnixMs) -> Result<(), Refusal> {
     let id = token.id;
     match (token.state(now), token.burn(key)) {
+        (TokenState::Live | TokenState::UsedUp, Some(burn))
+            if !burn.confirmed && burn.moves >= MAX_MOVES =>
+        {
+            Err(bad(format!(
+                "token {id} gave this key certificates as {} machines, and none came back with its own",
+                burn.moves + 1
+            )))
+        }
         (TokenState::Live | TokenState::UsedUp, Some(burn)) if !burn.confirmed => Ok(()),
         (TokenState::Live, None) => Ok(()),
         (TokenState::Live | TokenState::UsedUp, Some(_)) => Err(bad(format!(

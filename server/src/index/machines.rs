@@ -3,12 +3,13 @@
 use dockmaster_proto::{event::Event, id::ContainerId, time::UnixMs};
 
 use super::{Index, IndexError, keys, overlay::Overlay, project::LAST_TIME};
-use crate::state::{MachineRecord, NodeRecord, State, token_of};
+use crate::state::{CurrentCertificate, MachineRecord, NodeRecord, State, token_of};
 
 /// Takes up the certificate of a node, when it counts.
 pub(super) fn certify(
     id: &ContainerId,
     event: &Event,
+    displaced: &[CurrentCertificate],
     to: &mut Overlay<'_>,
 ) -> Result<(), IndexError> {
     let (Event::CertIssued(issued) | Event::CertRenewed(issued)) = event else {
@@ -23,10 +24,14 @@ pub(super) fn certify(
         return Ok(());
     };
     if let Event::CertRenewed(issued) = event {
-        return to.update::<MachineRecord>(&keys::machine(id), |machine| machine.renew(issued));
+        let before = node.certified_before(&issued.serial, displaced);
+        return to.update::<MachineRecord>(&keys::machine(id), |machine| {
+            machine.renew(issued, &before);
+        });
     }
     if let Some(machine) = MachineRecord::new(issued, &node) {
-        to.put(&keys::machine(id), &machine);
+        let known = to.get::<MachineRecord>(&keys::machine(id))?;
+        to.put(&keys::machine(id), &machine.after(issued, known.as_ref()));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use dockmaster_proto::error::chain;
 use super::{Index, keys, overlay::Overlay};
 
 /// The version of the keys and values; another version in the file means: make it again.
-const FORMAT: u64 = 11;
+const FORMAT: u64 = 12;
 
 /// sled takes up to three times of this.
 const CACHE_BYTES: u64 = 32 << 20;

@@ -353,7 +353,7 @@ fn certify(
             superseded = node.certify(certificate);
             node.approved = Approved::of(&event.evidence);
         })?;
-        machines::certify(id, &entry.event, to)?;
+        machines::certify(id, &entry.event, &superseded, to)?;
     }
     for held in &event.addresses {
         if let Some(opened_at) = to.get::<UnixMs>(&keys::open_lease(&held.address))? {

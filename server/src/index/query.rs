@@ -109,12 +109,15 @@ impl Index {
         }))
     }
 
-    /// The last run of a container that ended.
+    /// The last run of a container that the view knows no more. The index follows the view, so it may
+    /// take it for one that goes on.
     ///
     /// # Errors
     /// When sled fails.
-    pub fn gone_node(&self, id: &ContainerId) -> Result<Option<NodeRecord>, IndexError> {
-        Overlay::new(&self.db).get(&keys::ended_node(id))
+    pub fn last_run(&self, id: &ContainerId) -> Result<Option<NodeRecord>, IndexError> {
+        let read = Overlay::new(&self.db);
+        let running = read.get(&keys::node(id))?;
+        running.map_or_else(|| read.get(&keys::ended_node(id)), |node| Ok(Some(node)))
     }
 
     /// Nodes whose container ended.

@@ -1,9 +1,6 @@
 //! How a host stands with its master: its context file, kept current.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{PoisonError, RwLock},
     time::Duration,
@@ -27,7 +24,7 @@ use tokio::{
 };
 
 use super::{OutpostError, is_final};
-use crate::env;
+use crate::{env, files};
 
 /// A certificate found at the start is renewed when less than this is left of it: half of its life.
 const RENEW_BEFORE_MS: u64 = 15 * 86_400_000;
@@ -168,7 +165,7 @@ impl Standing {
         let dialer = context.dialer()?;
         // Before it is used: the master honours the last two, and a start must find one of them.
         let text = context.to_host_yaml().map_err(|error| unmade(&error))?;
-        replace(&self.path, text.as_bytes()).map_err(|error| unmade(&error))?;
+        files::replace(&self.path, text.as_bytes()).map_err(|error| unmade(&error))?;
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = Now {
             context,
             dialer,
@@ -176,24 +173,4 @@ impl Standing {
         };
         Ok(())
     }
-}
-
-/// Writes a file of the owner's alone aside, and puts it in place.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".new");
-    let aside = Path::new(&aside);
-    // One that a crash left may have other permissions.
-    match fs::remove_file(aside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(aside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(aside, path)
 }

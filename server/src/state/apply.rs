@@ -257,7 +257,9 @@ impl State {
                 node.approved = Approved::of(&event.evidence);
                 let ended = node.certify(certificate);
                 if node.honours(&event.serial) {
-                    self.machines.certify(&entry.event, node, entry.ts_ms);
+                    let before = node.certified_before(&event.serial, &ended);
+                    self.machines
+                        .certify(&entry.event, node, &before, entry.ts_ms);
                 }
                 ended
             }

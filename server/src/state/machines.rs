@@ -104,13 +104,27 @@ impl MachineRecord {
         })
     }
 
-    /// Takes up a renewal.
-    pub(crate) fn renew(&mut self, event: &CertIssued) {
-        if self.standing != Standing::Present {
-            self.seen = None;
-        }
+    /// What is known of it after a first certificate or a return, of which this is the record. A return
+    /// that was decided before the machine was put out does not undo that.
+    #[must_use]
+    pub(crate) fn after(self, event: &CertIssued, known: Option<&Self>) -> Self {
+        let standing = known
+            .filter(|known| came_back(event) && !known.may_return())
+            .map_or(self.standing, |known| known.standing);
+        Self { standing, ..self }
+    }
+
+    /// Takes up a renewal; `before` are the certificates that counted until then.
+    pub(crate) fn renew(&mut self, event: &CertIssued, before: &[Serial]) {
+        // What did not count cannot have been shown for it.
+        let counted = |seen: &CertifiedKey| before.contains(&seen.serial);
+        let is_present = self.standing == Standing::Present;
+        self.seen = self.seen.filter(|seen| is_present && counted(seen));
         self.newest = CertifiedKey::of(event);
-        self.standing = Standing::Present;
+        // One that was decided before the last one was revoked does not undo that.
+        if is_present || !before.is_empty() {
+            self.standing = Standing::Present;
+        }
     }
 
     /// The machine that an event is about which [`MachineRecord::apply`] takes up.
@@ -309,16 +323,24 @@ impl Machines {
     }
 
     /// Takes up the certificate of a node, when it counts: a first one, a return or a renewal.
-    pub(super) fn certify(&mut self, event: &Event, node: &NodeRecord, at: UnixMs) {
+    /// `before` are the certificates that counted until then.
+    pub(super) fn certify(
+        &mut self,
+        event: &Event,
+        node: &NodeRecord,
+        before: &[Serial],
+        at: UnixMs,
+    ) {
         match event {
             Event::CertIssued(event) => {
                 if let Some(machine) = MachineRecord::new(event, node) {
+                    let machine = machine.after(event, self.get(node.id()));
                     self.forget_past(at);
                     self.restore(machine);
                 }
             }
-            Event::CertRenewed(event) => {
-                self.change(node.id(), |machine| machine.renew(event));
+            Event::CertRenewed(event) if token_of(event).is_some() => {
+                self.change(node.id(), |machine| machine.renew(event, before));
             }
             _ => {}
         }

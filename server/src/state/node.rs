@@ -283,6 +283,19 @@ impl NodeRecord {
         self.certificates.split_off(honoured)
     }
 
+    /// The certificates that counted before this one, which displaced `displaced`.
+    #[must_use]
+    pub(crate) fn certified_before(
+        &self,
+        serial: &Serial,
+        displaced: &[CurrentCertificate],
+    ) -> Vec<Serial> {
+        let all = self.certificates.iter().chain(displaced);
+        all.map(|certificate| certificate.serial)
+            .filter(|other| other != serial)
+            .collect()
+    }
+
     /// Ends the node. Gives back the certificates that were honoured until now.
     pub fn end(&mut self, at: UnixMs) -> Vec<CurrentCertificate> {
         self.gone_at_ms = Some(at);

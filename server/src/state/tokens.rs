@@ -49,6 +49,9 @@ pub struct Burn {
     pub node: ContainerId,
     /// Whether the machine came back with the certificate: then the use is over, for this key too.
     pub confirmed: bool,
+    /// How many times it came as another node than before.
+    #[serde(default)]
+    pub moves: u32,
 }
 
 /// Why a token ended before its time.
@@ -119,11 +122,15 @@ impl TokenRecord {
         }
         match self.burnt.iter_mut().find(|burn| burn.key == key) {
             // The same machine asked again, perhaps as another node.
-            Some(burn) => burn.node = node,
+            Some(burn) => {
+                burn.moves += u32::from(burn.node != node);
+                burn.node = node;
+            }
             None => self.burnt.push(Burn {
                 key,
                 node,
                 confirmed: false,
+                moves: 0,
             }),
         }
     }

@@ -112,7 +112,8 @@ fn joined() -> State {
         }),
     );
     // One that ends when the tests say.
-    renew(1, &mut state);
+    let serial = renew(1, &mut state);
+    confirmed(serial, &mut state);
     state
 }
 
@@ -217,6 +218,54 @@ fn who_comes_back_by_a_key_has_that_one_and_its_next_and_no_other() {
     let next = renew(4, &mut state);
     confirmed(next, &mut state);
     assert!(asks(1, FIRST.ip, END, &state).is_none());
+}
+
+#[test]
+fn a_key_whose_certificate_did_not_count_at_a_renewal_cannot_have_been_shown_for_it() {
+    // A log in which no machine is ever seen with what it renewed.
+    let mut state = joined();
+    for number in 2..5 {
+        renew(number, &mut state);
+    }
+    assert!(asks(1, FIRST.ip, END, &state).is_none());
+    assert!(matches!(asks(4, FIRST.ip, END, &state), Some(Ok(_))));
+}
+
+fn revoke_all(state: &mut State) {
+    let request = RevocationRequest {
+        target: RevocationTarget::Node(machine(1).node().to_string()),
+        reason: RevocationReason::KeyCompromise,
+        message: String::new(),
+        afterwards: Afterwards::MayEnroll,
+    };
+    let (events, _) = revocation::decide(&request, None, state).unwrap();
+    for event in events {
+        apply(state, event);
+    }
+}
+
+#[test]
+fn what_was_decided_before_a_revocation_does_not_undo_it() {
+    let mut renews = joined();
+    revoke_all(&mut renews);
+    renew(2, &mut renews);
+    assert_eq!(me(&renews).standing, Standing::Revoked);
+
+    let mut returns = away();
+    let decided = asks(1, FIRST.ip, END, &returns).unwrap().unwrap();
+    revoke_all(&mut returns);
+    admit(decided, 1, &mut returns);
+    assert_eq!(me(&returns).standing, Standing::Revoked);
+    // A new token is a new word of the operator's.
+    end(LeaseCause::Expired, &mut returns);
+    let anew = Request {
+        token: 2,
+        key: 5,
+        ..FIRST
+    };
+    let admission = ask(anew, &returns, NOW).unwrap();
+    admit(admission, 5, &mut returns);
+    assert_eq!(me(&returns).standing, Standing::Present);
 }
 
 #[test]
