@@ -41,6 +41,8 @@ fn one_ip_on_two_hosts_is_told_of_each_and_what_one_did_is_not_told_of_the_other
     let master = setup().start();
     let h2 = Host::start(&master, "h2", &[container(1, 2)], &[]);
     let h3 = Host::start(&master, "h3", &[container(2, 2)], &[]);
+    watched(&master, &h2, 1);
+    watched(&master, &h3, 1);
     let (space_2, space_3) = (h2.machine().container(2), h3.machine().container(2));
     let agent = Agent::start_in(&space_2, &master);
     let _ = agent.credentials();

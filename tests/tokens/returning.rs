@@ -54,6 +54,9 @@ fn is_turned_away(stage: &Stage, machine: &Machine, why: &str) {
     for of in [&machine.ip.to_string(), &node] {
         is_told(stage, of, why);
     }
+    // Not of what was just refused alone.
+    let foreseen = stage.master.json(["node", "why-denied", &node]);
+    assert_ne!(foreseen["now"][0]["verdict"], "issued", "{foreseen}");
 }
 
 /// Why-denied says this. It reads what follows the log, soon.

@@ -326,7 +326,7 @@ fn grant(
             return Err(Refusal::denied_by_policy(id, judgement.rule, reason));
         }
         Verdict::Hold { .. } => {
-            let reason = "requests with join tokens are not held for an operator: a rule with \"evidence: [token]\" has to say issue";
+            let reason = "what rests on a join token is not held for an operator: a rule with \"evidence: [token]\" has to say issue";
             return Err(Refusal::denied_by_policy(id, judgement.rule, reason));
         }
     };

@@ -1,5 +1,8 @@
 //! Who may have how many of the relay's connections. A container that takes all it can get, under as many
 //! addresses as it can make up, leaves the others theirs, and the watcher its open files.
+//!
+//! No [`Tally`](crate::tally::Tally): connections are counted anew when their address becomes a container's
+//! or stops being one.
 
 use std::{
     collections::{HashMap, HashSet},

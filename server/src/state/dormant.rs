@@ -70,8 +70,8 @@ impl State {
         self.dormant.0.get(container)?.get(host)
     }
 
-    /// The other host that a container's ID belongs to though its container ended: operators labelled it
-    /// there, and the host may start it again. None where this host has the same claim, and none where
+    /// The other host that a container's ID belongs to by its labels, though its container ended: operators
+    /// labelled it there, and the host may start it again. None where this host has the same claim, and none where
     /// the other host is gone.
     #[must_use]
     pub fn dormant_elsewhere(&self, container: &ContainerId, host: &Name) -> Option<&Name> {
@@ -85,7 +85,7 @@ impl State {
     /// Whether a host may start its containers again: it is there, and not evicted.
     #[must_use]
     pub fn may_come_back(&self, host: &Name) -> bool {
-        // A machine that a token let in may come back with another token.
+        // A machine that a token let in may come back, by its key or with another token.
         host.as_str() == TOKEN_HOST || self.is_here(host) || self.host(host).is_some()
     }
 }

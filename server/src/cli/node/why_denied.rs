@@ -50,7 +50,10 @@ fn render(answer: &WhyDenied) -> String {
             Some(Standing::Running) => {
                 "  it holds no address, and shares the network of no container that does\n"
             }
-            _ => "  it has ended, and held no address\n",
+            Some(Standing::Refused) => {
+                "  its host may not vouch for it, and named no address of it: \"dockmaster audit list --event host_refused\" says why\n"
+            }
+            Some(Standing::Ended) | None => "  it has ended, and held no address\n",
         });
     }
     for one in &answer.now {

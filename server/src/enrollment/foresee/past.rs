@@ -112,7 +112,7 @@ pub fn host_refused(of: &HostRefused, ip: IpAddr, state: &State) -> Foresight {
 #[must_use]
 pub fn about_host_refused(host: &Name) -> String {
     format!(
-        "give the container an address in the ranges of {host} (\"dockmaster host list\"), or evict the host and enroll it with the ranges of its networks: \"dockmaster host enroll {host} --cidr RANGE\"; docs/hosts.md says what else a host may not vouch for"
+        "where it is outside the ranges of {host} (\"dockmaster host list\"): give it an address in them, or evict the host and enroll it with the ranges of its networks, \"dockmaster host enroll {host} --cidr RANGE\"; where it is another host's: make the container anew, so that it gets an ID and an address of its own, or evict that host if it is no more; docs/hosts.md says what else a host may not vouch for"
     )
 }
 

@@ -583,3 +583,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_key_that_comes_as_ever_another_machine_is_refused_in_the_end() {
+    let mut state = state(&[(1, 1)]);
+    let machines = (1..=u8::MAX).map(|machine| Request { machine, ..FIRST });
+    let mut let_in = 0;
+    for request in machines {
+        match ask(request, &state, NOW) {
+            Ok(admission) => {
+                admit(admission, 1, &mut state);
+                let_in += 1;
+            }
+            Err(Refused::Untold(refusal) | Refused::Told(refusal)) => {
+                let detail = refusal.detail;
+                assert!(detail.contains("as 9 machines"), "{detail}");
+                break;
+            }
+        }
+    }
+    assert_eq!(let_in, MAX_MOVES + 1);
+}
