@@ -2,10 +2,9 @@
 
 use dockmaster_client::Call;
 use dockmaster_proto::route::Route;
-use dockmaster_tests::{Peer, StandIn, measure::resident, require};
+use dockmaster_tests::{Peer, measure::resident, require};
 use futures_util::{StreamExt as _, stream};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::time::timeout;
 
 use crate::stage::Stage;
 
@@ -76,16 +75,8 @@ fn addresses_that_are_nobodys_have_a_part_of_all_places_and_keep_nobody_out() {
     }
     // With 400 connections, of which a hundred are for those whose address nobody is known to have.
     let stage = Stage::with(220..=220, |setup| setup.files(400 + 128));
-    let open = stage.runtime.block_on(async {
-        let stranger = |number: u16| {
-            let stand_in = StandIn::numbered(31_000 + number / EACH);
-            let peer = Peer::new(&stage.master, &stand_in);
-            async move { timeout(dockmaster_tests::patience(), peer.connect(None)).await }
-        };
-        let dialling = stream::iter((0..4 * EACH).map(stranger)).buffer_unordered(32);
-        let open = dialling.filter_map(async |dialled| dialled.ok()?.ok());
-        open.collect::<Vec<_>>().await
-    });
+    let strangers = Peer::strangers(&stage.master, 31_000, 4 * EACH);
+    let open = stage.runtime.block_on(strangers);
     assert_eq!(open.len(), 100);
     stage.runtime.block_on(stage.peer(0).enroll()).unwrap();
     let _ = stage.master.json(["node", "list"]);

@@ -12,5 +12,6 @@ mod remit;
 mod renewal;
 mod rogue;
 mod stage;
+mod strangers;
 mod thief;
 mod why;

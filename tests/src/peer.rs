@@ -76,6 +76,20 @@ impl Peer {
         }
     }
 
+    /// Connections from addresses that nobody is known to have, 250 of each: as many of `wanted` as are to be
+    /// had. `first` is the number of the first address, as of a stand-in.
+    ///
+    /// # Panics
+    /// When the master has no trust bundle.
+    pub async fn strangers(master: &Master, first: u16, wanted: u16) -> Vec<Connection> {
+        let mut open = Vec::new();
+        for number in 0..wanted {
+            let stranger = Self::new(master, &StandIn::numbered(first + number / 250));
+            open.extend(stranger.connect(None).await.ok());
+        }
+        open
+    }
+
     /// Asks for a certificate for this key with a join token.
     ///
     /// # Errors
