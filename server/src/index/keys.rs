@@ -15,6 +15,9 @@ pub(super) const CLASSIFICATION: &[u8] = b"d/classification";
 pub(super) const AUTHORITIES: &[u8] = b"d/authorities";
 pub(super) const SITE: &[u8] = b"d/site";
 
+/// The key under which the time of the newest entry stands: how far a watch is certain that a
+/// crash of the master cut off.
+pub(super) const LAST_TIME: &[u8] = b"m/last-time";
 /// Nodes whose container runs. All of them are read at every start.
 pub(super) const NODES: &[u8] = b"n/";
 /// Nodes whose container ended. There is no end to their number.

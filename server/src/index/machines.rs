@@ -2,7 +2,7 @@
 
 use dockmaster_proto::{event::Event, id::ContainerId, time::UnixMs};
 
-use super::{Index, IndexError, keys, overlay::Overlay, project::LAST_TIME};
+use super::{Index, IndexError, keys, overlay::Overlay};
 use crate::state::{CurrentCertificate, MachineRecord, NodeRecord, State, token_of};
 
 /// Takes up the certificate of a node, when it counts.
@@ -55,7 +55,7 @@ pub(super) fn project(event: &Event, to: &mut Overlay<'_>) -> Result<(), IndexEr
 impl Index {
     /// Puts the machines back into a view that is being loaded.
     pub(super) fn load_machines(&self, into: &mut State) -> Result<(), IndexError> {
-        let newest: Option<UnixMs> = Overlay::new(&self.db).get(LAST_TIME)?;
+        let newest: Option<UnixMs> = Overlay::new(&self.db).get(keys::LAST_TIME)?;
         let newest = newest.unwrap_or_default();
         for machine in self.scan::<MachineRecord>(keys::MACHINES) {
             let (_, machine) = machine?;

@@ -20,9 +20,6 @@ use crate::state::{
     requests::concerns_requests, revision_info, revocation_reason,
 };
 
-/// The key under which the time of the newest entry stands: how far a watch is certain that a
-/// crash of the master cut off.
-pub(super) const LAST_TIME: &[u8] = b"m/last-time";
 /// The hosts that are being watched, as a list.
 const WATCHED: &[u8] = b"m/watched";
 
@@ -143,7 +140,7 @@ pub(super) fn project(index: u64, entry: &Entry, to: &mut Overlay<'_>) -> Result
     }
     machines::project(&entry.event, to)?;
     project_requests(index, entry, to)?;
-    to.put(LAST_TIME, &entry.ts_ms);
+    to.put(keys::LAST_TIME, &entry.ts_ms);
     Ok(())
 }
 
@@ -386,7 +383,7 @@ fn certify(
 /// Ends the watches of one host, or of all. The end is the newest entry before this one: what came
 /// after that moment nobody saw for certain.
 fn end_watches(host: Option<&Name>, to: &mut Overlay<'_>) -> Result<(), IndexError> {
-    let last: Option<UnixMs> = to.get(LAST_TIME)?;
+    let last: Option<UnixMs> = to.get(keys::LAST_TIME)?;
     let watched: Vec<(Name, UnixMs)> = to.get(WATCHED)?.unwrap_or_default();
     let (ending, going_on): (Vec<_>, Vec<_>) = watched
         .into_iter()

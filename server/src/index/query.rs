@@ -13,7 +13,6 @@ use serde::de::DeserializeOwned;
 use super::{
     Index, IndexError, keys,
     overlay::{Overlay, decode},
-    project::LAST_TIME,
     records::{CertificateRecord, LeaseCertificate, LeaseRecord, WatchRecord},
 };
 use crate::state::{Documents, Lease, NodeRecord, Requests, RestoredParts, State};
@@ -86,7 +85,7 @@ impl Index {
             authorities: read.get(keys::AUTHORITIES)?.flatten(),
             revoked: revoked.collect::<Result<_, IndexError>>()?,
             bans: bans.collect::<Result<_, IndexError>>()?,
-            newest: read.get(LAST_TIME)?.unwrap_or_default(),
+            newest: read.get(keys::LAST_TIME)?.unwrap_or_default(),
             documents,
             size: self.applied()?,
         });
