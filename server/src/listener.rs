@@ -68,23 +68,21 @@ pub async fn serve(
         .min(MAX_CONNECTIONS);
     let connections = Arc::new(Semaphore::new(most));
     let graceful = GracefulShutdown::new();
-    let sources = Arc::new(Sources::new(most, api.dir.host_addresses()));
-    let handshakes = Arc::new(Pace::of_handshakes());
+    let desk = Desk {
+        sources: Arc::new(Sources::new(most, api.dir.host_addresses())),
+        handshakes: Arc::new(Pace::of_handshakes()),
+        identity,
+        api,
+    };
     let mut complained = None;
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &connections) => accepted,
             Some(relayed) = relays.recv() => {
                 let origin = Origin::relayed(relayed.from.origin.ip(), relayed.host.clone());
-                let party = Party::new(origin, true);
-                let admitted = sources.admit(&party, &api.journal.state());
-                let Some(place) = admitted else {
-                    tracing::debug!(origin = %party.origin, "more connections of one address than may be; this one is closed");
-                    continue;
-                };
-                let (identity, api, watcher) = (identity.clone(), api.clone(), graceful.watcher());
-                let pace = (handshakes.clone(), party);
-                tokio::spawn(serve_relayed(relayed, place, pace, identity, api, watcher));
+                if let Some(admitted) = desk.admit(Party::new(origin, true)) {
+                    tokio::spawn(desk.clone().serve_relayed(relayed, admitted, graceful.watcher()));
+                }
                 continue;
             }
             _ = stopping.wait_for(|stopping| *stopping) => break,
@@ -102,53 +100,12 @@ pub async fn serve(
                 continue;
             }
         };
-        let party = {
-            let origin = Origin::direct(address.ip());
-            let is_known = api.journal.state().knows(&origin);
-            Party::new(origin, is_known)
-        };
-        let admitted = sources.admit(&party, &api.journal.state());
-        let Some(place) = admitted else {
-            tracing::debug!(%address, "more connections of one address than may be; this one is closed");
-            continue;
-        };
-        let (identity, api, watcher) = (identity.clone(), api.clone(), graceful.watcher());
-        let (sources, handshakes) = (sources.clone(), handshakes.clone());
-        let mut stopping = stopping.clone();
-        tokio::spawn(async move {
-            // An enrolled host's address has all of its containers' connections, and those that they
-            // dial themselves: they must not make it late.
-            let pays = !sources.is_hosts(address.ip(), &api.journal.state());
-            if pays {
-                tokio::select! {
-                    () = handshakes.handshake(&party) => {}
-                    _ = stopping.wait_for(|stopping| *stopping) => return,
-                }
-            }
-            let from = match arrival(&stream, address) {
-                Ok(from) => from,
-                Err(reason) => {
-                    tracing::debug!(%address, %reason, "no TLS connection");
-                    return;
-                }
-            };
-            match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(stream, from, &identity)).await
-            {
-                Ok(Ok((stream, mut peer))) => {
-                    let Some(place) = sources.seat(place, &peer, &api) else {
-                        tracing::debug!(%address, "more connections of one address or host than may be; this one is closed");
-                        return;
-                    };
-                    peer.seat = Some(Arc::new((permit, place)));
-                    if pays && api.appoints(&peer) {
-                        handshakes.forgive_handshake(&party);
-                    }
-                    converse(stream, peer, api, watcher).await;
-                }
-                Ok(Err(reason)) => tracing::debug!(%address, %reason, "no TLS connection"),
-                Err(_) => tracing::debug!(%address, "the TLS handshake took too long"),
-            }
-        });
+        let origin = Origin::direct(address.ip());
+        let is_known = desk.api.journal.state().knows(&origin);
+        if let Some(admitted) = desk.admit(Party::new(origin, is_known)) {
+            let (desk, ends) = (desk.clone(), (graceful.watcher(), stopping.clone()));
+            tokio::spawn(desk.serve((stream, address), permit, admitted, ends));
+        }
     }
     drop(listener);
     if tokio::time::timeout(DRAIN, graceful.shutdown())
@@ -172,42 +129,110 @@ async fn accept(
     Ok((stream, address, permit))
 }
 
-/// A connection that a host relays: the same as one that came straight, with the container's address.
-async fn serve_relayed(
-    relayed: Relayed,
-    place: Place,
-    (handshakes, party): (Arc<Pace>, Party),
+/// What the connections share. Cheap to clone.
+#[derive(Clone)]
+struct Desk {
     identity: Arc<MasterIdentity>,
     api: Arc<Api>,
-    watcher: Watcher,
-) {
-    let Relayed {
-        stream,
-        host,
-        from,
-        mut gone,
-        carrier,
-    } = relayed;
-    let arrival = Arrival {
-        address: from.origin,
-        local: from.dialled,
-        relay: Some(host.clone()),
-    };
-    let address = from.origin;
-    let served = async {
-        handshakes.handshake(&party).await;
-        match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(stream, arrival, &identity)).await {
-            Ok(Ok((stream, mut peer))) => {
-                peer.seat = Some(Arc::new((place, carrier)));
-                converse(stream, peer, api, watcher).await;
-            }
-            Ok(Err(reason)) => tracing::debug!(%host, %address, %reason, "no TLS connection"),
-            Err(_) => tracing::debug!(%host, %address, "the TLS handshake took too long"),
+    sources: Arc<Sources>,
+    handshakes: Arc<Pace>,
+}
+
+/// A connection that may stay until its handshake tells more.
+struct Admitted {
+    party: Party,
+    place: Place,
+}
+
+impl Desk {
+    fn admit(&self, party: Party) -> Option<Admitted> {
+        let place = self.sources.admit(&party, &self.api.journal.state());
+        if place.is_none() {
+            tracing::debug!(origin = %party.origin, "more connections of one address, or of all strangers, than may be; this one is closed");
         }
-    };
-    tokio::select! {
-        () = served => {}
-        _ = gone.wait_for(|gone| *gone) => {}
+        place.map(|place| Admitted { party, place })
+    }
+
+    /// A connection that came straight.
+    async fn serve(
+        self,
+        (stream, address): (TcpStream, SocketAddr),
+        permit: OwnedSemaphorePermit,
+        Admitted { party, place }: Admitted,
+        (watcher, mut stopping): (Watcher, watch::Receiver<bool>),
+    ) {
+        // An enrolled host's address has all of its containers' connections, and those that they
+        // dial themselves: they must not make it late.
+        let pays = !self
+            .sources
+            .is_hosts(address.ip(), &self.api.journal.state());
+        if pays {
+            tokio::select! {
+                () = self.handshakes.handshake(&party) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+        }
+        let from = match arrival(&stream, address) {
+            Ok(from) => from,
+            Err(reason) => {
+                tracing::debug!(%address, %reason, "no TLS connection");
+                return;
+            }
+        };
+        let handshake = handshake(stream, from, &self.identity);
+        match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+            Ok(Ok((stream, mut peer))) => {
+                let Some(place) = self.sources.seat(place, &peer, &self.api) else {
+                    tracing::debug!(%address, "more connections of one address or host than may be; this one is closed");
+                    return;
+                };
+                peer.seat = Some(Arc::new((permit, place)));
+                if pays && self.api.appoints(&peer) {
+                    self.handshakes.forgive_handshake(&party);
+                }
+                converse(stream, peer, self.api, watcher).await;
+            }
+            Ok(Err(reason)) => tracing::debug!(%address, %reason, "no TLS connection"),
+            Err(_) => tracing::debug!(%address, "the TLS handshake took too long"),
+        }
+    }
+
+    /// A connection that a host relays: the same as one that came straight, with the container's address.
+    async fn serve_relayed(
+        self,
+        relayed: Relayed,
+        Admitted { party, place }: Admitted,
+        watcher: Watcher,
+    ) {
+        let Relayed {
+            stream,
+            host,
+            from,
+            mut gone,
+            carrier,
+        } = relayed;
+        let arrival = Arrival {
+            address: from.origin,
+            local: from.dialled,
+            relay: Some(host.clone()),
+        };
+        let address = from.origin;
+        let served = async {
+            self.handshakes.handshake(&party).await;
+            let handshake = handshake(stream, arrival, &self.identity);
+            match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+                Ok(Ok((stream, mut peer))) => {
+                    peer.seat = Some(Arc::new((place, carrier)));
+                    converse(stream, peer, self.api.clone(), watcher).await;
+                }
+                Ok(Err(reason)) => tracing::debug!(%host, %address, %reason, "no TLS connection"),
+                Err(_) => tracing::debug!(%host, %address, "the TLS handshake took too long"),
+            }
+        };
+        tokio::select! {
+            () = served => {}
+            _ = gone.wait_for(|gone| *gone) => {}
+        }
     }
 }
 
