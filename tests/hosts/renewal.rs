@@ -102,7 +102,10 @@ fn a_rotation_takes_hosts_along_and_cuts_nobody_off_behind_them() {
             && rotation["renewed"] == 1;
         is_through.then_some(())
     });
-    assert_ne!(agent.credentials().print(&["-serial"]), first);
+    // It counts when it is in the log, and a moment later it is in the run dir.
+    eventually("another certificate in the run dir", || {
+        (agent.credentials().print(&["-serial"]) != first).then_some(())
+    });
     let finished = master.json(["ca", "rotate", "--finish", "--yes"]);
     assert_eq!(finished["rotation"], serde_json::Value::Null);
     watched(&master, &host, 1);
