@@ -29,8 +29,10 @@ const REQUESTS_CREDIT: Duration = Duration::from_secs(1);
 const HANDSHAKES_CREDIT: Duration = HANDSHAKE.saturating_mul(256);
 /// The longest wait; what is owed beyond is forgiven.
 const MOST: Duration = Duration::from_secs(2);
-/// A group of origins pays too: all of it may ask for as much as this many origins.
-const ORIGINS_OF_GROUP: u32 = 20;
+/// A group of origins pays too: all that a host relays may ask for as much as this many origins, ...
+const ORIGINS_OF_RELAY: u32 = 20;
+/// ... and all strangers for as much as this many, but at once for as much as one.
+const ORIGINS_OF_STRANGERS: u32 = 5;
 
 /// Below so many debtors nobody looks for those who have paid.
 const FEW: usize = 1024;
@@ -45,11 +47,27 @@ enum Debtor {
 }
 
 impl Debtor {
-    /// Who pays for a party, and for how many.
-    fn of(party: &Party) -> impl Iterator<Item = (Self, u32)> + use<> {
+    /// Who pays for a party.
+    fn of(party: &Party) -> impl Iterator<Item = Self> + use<> {
         let group = party.group.clone().map(Self::Group);
-        let own = Self::Origin(party.origin.clone());
-        iter::once((own, 1)).chain(group.map(|group| (group, ORIGINS_OF_GROUP)))
+        iter::once(Self::Origin(party.origin.clone())).chain(group)
+    }
+
+    /// For how many it pays.
+    const fn origins(&self) -> u32 {
+        match self {
+            Self::Origin(_) => 1,
+            Self::Group(Group::Relay(_)) => ORIGINS_OF_RELAY,
+            Self::Group(Group::Strangers) => ORIGINS_OF_STRANGERS,
+        }
+    }
+
+    /// What it may owe, where one origin may owe this.
+    fn credit(&self, one: Duration) -> Duration {
+        match self {
+            Self::Origin(_) | Self::Group(Group::Relay(_)) => one,
+            Self::Group(Group::Strangers) => one / ORIGINS_OF_STRANGERS,
+        }
     }
 }
 
@@ -136,10 +154,11 @@ impl Pace {
     /// operator's script may call as often as it likes.
     pub fn forgive_handshake(&self, party: &Party) {
         let mut debts = self.debts();
-        for (debtor, origins) in Debtor::of(party) {
+        for debtor in Debtor::of(party) {
+            let price = HANDSHAKE / debtor.origins();
             if let Some(paid_at) = debts.paid_at.get_mut(&debtor) {
                 // A time before now is as good as none.
-                *paid_at = paid_at.checked_sub(HANDSHAKE / origins).unwrap_or(*paid_at);
+                *paid_at = paid_at.checked_sub(price).unwrap_or(*paid_at);
             }
         }
     }
@@ -164,7 +183,10 @@ impl Pace {
         let mut debts = self.debts();
         debts.prune(now);
         Debtor::of(party)
-            .map(|(debtor, origins)| debts.charge(debtor, price / origins, self.credit, now))
+            .map(|debtor| {
+                let (price, credit) = (price / debtor.origins(), debtor.credit(self.credit));
+                debts.charge(debtor, price, credit, now)
+            })
             .max()
             .unwrap_or_default()
     }
@@ -345,32 +367,43 @@ mod tests {
         assert!(at_once < 260, "{at_once}");
     }
 
-    /// Any number of them together are as one that asks for so much more, and one does not use that up.
-    async fn pay_together(member: impl Fn(u32) -> Party) {
+    /// Any number of them together are as one that asks for so much more.
+    async fn pay_together(member: impl Fn(u32) -> Party, times: u32) {
         let pace = Pace::of_requests();
         let mut number = 0;
-        let (_, took) = flood(20_000, async || {
+        let (_, took) = flood(times, async || {
             number += 1;
             refused(&pace, member(number)).await
         })
         .await;
-        // A twentieth of 5.2 ms each, less the credit.
-        assert!((4100..=4400).contains(&took.as_millis()), "{took:?}");
+        // 5.2 s, less the credit.
+        assert!((4100..=5100).contains(&took.as_millis()), "{took:?}");
         assert!(answered(&pace, known(1)).await.is_zero());
-
-        let pace = Pace::of_requests();
-        let _ = flood(1000, async || refused(&pace, member(1)).await).await;
-        assert!(refused(&pace, member(2)).await.is_zero());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_host_that_invents_origins_pays_for_all_of_them() {
-        pay_together(relayed).await;
+    async fn a_host_that_invents_origins_pays_for_all_of_them_and_one_container_does_not_use_that_up()
+     {
+        pay_together(relayed, 20_000).await;
+        let pace = Pace::of_requests();
+        let _ = flood(1000, async || refused(&pace, relayed(1)).await).await;
+        assert!(refused(&pace, relayed(2)).await.is_zero());
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_takes_addresses_that_are_nobodys_pays_for_all_of_them() {
-        pay_together(stranger).await;
+        pay_together(stranger, 5000).await;
+        // What they may ask for at once is as much as one may.
+        let pace = Pace::of_handshakes();
+        let mut number = 0;
+        let (at_once, _) = flood(2000, async || {
+            let begin = Instant::now();
+            number += 1;
+            pace.handshake(&stranger(number)).await;
+            begin.elapsed()
+        })
+        .await;
+        assert!((250..=260).contains(&at_once), "{at_once}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,6 +17,8 @@ use crate::{MANY, drive::drive};
 /// How many there are: so many that none asks for more certificates than the master gives one
 /// container at once.
 pub(crate) const CONTAINERS: u16 = 1000;
+/// One more, which is not among those that are measured: it floods.
+pub(crate) const FLOODER: u16 = CONTAINERS + 1;
 
 /// A master that watches them, and their agents.
 pub(crate) struct Fleet {
@@ -28,7 +30,7 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Starts the master, deploys `examples/hello`, and gives each container its first certificate.
     pub(crate) async fn start() -> Self {
-        let stand_ins: Vec<_> = (1..=CONTAINERS)
+        let stand_ins: Vec<_> = (1..=FLOODER)
             .map(|number| StandIn::numbered(number).label("role", "web"))
             .collect();
         let inventory = Inventory::new(&stand_ins);
@@ -37,7 +39,7 @@ impl Fleet {
         let first = Bootstrap::dial(master.address(), None).await.unwrap();
         let (_, bundle) = first.trust(master.trust()).await.unwrap();
         let bundle = Arc::new(bundle);
-        let nodes: Vec<_> = stand_ins
+        let nodes: Vec<_> = stand_ins[..usize::from(CONTAINERS)]
             .iter()
             .map(|stand_in| Node::new(&master, stand_in, &bundle))
             .collect();

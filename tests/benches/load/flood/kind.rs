@@ -29,7 +29,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::fleet::CONTAINERS;
+use crate::fleet::{CONTAINERS, FLOODER};
 
 /// Connections of a flood that does something on each.
 const BUSY: u16 = 64;
@@ -125,8 +125,8 @@ impl Flood {
     /// From where, once for each connection at a time.
     pub(super) fn origins(self) -> impl Iterator<Item = IpAddr> {
         let (connections, of): (u16, fn(u16) -> u16) = match self {
-            Self::Garbage | Self::Requests | Self::Connections => (BUSY, |_| CONTAINERS),
-            Self::HalfOpen | Self::SlowBodies => (HELD, |_| CONTAINERS),
+            Self::Garbage | Self::Requests | Self::Connections => (BUSY, |_| FLOODER),
+            Self::HalfOpen | Self::SlowBodies => (HELD, |_| FLOODER),
             Self::Strangers => (BUSY, |connection| 30_000 + connection),
             Self::Crowd => (CROWD, |connection| 1 + connection % CONTAINERS),
         };
@@ -136,9 +136,9 @@ impl Flood {
     /// At how many of what is counted it is under way.
     pub(super) fn under_way(self) -> u64 {
         match self {
-            Self::Garbage | Self::Requests | Self::Connections | Self::Strangers => {
-                10 * u64::from(BUSY)
-            }
+            Self::Garbage | Self::Requests | Self::Connections => 10 * u64::from(BUSY),
+            // When what they may ask for at once is used up.
+            Self::Strangers => 1000,
             Self::HalfOpen | Self::SlowBodies => HELD.into(),
             Self::Crowd => CROWD.into(),
         }
@@ -180,10 +180,15 @@ impl Flood {
                 }
             }
             Self::SlowBodies => {
-                while does() {
+                while !stop.load(Relaxed) {
                     let name = ServerName::from(target.address.ip());
                     let stream = target.tcp(from).await;
-                    let mut stream = target.tls.connect(name, stream).await.unwrap();
+                    // Those of the flood before may have its places for a moment yet.
+                    let Ok(mut stream) = target.tls.connect(name, stream).await else {
+                        sleep(SLOWLY).await;
+                        continue;
+                    };
+                    does();
                     let head =
                         b"POST /v1/enroll HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n";
                     stream.write_all(head).await.unwrap();
