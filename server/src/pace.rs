@@ -32,7 +32,7 @@ const MOST: Duration = Duration::from_secs(2);
 /// A group of origins pays too: all that a host relays may ask for as much as this many origins, ...
 const ORIGINS_OF_RELAY: u32 = 20;
 /// ... and all strangers for as much as this many, but at once for as much as one.
-const ORIGINS_OF_STRANGERS: u32 = 5;
+const ORIGINS_OF_STRANGERS: u32 = 2;
 
 /// Below so many debtors nobody looks for those who have paid.
 const FEW: usize = 1024;
@@ -392,7 +392,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_takes_addresses_that_are_nobodys_pays_for_all_of_them() {
-        pay_together(stranger, 5000).await;
+        pay_together(stranger, 2000).await;
         // What they may ask for at once is as much as one may.
         let pace = Pace::of_handshakes();
         let mut number = 0;
