@@ -54,7 +54,7 @@ use crate::{
     index::Index,
     journal::{Cause, Journal},
     operators::Operators,
-    origin::Party,
+    origin::{Group, Party},
     pace::Pace,
     reports::Reports,
     rotor::Rotor,
@@ -167,10 +167,13 @@ impl Api {
 
     /// Whose limits count for a peer.
     pub(crate) fn party(&self, peer: &Peer) -> Party {
-        let origin = peer.origin();
         let state = self.journal.state();
-        let is_known = state.knows(&origin) || auth::is_honoured(peer, &state, env::now());
-        Party::new(origin, is_known)
+        let party = state.party(peer.origin());
+        let is_stranger = party.group == Some(Group::Strangers);
+        if is_stranger && auth::is_honoured(peer, &state, env::now()) {
+            return Party::known(party.origin);
+        }
+        party
     }
 
     async fn dispatch(&self, request: &Request) -> Result<Reply, Problem> {

@@ -80,7 +80,7 @@ pub async fn serve(
             accepted = accept(&listener, &connections) => accepted,
             Some(relayed) = relays.recv() => {
                 let origin = Origin::relayed(relayed.from.origin.ip(), relayed.host.clone());
-                if let Some(admitted) = desk.admit(Party::new(origin, true)) {
+                if let Some(admitted) = desk.admit(Party::known(origin)) {
                     tokio::spawn(desk.clone().serve_relayed(relayed, admitted, graceful.watcher()));
                 }
                 continue;
@@ -101,8 +101,8 @@ pub async fn serve(
             }
         };
         let origin = Origin::direct(address.ip());
-        let is_known = desk.api.journal.state().knows(&origin);
-        if let Some(admitted) = desk.admit(Party::new(origin, is_known)) {
+        let party = desk.api.journal.state().party(origin);
+        if let Some(admitted) = desk.admit(party) {
             let (desk, ends) = (desk.clone(), (graceful.watcher(), stopping.clone()));
             tokio::spawn(desk.serve((stream, address), permit, admitted, ends));
         }

@@ -54,14 +54,21 @@ pub struct Party {
 }
 
 impl Party {
-    /// An origin of which it is known, or not, who has it.
+    /// An origin whose holder is known; what a host relays is still the host's.
     #[must_use]
-    pub fn new(origin: Origin, is_known: bool) -> Self {
-        let group = match &origin.relay {
-            Some(host) => Some(Group::Relay(host.clone())),
-            None => (!is_known).then_some(Group::Strangers),
-        };
+    pub fn known(origin: Origin) -> Self {
+        let group = origin.relay.clone().map(Group::Relay);
         Self { origin, group }
+    }
+
+    /// An origin whose holder is not known; what a host relays is the host's.
+    #[must_use]
+    pub fn unknown(origin: Origin) -> Self {
+        let group = origin.relay.clone().map_or(Group::Strangers, Group::Relay);
+        Self {
+            group: Some(group),
+            origin,
+        }
     }
 }
 

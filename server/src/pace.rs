@@ -240,15 +240,15 @@ mod tests {
     }
 
     fn known(number: u32) -> Party {
-        Party::new(Origin::direct(ip(number)), true)
+        Party::known(Origin::direct(ip(number)))
     }
 
     fn stranger(number: u32) -> Party {
-        Party::new(Origin::direct(ip(number)), false)
+        Party::unknown(Origin::direct(ip(number)))
     }
 
     fn relayed(number: u32) -> Party {
-        Party::new(Origin::relayed(ip(number), "h2".parse().unwrap()), false)
+        Party::unknown(Origin::relayed(ip(number), "h2".parse().unwrap()))
     }
 
     async fn refused(pace: &Pace, party: Party) -> Duration {

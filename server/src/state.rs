@@ -29,7 +29,7 @@ use dockmaster_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::origin::Origin;
+use crate::origin::{Origin, Party};
 
 pub(crate) use apply::{RestoredParts, ban, displacement, revision_info};
 pub(crate) use authority::apply as apply_to_authorities;
@@ -282,9 +282,19 @@ impl State {
             })
     }
 
+    /// Whose limits count for an origin.
+    #[must_use]
+    pub fn party(&self, origin: Origin) -> Party {
+        if self.knows(&origin) {
+            Party::known(origin)
+        } else {
+            Party::unknown(origin)
+        }
+    }
+
     /// Whether it is known who speaks from an origin: the holder of a lease, or somebody on this machine.
     #[must_use]
-    pub fn knows(&self, origin: &Origin) -> bool {
+    fn knows(&self, origin: &Origin) -> bool {
         let is_this_machine = match origin.ip {
             // Not all of 127.0.0.0/8: whoever takes another of its addresses could take any number.
             IpAddr::V4(ip) => ip == Ipv4Addr::LOCALHOST,

@@ -73,18 +73,23 @@ pub(crate) fn decide(observation: &Observation, host: &Name, state: &State) -> V
     leases::decide(observation, host, state, &leases::LastHosts::new())
 }
 
-/// A view that knows an enrolled host.
-pub(crate) fn with_host(name: &str) -> State {
-    let mut state = State::default();
+/// Enrolls a host whose containers come by its relay; without ranges it may vouch for any.
+pub(crate) fn enroll_host(state: &mut State, name: &str, cidrs: &[&str]) {
     let enrolled = HostEnrolled {
         host: name.parse().unwrap(),
-        cidrs: vec![],
+        cidrs: cidrs.iter().map(|cidr| cidr.parse().unwrap()).collect(),
         reach: Reach::Relay,
         serial: Serial::from_bytes([9; 16]),
         spki_sha256: Digest::of(b""),
         not_after_ms: UnixMs(1 << 40),
     };
-    apply(&mut state, Event::HostEnrolled(enrolled));
+    apply(state, Event::HostEnrolled(enrolled));
+}
+
+/// A view that knows an enrolled host.
+pub(crate) fn with_host(name: &str) -> State {
+    let mut state = State::default();
+    enroll_host(&mut state, name, &[]);
     state
 }
 

@@ -121,16 +121,16 @@ mod tests {
     use super::*;
 
     fn known(last: u8) -> Party {
-        Party::new(Origin::direct([10, 0, 0, last].into()), true)
+        Party::known(Origin::direct([10, 0, 0, last].into()))
     }
 
     fn stranger(last: u8) -> Party {
-        Party::new(Origin::direct([10, 0, 0, last].into()), false)
+        Party::unknown(Origin::direct([10, 0, 0, last].into()))
     }
 
     fn relayed(last: u8) -> Party {
         let origin = Origin::relayed([10, 0, 0, last].into(), "h2".parse().unwrap());
-        Party::new(origin, false)
+        Party::unknown(origin)
     }
 
     /// Each holds as much as it may; gives those that hold something.

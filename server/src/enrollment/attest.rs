@@ -165,8 +165,10 @@ impl Attestor {
     fn park(&self, state: &State, applicant: &Applicant) -> Option<Held<Place>> {
         let source = applicant.origin();
         // Who shows a certificate that counts is known, wherever it is shown from.
-        let is_known = state.knows(&source) || applicant.renewing.is_some();
-        let Party { origin, group } = Party::new(source, is_known);
+        let Party { origin, group } = match applicant.renewing {
+            Some(_) => Party::known(source),
+            None => state.party(source),
+        };
         let places = iter::once(Place::Origin(origin)).chain(group.map(Place::Group));
         self.parked.take(places.collect::<Vec<_>>())
     }

@@ -42,8 +42,7 @@ impl Enrollment {
             rule: refusal.rule.clone(),
             hint: refusal.hint.clone(),
         };
-        let is_known = self.journal.state().knows(source);
-        let Party { group, .. } = Party::new(source.clone(), is_known);
+        let Party { group, .. } = self.journal.state().party(source.clone());
         let first = self
             .refusals
             .lock()

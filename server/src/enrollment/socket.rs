@@ -92,6 +92,10 @@ impl SocketWitness {
         holder: Inspected,
     ) -> Result<Speaker, HostError> {
         let Some(subject) = subject(&holder) else {
+            // An engine on this machine names the first process of whatever runs: it is ending, or starts.
+            if matches!(inventory, Inventory::Docker(_)) {
+                return Ok(Speaker::Changed);
+            }
             let why = "the host tells of no processes (an inventory file)".to_owned();
             return self.unavailable(inventory, holder, why).await;
         };

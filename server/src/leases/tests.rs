@@ -1,14 +1,13 @@
 use dockmaster_proto::{
-    event::{HostEnrolled, HostEvicted, LabelsChanged, Reach},
+    event::{HostEvicted, LabelsChanged},
     facts::NetworkMode,
-    id::{Digest, Serial},
     label::LabelChange,
     time::UnixMs,
 };
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{apply, decide, facts, id, observe};
+use crate::testing::{apply, decide, enroll_host, facts, id, observe};
 
 fn died(container: u8) -> Observation {
     Observation::Down {
@@ -289,15 +288,7 @@ fn label(state: &mut State, container: u8, change: &str) {
 }
 
 fn enroll(state: &mut State, name: &str) {
-    let enrolled = HostEnrolled {
-        host: name.parse().unwrap(),
-        cidrs: vec![],
-        reach: Reach::Relay,
-        serial: Serial::from_bytes([9; 16]),
-        spki_sha256: Digest::of(b""),
-        not_after_ms: UnixMs(1 << 40),
-    };
-    apply(state, Event::HostEnrolled(enrolled));
+    enroll_host(state, name, &[]);
 }
 
 fn evict(state: &mut State, name: &str) {

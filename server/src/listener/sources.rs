@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     fn known(ip: &str) -> Party {
-        Party::new(Origin::direct(ip.parse().unwrap()), true)
+        Party::known(Origin::direct(ip.parse().unwrap()))
     }
 
     /// Whose file of hosts' addresses is nowhere.
@@ -146,7 +146,7 @@ mod tests {
     fn strangers_have_a_part_of_all_places_however_many_addresses_they_take() {
         let sources = sources(4000);
         let state = State::default();
-        let stranger = |last| Party::new(Origin::direct([10, 0, 0, last].into()), false);
+        let stranger = |last| Party::unknown(Origin::direct([10, 0, 0, last].into()));
         let mut held: Vec<Vec<Place>> = (0..=u8::MAX)
             .map(|last| fill(&sources, &stranger(last), &state))
             .collect();

@@ -170,26 +170,12 @@ impl Asked {
 
 #[cfg(test)]
 mod tests {
-    use dockmaster_proto::{
-        event::{Event, HeldAddress, HostEnrolled, Reach},
-        id::{Digest, Serial},
-    };
+    use dockmaster_proto::event::HeldAddress;
 
     use super::*;
-    use crate::testing::{apply, facts, id};
+    use crate::testing::{enroll_host, facts, id};
 
     const IP: &str = "172.17.0.2";
-
-    fn enrolled(name: &str) -> Event {
-        Event::HostEnrolled(HostEnrolled {
-            host: name.parse().unwrap(),
-            cidrs: vec![],
-            reach: Reach::Relay,
-            serial: Serial::from_bytes([9; 16]),
-            spki_sha256: Digest::of(b""),
-            not_after_ms: UnixMs(1 << 40),
-        })
-    }
 
     fn node(number: u8, host: &str) -> NodeRecord {
         let mut node = NodeRecord::new(host.parse().unwrap(), facts(number, &[IP]));
@@ -219,7 +205,7 @@ mod tests {
     fn what_one_hosts_relay_brought_is_not_told_of_another_hosts_container() {
         let mut state = State::default();
         for host in ["h5", "h6"] {
-            apply(&mut state, enrolled(host));
+            enroll_host(&mut state, host, &[]);
         }
         let of = |who: Who| Asked {
             ip: None,

@@ -118,25 +118,14 @@ pub fn about_host_refused(host: &Name) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dockmaster_proto::{
-        event::{Event, HostEnrolled, HostEvicted, Reach},
-        id::{Digest, Serial},
-    };
+    use dockmaster_proto::event::{Event, HostEvicted};
 
     use super::*;
-    use crate::testing::{apply, facts, host, id};
+    use crate::testing::{apply, enroll_host, facts, host, id};
 
     fn with_host(name: &str, cidrs: &[&str]) -> State {
         let mut state = State::default();
-        let enrolled = HostEnrolled {
-            host: name.parse().unwrap(),
-            cidrs: cidrs.iter().map(|cidr| cidr.parse().unwrap()).collect(),
-            reach: Reach::Relay,
-            serial: Serial::from_bytes([9; 16]),
-            spki_sha256: Digest::of(b""),
-            not_after_ms: UnixMs(1 << 40),
-        };
-        apply(&mut state, Event::HostEnrolled(enrolled));
+        enroll_host(&mut state, name, cidrs);
         state
     }
 

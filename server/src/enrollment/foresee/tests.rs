@@ -1,12 +1,8 @@
 use dockmaster_host::Observation;
-use dockmaster_proto::{
-    event::{Event, HostEnrolled, HostLost, HostWatched, Reach},
-    id::Serial,
-    time::UnixMs,
-};
+use dockmaster_proto::event::{Event, HostLost, HostWatched};
 
 use super::*;
-use crate::testing::{apply, decide, facts, host, id, observe};
+use crate::testing::{apply, decide, enroll_host, facts, host, id, observe};
 
 const IP: &str = "172.17.0.2";
 
@@ -25,15 +21,7 @@ fn watched(state: &mut State, host: &Name) {
 /// A host that is enrolled and watched, and its container at the IP.
 fn with_host(state: &mut State, host: &str, container: u8) {
     let host = name(host);
-    let enrolled = HostEnrolled {
-        host: host.clone(),
-        cidrs: vec![],
-        reach: Reach::Relay,
-        serial: Serial::from_bytes([container; 16]),
-        spki_sha256: Digest::of(b""),
-        not_after_ms: UnixMs(1 << 40),
-    };
-    apply(state, Event::HostEnrolled(enrolled));
+    enroll_host(state, host.as_str(), &[]);
     let mut facts = facts(container, &[IP]);
     facts.attachments[0].network = format!("{host}/bridge").parse().unwrap();
     for event in decide(&Observation::Up(facts), &host, state) {
